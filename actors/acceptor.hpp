@@ -1,0 +1,70 @@
+// Takes connections in and spawns a session for each of their requests. One per I/O thread, spawned by
+// proxy.cpp for the process's life; the first one listens and deals the sockets out to the thread with the
+// fewest.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/pinned.hpp"
+#include "actors/session.hpp"
+#include "http/connection.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+namespace llm_proxy {
+
+/// Connections per thread: written by each thread's acceptor, read by the one that listens.
+using connection_counts = std::vector<std::atomic<std::size_t>>;
+
+struct acceptor_options {
+  connection_timeouts timeouts;
+  std::shared_ptr<const session_context> context;
+  std::shared_ptr<connection_counts> counts;
+};
+
+class acceptor_state : public connection_owner {
+ public:
+  using self_pointer = pinned_pointer<acceptor_actor, acceptor_state>;
+
+  static inline const char* name = "acceptor";
+
+  acceptor_state() = default;
+  /// Closes all connections: their sessions end as if their clients had left.
+  virtual ~acceptor_state();
+
+  void begin(self_pointer self, io_worker* home, acceptor_options options);
+  /// Listens, and deals out to `all` (this one included, in the order of the threads).
+  void listen(int descriptor, std::vector<acceptor_actor> all);
+  void adopt(boost::asio::ip::tcp::socket socket);
+  caf::result<drained> begin_drain();
+  void force();
+
+ private:
+  void on_request(const std::shared_ptr<connection>& from) override;
+  void on_closed(const std::shared_ptr<connection>& which) override;
+
+  void accept_next();
+  void on_accept(const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket);
+  void check_drained();
+
+  self_pointer self_ = nullptr;
+  io_worker* home_ = nullptr;
+  acceptor_options options_;
+  std::unordered_set<std::shared_ptr<connection>> connections_;
+  std::vector<acceptor_actor> all_;
+  std::optional<boost::asio::ip::tcp::acceptor> listener_;
+  std::optional<deadline> pause_;  // after running out of descriptors
+  std::vector<caf::typed_response_promise<drained>> waiting_;
+  bool draining_ = false;
+};
+
+acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_worker* home,
+                                       acceptor_options options);
+
+}  // namespace llm_proxy

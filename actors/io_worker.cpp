@@ -1,0 +1,104 @@
+#include "actors/io_worker.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+#include <spdlog/spdlog.h>
+
+#include <exception>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+thread_local const io_worker* current_worker = nullptr;
+
+/// Rounds of messages and writes in one turn, before other sockets get their chance.
+constexpr int max_rounds = 16;
+constexpr std::size_t max_messages_per_resume = 100;
+
+}  // namespace
+
+io_worker::io_worker(caf::actor_system& system, std::size_t index) : execution_unit{&system}, index_{index} {}
+
+io_worker::~io_worker() {
+  stop();
+}
+
+bool io_worker::is_current() const {
+  return current_worker == this;
+}
+
+void io_worker::exec_later(caf::resumable* job) {
+  if (is_current()) {
+    jobs_.push_back(job);
+  } else {
+    boost::asio::post(io_, [this, job] { jobs_.push_back(job); });
+  }
+}
+
+void io_worker::start() {
+  thread_ = std::thread{[this] { run(); }};
+}
+
+void io_worker::stop() {
+  if (!thread_.joinable()) return;
+  boost::asio::post(io_, [this] { stopping_ = true; });
+  thread_.join();
+  // Jobs that were posted after the last turn hold references to their actors.
+  io_.restart();
+  io_.poll();
+  for (auto* job : std::exchange(jobs_, {})) {
+    caf::scheduler::abstract_coordinator::cleanup_and_release(job);
+  }
+}
+
+void io_worker::run() {
+  current_worker = this;
+  const auto work = boost::asio::make_work_guard(io_);
+  while (!stopping_) {
+    try {
+      io_.run_one();
+      finish_turn();
+    } catch (const std::exception& error) {
+      // Actors catch their own; what arrives here came from a socket handler and cost that socket only.
+      spdlog::critical("io thread {}: exception in a handler: {}", index_, error.what());
+    }
+  }
+  deadlines_.stop();
+  finish_turn();
+  current_worker = nullptr;
+}
+
+void io_worker::finish_turn() {
+  for (int round = 0; round < max_rounds; ++round) {
+    run_jobs();
+    if (turn_.empty()) return;
+    turn_.run();
+    if (jobs_.empty() && turn_.empty()) return;
+  }
+  boost::asio::post(io_, [] {});  // comes back here after the other sockets had their turn
+}
+
+void io_worker::run_jobs() {
+  // What is queued meanwhile runs in this call too, but not without end: an actor that keeps itself busy must
+  // not starve the sockets.
+  for (auto left = jobs_.size() + 1000; left > 0 && !jobs_.empty(); --left) {
+    auto* job = jobs_.front();
+    jobs_.pop_front();
+    switch (job->resume(this, max_messages_per_resume)) {
+      case caf::resumable::resume_later:
+        jobs_.push_back(job);
+        break;
+      case caf::resumable::awaiting_message:
+      case caf::resumable::done:
+        caf::intrusive_ptr_release(job);
+        break;
+      case caf::resumable::shutdown_execution_unit:
+        break;
+    }
+  }
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,68 @@
+// settings -> logging -> proxy -> wait for SIGTERM or SIGINT -> drain.
+#include "actors/proxy.hpp"
+#include "config/command_line.hpp"
+#include "config/logging.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <iostream>
+#include <sys/resource.h>
+
+namespace {
+
+/// Streams are sockets, two each: as many as the hard limit allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Blocked in every thread (the mask is inherited), taken one by one with sigwait: no code runs in a handler.
+sigset_t block_end_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t end_signals;
+  sigemptyset(&end_signals);
+  sigaddset(&end_signals, SIGTERM);
+  sigaddset(&end_signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  return end_signals;
+}
+
+int serve(const llm_proxy::settings& values) {
+  const auto end_signals = block_end_signals();
+  llm_proxy::start_logging(values);
+  try {
+    llm_proxy::proxy service{values};
+    spdlog::info("llm-proxy {} listens on {}:{}, mode {}", values.version, values.host, service.port(),
+                 values.llm_mode == llm_proxy::llm_mode::mock ? "mock" : "litellm");
+    int signal = 0;
+    sigwait(&end_signals, &signal);
+    spdlog::info("signal {}: no new connections, ending what is in flight", signal);
+    const auto again = [&] {
+      const timespec at_once{};
+      return sigtimedwait(&end_signals, nullptr, &at_once) > 0;
+    };
+    const bool whole = service.drain_connections(values.drain_timeout, again);
+    spdlog::info(whole ? "all requests ended" : "what was still in flight has been cut");
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    llm_proxy::stop_logging();
+    std::cerr << "llm-proxy: " << error.what() << '\n';
+    return 1;
+  }
+  llm_proxy::stop_logging();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto parsed = llm_proxy::load_settings();
+  if (const auto code = llm_proxy::run_command_line(argc, argv, parsed)) return *code;
+  raise_descriptor_limit();
+  return serve(parsed.values);
+}

@@ -1,0 +1,210 @@
+// The map of the system: every message, every actor's interface.
+//
+//   acceptor ──spawns──▶ session ──authorize──▶ auth
+//                           ├──────resolve_model─▶ model registry
+//                           ├──────lease_adapter─▶ adapter pool
+//                           └──────open_stream───▶ adapter ──stream_head, stream_chunk*, done | failed──▶
+//                           session
+//
+// All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
+// once per thread; what must be known on all threads is broadcast as one immutable value.
+#pragma once
+
+#include "http/errc.hpp"
+#include "http/message.hpp"
+#include "http/openai.hpp"
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/error.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/type_id.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+// -- auth ------------------------------------------------------------------------
+
+/// May this request in? Credentials are read from the head.
+struct authorize {
+  std::shared_ptr<const request_head> head;
+};
+/// Who is asking.
+struct principal {
+  std::string name;
+};
+
+// -- model registry ----------------------------------------------------------------
+
+/// Which id does upstream know this name by?
+struct resolve_model {
+  std::string name;  ///< empty: the default model
+};
+struct resolved_model {
+  std::string id;
+};
+using model_list = std::shared_ptr<const std::vector<model_entry>>;
+/// Asks for the list of models.
+struct get_models {};
+struct models {
+  model_list list;
+};
+/// A newer list, from the registry that fetched it to the others.
+struct models_changed {
+  model_list list;
+};
+/// Time to fetch again.
+struct refresh_due {};
+
+// -- adapters ------------------------------------------------------------------------
+
+/// What goes upstream: the client's head (to pick headers from) and the body, byte for byte as it is to be
+/// sent.
+struct upstream_request {
+  std::shared_ptr<const request_head> head;
+  std::string request_id;
+  std::string path;  ///< upstream's path, query included
+  std::shared_ptr<const std::string> body;
+  bool stream = false;
+};
+
+/// Bytes an adapter may send to its session without being granted more.
+inline constexpr std::size_t credit_window = 64 * 1024;
+
+/// More bytes may be sent for that stream.
+struct grant_credit {
+  std::uint64_t stream;
+  std::size_t bytes;
+};
+/// Nobody waits for that stream any more: close its upstream request. Unknown streams are ignored.
+struct cancel_stream {
+  std::uint64_t stream;
+};
+
+/// Upstream's status line and those of its headers that a client may see.
+struct stream_head {
+  response_head head;
+};
+/// Bytes of upstream's body, as they came.
+struct stream_chunk {
+  std::string data;
+};
+/// Upstream's answer ended as its framing promised.
+struct stream_done {};
+/// Upstream's answer broke off after its head.
+struct stream_failed {
+  failure reason;
+};
+
+/// A session, seen from its adapter.
+using stream_sink = caf::typed_actor<caf::reacts_to<stream_chunk>, caf::reacts_to<stream_done>,
+                                     caf::reacts_to<stream_failed>>;
+
+/// Starts an upstream request. `stream` names it in later messages (unique per adapter); `credit` in bytes.
+struct open_stream {
+  std::uint64_t stream;
+  std::shared_ptr<const upstream_request> request;
+  stream_sink sink;
+  std::size_t credit = credit_window;
+};
+
+/// Speaks for one upstream (litellm) or makes answers up (fake).
+///   open_stream   -> stream_head, or an error (upstream_unreachable, upstream_timeout,
+///   upstream_invalid_response,
+///                    internal); after a head: stream_chunk*, then exactly one of stream_done | stream_failed
+///                    to the sink
+///   grant_credit, cancel_stream: no answer
+///   get_models    -> models, or an error as for open_stream
+using adapter_actor =
+    caf::typed_actor<caf::replies_to<open_stream>::with<stream_head>, caf::reacts_to<grant_credit>,
+                     caf::reacts_to<cancel_stream>, caf::replies_to<get_models>::with<models>>;
+
+/// Which adapter is to take one more request? `asked` counts the pools that had no room.
+struct lease_adapter {
+  std::size_t asked = 0;
+};
+/// The least loaded adapter of this thread. It counts as loaded until the last copy of `slot` is gone, so
+/// that a session that ends, however it ends, gives its place back.
+struct adapter_lease {
+  adapter_actor adapter;
+  std::shared_ptr<const void> slot;
+};
+
+// -- interfaces --------------------------------------------------------------------------
+
+//   authorize -> principal, or error unauthorized
+using auth_actor = caf::typed_actor<caf::replies_to<authorize>::with<principal>>;
+
+///   resolve_model -> resolved_model, never an error
+//   get_models    -> models, or upstream's error when there never was a list
+struct registry_peers;
+using registry_actor =
+    caf::typed_actor<caf::replies_to<resolve_model>::with<resolved_model>,
+                     caf::replies_to<get_models>::with<models>, caf::reacts_to<models_changed>,
+                     caf::reacts_to<refresh_due>, caf::reacts_to<registry_peers>>;
+/// All registries; the first is the one that fetches.
+struct registry_peers {
+  std::vector<registry_actor> all;
+};
+
+//   lease_adapter -> adapter_lease, or error overloaded
+struct pool_peers;
+using pool_actor =
+    caf::typed_actor<caf::replies_to<lease_adapter>::with<adapter_lease>, caf::reacts_to<pool_peers>>;
+/// The other threads' pools in ring order: the next one is asked when the own one is full, and asks on.
+struct pool_peers {
+  std::vector<pool_actor> others;
+};
+
+/// An accepted socket for the connections of this thread.
+struct adopt_socket {
+  int descriptor;
+};
+/// Stop listening, close idle connections, close the others after their answer. Answered when none is left.
+struct drain {};
+struct drained {};
+/// What is still open gets a `drained` error and is closed.
+struct force_drain {};
+
+//   drain -> drained, once its last connection is closed
+struct start_listening;
+using acceptor_actor = caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
+                                        caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>>;
+/// A listening socket to accept from, and the acceptors of all threads to deal out to.
+struct start_listening {
+  int descriptor;
+  std::vector<acceptor_actor> all;
+};
+
+/// Answers one request, to a connection of its thread. Its messages are a stream's.
+using session_actor = stream_sink;
+
+// -- errors between actors -----------------------------------------------------------------
+
+/// A failure as CAF's error, and back. Errors of CAF itself (a dead receiver) become errc::internal.
+caf::error to_error(const failure& reason);
+failure to_failure(const caf::error& error);
+
+}  // namespace llm_proxy
+
+#define LLM_PROXY_MESSAGES(X)                                                                              \
+  X(authorize)                                                                                             \
+  X(principal) X(resolve_model) X(resolved_model) X(get_models) X(models) X(models_changed) X(refresh_due) \
+      X(registry_peers) X(pool_peers) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk)      \
+          X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) \
+              X(start_listening) X(drain) X(drained) X(force_drain)
+
+CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
+#define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))
+LLM_PROXY_MESSAGES(LLM_PROXY_TYPE_ID)
+#undef LLM_PROXY_TYPE_ID
+CAF_END_TYPE_ID_BLOCK(llm_proxy)
+
+// No message ever leaves the process.
+#define LLM_PROXY_LOCAL(name) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(llm_proxy::name)
+LLM_PROXY_MESSAGES(LLM_PROXY_LOCAL)
+#undef LLM_PROXY_LOCAL

@@ -1,0 +1,85 @@
+#include "actors/model_registry.hpp"
+
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
+
+void take_list(self_pointer self, model_list list) {
+  auto& state = self->state;
+  state.list = std::move(list);
+  for (const auto& peer : state.peers) {
+    if (peer != self) self->send(peer, models_changed{state.list});
+  }
+  for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(models{state.list});
+  state.refresh->expires_after(state.options.refresh_every);
+}
+
+void fetch_failed(self_pointer self, const caf::error& error) {
+  auto& state = self->state;
+  const auto reason = to_failure(error);
+  spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
+               state.list ? "the last one is served on" : "there is none yet");
+  for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
+  state.refresh->expires_after(state.options.retry_every);
+}
+
+void fetch(self_pointer self) {
+  auto& state = self->state;
+  if (std::exchange(state.fetching, true)) return;
+  const auto failed = [self](caf::error& error) {
+    self->state.fetching = false;
+    fetch_failed(self, error);
+  };
+  // No timeout here: the adapter answers within its own.
+  self->request(state.pool, caf::infinite, lease_adapter{})
+      .then(
+          [self, failed](adapter_lease& lease) {
+            self->request(lease.adapter, caf::infinite, get_models{})
+                .then(
+                    [self, slot = lease.slot](models& answer) {
+                      self->state.fetching = false;
+                      take_list(self, std::move(answer.list));
+                    },
+                    failed);
+          },
+          failed);
+}
+
+}  // namespace
+
+resolved_model model_registry_state::resolve(const std::string& model) const {
+  return {model.empty() ? options.default_model : model};
+}
+
+registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
+                                             model_registry_options options, pool_actor pool) {
+  auto& state = self->state;
+  state.options = std::move(options);
+  state.pool = std::move(pool);
+  state.refresh = std::make_unique<deadline>(home->timers(), [self] { self->send(self, refresh_due{}); });
+  return {
+      [self](const resolve_model& request) -> resolved_model { return self->state.resolve(request.name); },
+      [self](const get_models& request) -> caf::result<models> {
+        auto& known = self->state;
+        if (known.list) return models{known.list};
+        if (!known.peers.empty() && known.peers.front() != self)
+          return self->delegate(known.peers.front(), request);
+        auto promise = self->make_response_promise<models>();
+        known.waiting.push_back(promise);
+        fetch(self);
+        return promise;
+      },
+      [self](models_changed& news) { self->state.list = std::move(news.list); },
+      [self](refresh_due) { fetch(self); },
+      [self](registry_peers& peers) {
+        self->state.peers = std::move(peers.all);
+        if (self->state.peers.front() == self) fetch(self);
+      },
+  };
+}
+
+}  // namespace llm_proxy

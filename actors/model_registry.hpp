@@ -1,0 +1,45 @@
+// Knows the models: which id a name stands for, and the list that clients may see. One per I/O thread,
+// spawned by proxy.cpp for the process's life. The first one fetches the list (at start, then every 5
+// minutes) and broadcasts it; a list once known is served until a newer one comes, whatever upstream does
+// meanwhile.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/pinned.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+struct model_registry_options {
+  std::string default_model;
+  std::chrono::milliseconds refresh_every{std::chrono::minutes{5}};
+  std::chrono::milliseconds retry_every{std::chrono::seconds{10}};  ///< after a fetch that failed
+};
+
+struct model_registry_state {
+  static inline const char* name = "model_registry";
+
+  resolved_model resolve(const std::string& model) const;
+
+  model_registry_options options;
+  model_list list;  // null until the first fetch succeeded
+  std::vector<registry_actor> peers;
+
+  // Of the one that fetches:
+  pool_actor pool;
+  bool fetching = false;
+  std::vector<caf::typed_response_promise<models>> waiting;  // for the first list
+  std::unique_ptr<deadline> refresh;
+};
+
+/// `pool`: where the first registry gets its adapters from. Fetching starts with registry_peers.
+registry_actor::behavior_type model_registry(pinned_pointer<registry_actor, model_registry_state> self,
+                                             io_worker* home, model_registry_options options,
+                                             pool_actor pool);
+
+}  // namespace llm_proxy

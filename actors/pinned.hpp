@@ -1,0 +1,93 @@
+// Actors that stay on the thread they were spawned on, and handlers of sockets that belong to an actor.
+#pragma once
+
+#include "actors/io_worker.hpp"
+
+#include <caf/actor_config.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <spdlog/spdlog.h>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace llm_proxy {
+
+/// What an exception says, for the log.
+std::string describe(const std::exception_ptr& thrown);
+
+/// A typed actor with state that runs on its home thread only. In CAF 0.17 a message runs its receiver on the
+/// sender's worker; here it is the receiver's home that is told.
+template <class Handle, class State>
+class pinned : public caf::stateful_actor<State, typename Handle::base> {
+ public:
+  using super = caf::stateful_actor<State, typename Handle::base>;
+
+  explicit pinned(caf::actor_config& config) : super{config}, home_{dynamic_cast<io_worker*>(config.host)} {
+    // CAF's defaults print to stdout.
+    this->set_default_handler(
+        [](caf::scheduled_actor* self, caf::message_view&) -> caf::result<caf::message> {
+          spdlog::error("actor {}: dropped a message it does not know", self->name());
+          return caf::sec::unexpected_message;
+        });
+    this->set_down_handler([](caf::scheduled_actor*, caf::down_msg&) {});
+    this->set_error_handler([](caf::scheduled_actor* self, caf::error& error) {
+      spdlog::error("actor {}: unhandled error {}", self->name(), self->system().render(error));
+      self->quit(std::move(error));
+    });
+    this->set_exception_handler([](caf::scheduled_actor* self, std::exception_ptr& thrown) -> caf::error {
+      spdlog::critical("actor {}: exception in a message handler: {}", self->name(), describe(thrown));
+      return caf::exit_reason::unhandled_exception;
+    });
+  }
+
+  using super::enqueue;
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* unit) override {
+    super::enqueue(std::move(message), home_ != nullptr ? home_ : unit);
+  }
+
+  caf::resumable::resume_result resume(caf::execution_unit* unit, std::size_t max_messages) override {
+    running_ = true;
+    const auto result = super::resume(unit, max_messages);
+    running_ = false;
+    return result;
+  }
+
+  /// Ends the actor, from a message handler or from a socket's: quit() alone would wait for the next message.
+  void leave() {
+    this->quit();
+    if (!running_) caf::anon_send_exit(this, caf::exit_reason::user_shutdown);
+  }
+
+ private:
+  io_worker* home_;
+  bool running_ = false;
+};
+
+template <class Handle, class State>
+using pinned_pointer = pinned<Handle, State>*;
+
+/// Spawns `behavior_of(self, args...)` on `home`.
+template <class Behavior, class... Args>
+auto spawn_on(caf::actor_system& system, io_worker& home, Behavior behavior_of, Args&&... args) {
+  caf::actor_config config{&home};
+  return system.spawn_functor(std::true_type{}, config, behavior_of, std::forward<Args>(args)...);
+}
+
+/// Runs what a socket has to tell its actor `self`, between the actor's messages. An exception ends the
+/// actor, as one in a message handler would.
+template <class Self, class Function>
+void enter(Self* self, Function&& function) {
+  try {
+    std::forward<Function>(function)();
+  } catch (...) {
+    spdlog::critical("actor {}: exception in a socket handler: {}", self->name(),
+                     describe(std::current_exception()));
+    caf::anon_send_exit(self, caf::exit_reason::unhandled_exception);
+  }
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,140 @@
+#include "actors/proxy.hpp"
+
+#include "actors/acceptor.hpp"
+#include "actors/auth.hpp"
+#include "actors/io_scheduler.hpp"
+#include "actors/model_registry.hpp"
+#include "actors/session.hpp"
+#include "adapters/litellm.hpp"
+#include "adapters/pool.hpp"
+#include "http/listener.hpp"
+
+#include <caf/scoped_actor.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+std::size_t thread_count(const settings& values) {
+  return values.threads > 0 ? values.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+adapter_factory make_factory(const settings& values, const fake_author& author, caf::actor_system& system,
+                             io_worker& home) {
+  if (values.llm_mode == llm_mode::mock) {
+    auto plays = author ? author : mock_author(values.mock_chunk_delay_ms);
+    return [&system, &home, plays = std::move(plays)] { return spawn_on(system, home, fake, &home, plays); };
+  }
+  const auto address = parse_upstream_address(values.litellm_proxy_url);
+  if (!address) throw std::runtime_error{"LLM_PROXY__LITELLM_PROXY_URL is not an http(s) address"};
+  litellm_options options;
+  options.address = *address;
+  options.api_key = values.litellm_api_key;
+  options.forward_headers = values.forward_headers;
+  options.connect_timeout = values.connect_timeout;
+  return [&system, &home, options = std::move(options)] {
+    return spawn_on(system, home, litellm, &home, options);
+  };
+}
+
+connection_timeouts client_timeouts(const settings& values) {
+  return {values.client_head_timeout, values.client_body_timeout, values.client_write_timeout,
+          values.keep_alive_timeout};
+}
+
+session_options make_session_options(const settings& values) {
+  session_options options;
+  options.version = values.version;
+  options.max_body_bytes = values.max_body_bytes;
+  options.max_concurrent_requests = values.max_concurrent_requests;
+  options.first_byte_timeout = values.first_byte_timeout;
+  options.idle_timeout = values.idle_timeout;
+  options.request_timeout = values.request_timeout;
+  return options;
+}
+
+/// The members of `all` behind `index`, in ring order.
+template <class Handle>
+std::vector<Handle> others_of(const std::vector<Handle>& all, std::size_t index) {
+  std::vector<Handle> others;
+  for (std::size_t i = 1; i < all.size(); ++i) others.push_back(all[(index + i) % all.size()]);
+  return others;
+}
+
+}  // namespace
+
+proxy::proxy(const settings& values, fake_author author)
+    : in_flight_{std::make_shared<std::atomic<std::size_t>>(0)} {
+  const auto threads = thread_count(values);
+  config_.set("scheduler.max-threads", threads);
+  config_.load<io_scheduler>();
+  config_.load<caf::id_block::llm_proxy>();
+  // Before any thread: what cannot listen need not start.
+  boost::asio::io_context io;
+  auto listener = open_listener(io, values.host, values.port);
+  port_ = listener.local_endpoint().port();
+
+  system_ = std::make_unique<caf::actor_system>(config_);
+  auto& scheduler = io_scheduler::of(*system_);
+  const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
+  const auto counts = std::make_shared<connection_counts>(threads);
+  for (std::size_t i = 0; i < threads; ++i) {
+    auto& home = scheduler.worker(i);
+    // Dealt out evenly, at least one per thread.
+    const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
+    auths_.push_back(spawn_on(*system_, home, auth, values.internal_api_key));
+    pools_.push_back(spawn_on(*system_, home, pool, pool_options{share, values.adapter_max_concurrent},
+                              make_factory(values, author, *system_, home)));
+    model_registry_options registry_options;
+    registry_options.default_model = values.default_model;
+    registries_.push_back(spawn_on(*system_, home, model_registry, &home, registry_options, pools_.back()));
+    auto context = std::make_shared<session_context>();
+    context->options = make_session_options(values);
+    context->home = &home;
+    context->auth = auths_.back();
+    context->registry = registries_.back();
+    context->pool = pools_.back();
+    context->in_flight = in_flight_;
+    acceptors_.push_back(spawn_on(*system_, home, acceptor, &home,
+                                  acceptor_options{client_timeouts(values), context, counts}));
+  }
+  for (std::size_t i = 0; i < threads; ++i) {
+    caf::anon_send(pools_[i], pool_peers{others_of(pools_, i)});
+    caf::anon_send(registries_[i], registry_peers{registries_});
+  }
+  caf::anon_send(acceptors_.front(), start_listening{listener.release(), acceptors_});
+}
+
+bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
+  caf::scoped_actor self{*system_};
+  auto open = acceptors_.size();  // acceptors with connections left
+  for (const auto& each : acceptors_) self->send(each, drain{});
+  const auto wait = [&](std::chrono::milliseconds limit, const std::function<bool()>& stop) {
+    const auto started = steady_clock::now();
+    while (open > 0) {
+      self->receive([&](drained) { --open; }, caf::after(std::chrono::milliseconds{50}) >> [] {});
+      const bool late = limit.count() > 0 && steady_clock::now() - started >= limit;
+      if (late || (stop && stop())) break;
+    }
+    return open == 0;
+  };
+  if (wait(timeout, stop_waiting)) return true;
+  for (const auto& each : acceptors_) caf::anon_send(each, force_drain{});
+  // Errors are written, clients read them: a moment, then the destructor closes what is left.
+  wait(std::chrono::seconds{3}, {});
+  return false;
+}
+
+proxy::~proxy() {
+  for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  for (const auto& each : registries_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  for (const auto& each : pools_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  for (const auto& each : auths_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,53 @@
+// The whole service in one object: spawns and wires all actors. Used by main and by the service tests.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "adapters/fake.hpp"
+#include "config/settings.hpp"
+
+#include <caf/actor_system_config.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace llm_proxy {
+
+class proxy {
+ public:
+  /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
+  /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo.
+  explicit proxy(const settings& values, fake_author author = {});
+  /// Closes what is still open.
+  ~proxy();
+  proxy(const proxy&) = delete;
+  proxy& operator=(const proxy&) = delete;
+
+  /// The port listened on.
+  std::uint16_t port() const { return port_; }
+
+  /// Stops listening and waits for what is in flight, for `timeout` at most (0: without end), then ends it by
+  /// errors. True if nothing had to be cut. `stop_waiting()` is asked every 50 ms.
+  bool drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting = {});
+
+  // For tests.
+  caf::actor_system& system() { return *system_; }
+  const std::vector<pool_actor>& pools() const { return pools_; }
+  std::size_t in_flight() const { return in_flight_->load(); }
+
+ private:
+  caf::actor_system_config config_;
+  std::shared_ptr<std::atomic<std::size_t>> in_flight_;
+  std::unique_ptr<caf::actor_system> system_;
+  std::vector<auth_actor> auths_;
+  std::vector<pool_actor> pools_;
+  std::vector<registry_actor> registries_;
+  std::vector<acceptor_actor> acceptors_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace llm_proxy

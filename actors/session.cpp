@@ -1,0 +1,588 @@
+#include "actors/session.hpp"
+
+#include "config/log_safe.hpp"
+#include "http/header_policy.hpp"
+#include "http/openai.hpp"
+#include "http/request_id.hpp"
+#include "http/sse.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <variant>
+
+namespace llm_proxy {
+
+namespace {
+
+/// A JSON answer is held until it is whole up to this size; a longer one is passed on from there.
+constexpr std::size_t max_held = 4 * 1024 * 1024;
+/// Comments that come before a stream's first event wait for it, up to this size.
+constexpr std::size_t max_early_comments = 16 * 1024;
+/// Credit is given back in portions of this size, so that a usual stream costs no message for it.
+constexpr std::size_t grant_portion = 16 * 1024;
+/// nginx's word for "the client closed before the answer"; only in the log.
+constexpr unsigned client_closed_request = 499;
+
+constexpr std::array<std::string_view, 10> verdict_names{
+    "complete",      "truncated",      "upstream_error",   "upstream_timeout", "client_gone",
+    "rejected_auth", "rejected_limit", "rejected_invalid", "drained",          "internal"};
+
+}  // namespace
+
+std::string_view to_string(verdict how) {
+  return verdict_names[static_cast<std::size_t>(how)];
+}
+
+verdict verdict_of(errc code) {
+  switch (code) {
+    case errc::none:
+      return verdict::complete;
+    case errc::unauthorized:
+      return verdict::rejected_auth;
+    case errc::overloaded:
+      return verdict::rejected_limit;
+    case errc::drained:
+      return verdict::drained;
+    case errc::internal:
+      return verdict::internal;
+    case errc::upstream_timeout:
+      return verdict::upstream_timeout;
+    case errc::upstream_disconnected:
+      return verdict::truncated;
+    default:
+      return describe(code).source == error_source::upstream ? verdict::upstream_error
+                                                             : verdict::rejected_invalid;
+  }
+}
+
+// -- from the head to the body ------------------------------------------------------
+
+void session_state::begin(self_pointer self, std::shared_ptr<const session_context> context,
+                          std::shared_ptr<connection> client) {
+  self_ = self;
+  context_ = std::move(context);
+  client_ = std::move(client);
+  head_ = client_->head();
+  started_ = steady_clock::now();
+  const auto* given_id = head_->headers.find("x-request-id");
+  id_ = given_id != nullptr && is_sane_request_id(*given_id) ? *given_id : make_request_id();
+  phase_ = phase::authorizing;
+  if (client_->closed()) {
+    finish(verdict::client_gone);
+  } else {
+    client_->attach(this);
+    read_head();
+  }
+  beginning_ = false;
+  // Before its behavior is set an actor cannot quit.
+  if (phase_ == phase::closed) caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
+}
+
+void session_state::read_head() {
+  if (context_->options.request_timeout.count() > 0) {
+    total_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_total_deadline(); }); });
+    total_->expires_after(context_->options.request_timeout);
+  }
+  if (client_->head_fault().code != errc::none) {
+    refuse(client_->head_fault());
+  } else if (is_public_path(head_->path())) {
+    route();
+  } else {
+    ask_auth();
+  }
+}
+
+void session_state::enter_phase(phase next) {
+  phase_ = next;
+  spdlog::trace("session {}: phase {}", self_->id(), static_cast<int>(next));
+}
+
+void session_state::ask_auth() {
+  // The deadline stands on the phase, not on each message: none of these waits for anything outside the
+  // process.
+  self_->request(context_->auth, caf::infinite, authorize{head_})
+      .then([this](const principal&) { route(); },
+            [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+void session_state::route() {
+  enter_phase(phase::routing);
+  route_ = find_route(head_->method, head_->path());
+  switch (route_.target) {
+    case endpoint::none:
+      refuse({errc::not_found, {}, {}, {}});
+      break;
+    case endpoint::wrong_method: {
+      header_list allow;
+      allow.add("allow", route_.allow);
+      refuse({errc::method_not_allowed, {}, {}, {}}, std::move(allow));
+      break;
+    }
+    case endpoint::health:
+      answer_json(200, R"({"status":"healthy","service":"llm-proxy","version":)" +
+                           json_quoted(context_->options.version) + "}");
+      end_answer(verdict::complete);
+      break;
+    case endpoint::models:
+    case endpoint::model:
+    case endpoint::llm_models:
+      answer_models();
+      break;
+    case endpoint::chat_completions:
+      begin_chat();
+      break;
+  }
+}
+
+void session_state::answer_models() {
+  const auto answer = [this](const models& known) {
+    const auto& list = *known.list;
+    if (route_.target == endpoint::llm_models) {
+      answer_json(200, llm_models_body(list));
+    } else if (route_.target == endpoint::models) {
+      answer_json(200, models_list_body(list));
+    } else {
+      const auto& wanted = route_.parameter;
+      const auto at =
+          std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.id == wanted; });
+      if (at == list.end()) {
+        refuse({errc::model_not_found, "The model '" + log_safe(wanted) + "' does not exist.", {}, "model"});
+        return;
+      }
+      answer_json(200, model_body(*at));
+    }
+    end_answer(verdict::complete);
+  };
+  self_->request(context_->registry, caf::infinite, get_models{})
+      .then(answer, [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+void session_state::begin_chat() {
+  if (auto fault = check_chat_head(); fault.code != errc::none) {
+    refuse(fault);
+    return;
+  }
+  counted_ = true;
+  const auto others = context_->in_flight->fetch_add(1, std::memory_order_relaxed);
+  const auto limit = context_->options.max_concurrent_requests;
+  if (limit > 0 && others >= limit) {
+    header_list headers;
+    headers.add("retry-after", "1");
+    refuse({errc::overloaded, {}, {}, {}}, std::move(headers));
+    return;
+  }
+  enter_phase(phase::reading);
+  client_->read_body(context_->options.max_body_bytes);
+}
+
+failure session_state::check_chat_head() const {
+  const auto& headers = head_->headers;
+  if (headers.find("expect") != nullptr && !head_->expects_continue && head_->minor_version == 1) {
+    return {errc::expectation_failed, {}, {}, {}};
+  }
+  if (const auto* encoding = headers.find("content-encoding");
+      encoding != nullptr && !iequals(trimmed(*encoding), "identity")) {
+    return {errc::unsupported_encoding, {}, {}, {}};
+  }
+  if (const auto* type = headers.find("content-type"); type != nullptr && !is_json_media(media_type(*type))) {
+    return {errc::unsupported_media_type, {}, {}, {}};
+  }
+  const auto limit = context_->options.max_body_bytes;
+  if (head_->content_length.value_or(0) > limit) {
+    return {errc::body_too_large, "The body is larger than " + std::to_string(limit) + " bytes.", {}, {}};
+  }
+  return {errc::none, {}, {}, {}};
+}
+
+void session_state::on_body(std::string&& body) {
+  enter(self_, [&] { take_body(std::move(body)); });
+}
+
+void session_state::on_body_failed(const failure& fault) {
+  enter(self_, [&] { refuse(fault); });
+}
+
+void session_state::take_body(std::string&& body) {
+  bytes_in_ = body.size();
+  auto checked = check_chat_request(body);
+  if (auto* fault = std::get_if<request_fault>(&checked)) {
+    const auto code = fault->status == 400 ? errc::invalid_json : errc::invalid_shape;
+    refuse({code, std::move(fault->message), {}, std::move(fault->param)});
+    return;
+  }
+  const auto& request = std::get<chat_request>(checked);
+  wants_stream_ = request.stream;
+  body_ = std::make_shared<const std::string>(std::move(body));
+  resolve(request);
+}
+
+// -- to the adapter -----------------------------------------------------------------
+
+void session_state::resolve(const chat_request& request) {
+  enter_phase(phase::opening);
+  model_ = request.model;
+  self_->request(context_->registry, caf::infinite, resolve_model{model_})
+      .then(
+          [this, begin = request.model_begin, end = request.model_end](const resolved_model& resolved) {
+            if (resolved.id != model_) {
+              model_ = resolved.id;
+              body_ = std::make_shared<const std::string>(splice(*body_, begin, end, json_quoted(model_)));
+            }
+            lease();
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+void session_state::lease() {
+  self_->request(context_->pool, caf::infinite, lease_adapter{})
+      .then(
+          [this](adapter_lease& lease) {
+            lease_ = std::move(lease);
+            open();
+          },
+          [this](const caf::error& error) {
+            header_list headers;
+            headers.add("retry-after", "1");
+            refuse(to_failure(error), std::move(headers));
+          });
+}
+
+void session_state::open() {
+  auto request = std::make_shared<upstream_request>();
+  request->head = head_;
+  request->request_id = id_;
+  request->path = head_->target;
+  request->body = std::move(body_);
+  request->stream = wants_stream_;
+  deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
+  deadline_->expires_after(context_->options.first_byte_timeout);
+  stream_open_ = true;
+  self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
+      .then([this](stream_head& answer) { on_head(std::move(answer.head)); },
+            [this](const caf::error& error) {
+              stream_open_ = false;
+              fail(to_failure(error));
+            });
+}
+
+void session_state::cancel_upstream() {
+  if (!std::exchange(stream_open_, false)) return;
+  caf::anon_send(lease_.adapter, cancel_stream{self_->id()});
+}
+
+// -- from the adapter -----------------------------------------------------------------
+
+void session_state::on_head(response_head&& head) {
+  if (phase_ != phase::opening) return;
+  answer_ = std::move(head);
+  switch (plan_answer(answer_, wants_stream_)) {
+    case answer_plan::refuse:
+      fail({errc::upstream_invalid_response, {}, "upstream status " + std::to_string(answer_.status), {}});
+      break;
+    case answer_plan::stream: {
+      const auto* encoding = answer_.headers.find("content-encoding");
+      judged_ = encoding == nullptr || iequals(trimmed(*encoding), "identity");
+      // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
+      enter_phase(phase::streaming);
+      break;
+    }
+    case answer_plan::hold:
+      enter_phase(phase::holding);
+      deadline_->expires_after(context_->options.idle_timeout);
+      break;
+  }
+}
+
+void session_state::on_chunk(std::string&& data) {
+  if (first_byte_ == steady_clock::time_point{}) first_byte_ = steady_clock::now();
+  owed_ += data.size();
+  if (phase_ == phase::streaming) {
+    if (!judged_) {
+      ++chunks_;
+      deadline_->expires_after(context_->options.idle_timeout);
+      pass_on(data);
+    } else {
+      const auto ready = judge_.feed(data);
+      chunks_ = judge_.events();
+      if (judge_.progress() != std::exchange(progress_, judge_.progress())) {
+        deadline_->expires_after(context_->options.idle_timeout);
+      }
+      pass_on(ready);
+    }
+  } else if (phase_ == phase::holding) {
+    ++chunks_;
+    deadline_->expires_after(context_->options.idle_timeout);
+    hold(data);
+  } else {
+    return;
+  }
+  grant();
+}
+
+void session_state::pass_on(std::string_view bytes) {
+  if (!client_->answer_started()) {
+    // Until the first event the status line stays open: what fails before it gets a true status.
+    const bool event_came = !judged_ || judge_.events() > 0 || judge_.inside_event();
+    if (!event_came && held_.size() + bytes.size() <= max_early_comments) {
+      held_ += bytes;
+      return;
+    }
+    commit_stream();
+  }
+  client_->write(bytes);
+}
+
+void session_state::commit_stream() {
+  status_ = answer_.status;
+  response_head out{status_, client_headers(answer_.headers)};
+  out.headers.add("cache-control", "no-cache");
+  out.headers.add("x-accel-buffering", "no");
+  out.headers.add("x-request-id", id_);
+  client_->start_answer(out, body_framing::chunked, 0, false);
+  client_->write(held_);
+  held_ = {};
+}
+
+void session_state::on_done() {
+  stream_open_ = false;
+  if (phase_ == phase::streaming) {
+    end_stream();
+  } else if (phase_ == phase::holding) {
+    end_held();
+  }
+}
+
+void session_state::end_stream() {
+  if (!judged_) {
+    if (!client_->answer_started()) commit_stream();
+    end_answer(verdict::complete);
+    return;
+  }
+  const auto rest = judge_.finish();
+  chunks_ = judge_.events();
+  usage_ = judge_.usage;
+  if (!judge_.complete()) {
+    fail({errc::upstream_disconnected, {}, "the stream ended without [DONE] or finish_reason", {}});
+    return;
+  }
+  pass_on(rest);
+  end_answer(judge_.error_seen() ? verdict::upstream_error : verdict::complete);
+}
+
+void session_state::hold(std::string_view bytes) {
+  if (released_) {
+    client_->write(bytes);
+    return;
+  }
+  held_ += bytes;
+  if (held_.size() > max_held) release_held();
+}
+
+void session_state::release_held() {
+  if (answer_.status >= 300) {
+    fail({errc::upstream_error, {}, "an error body of more than 4 MiB", {}});
+    return;
+  }
+  released_ = true;
+  status_ = answer_.status;
+  response_head out{status_, client_headers(answer_.headers)};
+  out.headers.add("x-request-id", id_);
+  client_->start_answer(out, body_framing::chunked, 0, false);
+  client_->write(std::exchange(held_, {}));
+}
+
+void session_state::end_held() {
+  if (released_) {
+    end_answer(verdict::complete);
+    return;
+  }
+  auto outcome = judge_held(answer_, held_);
+  usage_ = outcome.usage;
+  detail_ = std::move(outcome.detail);
+  auto headers = client_headers(answer_.headers);
+  if (outcome.replaced) {
+    if (outcome.code == errc::upstream_auth) {
+      spdlog::error("request {}: upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)",
+                    log_safe(id_));
+    }
+    headers.remove("content-type");
+    headers.remove("content-encoding");
+    if (outcome.status == describe(outcome.code).status) {
+      refuse(*outcome.replaced, std::move(headers));
+    } else {
+      answer_json(outcome.status, body_of(*outcome.replaced), std::move(headers));
+      end_answer(verdict_of(outcome.code));
+    }
+    return;
+  }
+  answer_json(outcome.status, held_, std::move(headers));
+  end_answer(verdict_of(outcome.code));
+}
+
+void session_state::on_stream_failed(failure reason) {
+  stream_open_ = false;
+  fail(std::move(reason));
+}
+
+void session_state::grant() {
+  if (!stream_open_) return;
+  const auto kept = client_->backlog() + judge_.held();
+  const auto free = owed_ - std::min(owed_, kept);
+  if (free < grant_portion) return;
+  owed_ -= free;
+  self_->send(lease_.adapter, grant_credit{self_->id(), free});
+}
+
+// -- from the connection and the clock ----------------------------------------------------
+
+void session_state::on_sent() {
+  enter(self_, [this] { grant(); });
+}
+
+void session_state::on_client_gone() {
+  enter(self_, [this] {
+    if (!client_->answer_started()) status_ = client_closed_request;
+    finish(verdict::client_gone);
+  });
+}
+
+void session_state::on_forced_end() {
+  enter(self_, [this] { fail({errc::drained, {}, "DRAIN_TIMEOUT is over", {}}); });
+}
+
+void session_state::on_idle() {
+  // A client that reads slowly is not upstream's silence; CLIENT_WRITE_TIMEOUT watches it.
+  if (phase_ != phase::opening && client_->backlog() > 0) {
+    deadline_->expires_after(context_->options.idle_timeout);
+    return;
+  }
+  const bool first = phase_ == phase::opening || (phase_ == phase::streaming && chunks_ == 0);
+  fail({errc::upstream_timeout, {}, first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT", {}});
+}
+
+void session_state::on_total_deadline() {
+  fail({errc::upstream_timeout, {}, "REQUEST_TIMEOUT", {}});
+}
+
+// -- endings -----------------------------------------------------------------------------
+
+void session_state::fail(failure reason) {
+  if (phase_ == phase::closed) return;
+  cancel_upstream();
+  detail_ = reason.detail;
+  const bool streaming = phase_ == phase::streaming;
+  if (streaming || !wants_stream_) reason = cut_answer(std::move(reason), streaming);
+  if (!client_->answer_started()) {
+    refuse(reason);
+    return;
+  }
+  // The status line is gone: the client learns of it by an error event, and by an end that is none.
+  if (streaming && judged_ && !judge_.inside_event()) client_->write(sse_event(body_of(reason)));
+  usage_ = judge_.usage;
+  break_answer(verdict_of(reason.code));
+}
+
+void session_state::answer_json(unsigned status, std::string_view body, header_list headers) {
+  status_ = status;
+  const auto* type = headers.find("content-type");
+  const bool encoded = headers.find("content-encoding") != nullptr;
+  if (!encoded && (type == nullptr || !is_json_media(media_type(*type)))) {
+    // SDKs hand out a string instead of an object when this is missing.
+    headers.remove("content-type");
+    headers.add("content-type", "application/json");
+  }
+  headers.add("x-request-id", id_);
+  client_->start_answer({status, std::move(headers)}, body_framing::content_length, body.size(), false);
+  client_->write(body);
+}
+
+void session_state::refuse(const failure& fault, header_list headers) {
+  if (phase_ == phase::closed) return;
+  cancel_upstream();
+  if (detail_.empty()) detail_ = fault.detail.empty() ? fault.message : fault.detail;
+  if (client_->answer_started()) {
+    break_answer(verdict_of(fault.code));
+    return;
+  }
+  if (fault.code == errc::unauthorized) headers.add("www-authenticate", "Bearer");
+  answer_json(describe(fault.code).status, body_of(fault), std::move(headers));
+  end_answer(verdict_of(fault.code));
+}
+
+void session_state::end_answer(verdict how) {
+  bytes_out_ = client_->body_bytes_written();
+  client_->end_answer();
+  finish(how);
+}
+
+void session_state::break_answer(verdict how) {
+  bytes_out_ = client_->body_bytes_written();
+  client_->break_answer();
+  finish(how);
+}
+
+void session_state::finish(verdict how) {
+  if (phase_ == phase::closed) return;
+  phase_ = phase::closed;
+  cancel_upstream();
+  deadline_.reset();
+  total_.reset();
+  lease_ = {};
+  if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
+  log(how);
+  if (!beginning_) self_->leave();
+}
+
+session_state::~session_state() {
+  if (phase_ == phase::closed) return;
+  // The actor dies of an exception: its client still gets an answer, its slots are given back.
+  try {
+    fail({errc::internal, {}, "the session's actor died", {}});
+  } catch (const std::exception& error) {
+    spdlog::critical("session: {}", error.what());
+    client_->attach(nullptr);
+    client_->close();
+  }
+}
+
+double session_state::since_start() const {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - started_).count();
+}
+
+void session_state::log(verdict how) const {
+  access_record record;
+  record.id = id_;
+  record.method = head_->method;
+  record.path = head_->path();
+  record.verdict = to_string(how);
+  record.model = model_;
+  record.detail = detail_;
+  record.status = static_cast<int>(status_);
+  record.stream = wants_stream_;
+  record.ms = since_start();
+  if (first_byte_ != steady_clock::time_point{}) {
+    record.first_byte_ms = std::chrono::duration<double, std::milli>(first_byte_ - started_).count();
+  }
+  record.chunks = chunks_;
+  record.bytes_in = bytes_in_;
+  record.bytes_out = bytes_out_;
+  if (usage_) {
+    record.prompt_tokens = static_cast<std::int64_t>(usage_->prompt_tokens);
+    record.completion_tokens = static_cast<std::int64_t>(usage_->completion_tokens);
+  }
+  log_access(record);
+}
+
+session_actor::behavior_type session(session_state::self_pointer self,
+                                     std::shared_ptr<const session_context> context,
+                                     std::shared_ptr<connection> client) {
+  self->state.begin(self, std::move(context), std::move(client));
+  return {
+      [self](stream_chunk& chunk) { self->state.on_chunk(std::move(chunk.data)); },
+      [self](stream_done) { self->state.on_done(); },
+      [self](stream_failed& failed) { self->state.on_stream_failed(std::move(failed.reason)); },
+  };
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,171 @@
+// Answers one request. Spawned by the acceptor when a request's head is there; ends with its answer, or with
+// its client.
+//
+//   authorizing ──▶ routing ──▶ reading ──▶ opening ──▶ streaming ──▶ closed
+//        │             │           │           │            │  an event stream, passed on as it comes
+//        │             │           │           ├─▶ holding ─┤  anything else: held until it is whole
+//        └─────────────┴───────────┴───────────┴────────────┴──▶ finish(), exactly once
+//
+// Deadlines: reading has the connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the
+// first event of a stream; streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/pinned.hpp"
+#include "config/access_log.hpp"
+#include "http/chat_request.hpp"
+#include "http/chat_stream.hpp"
+#include "http/connection.hpp"
+#include "http/route.hpp"
+#include "http/upstream_answer.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+struct session_options {
+  std::string version;
+  std::size_t max_body_bytes = 0;
+  std::size_t max_concurrent_requests = 0;  ///< over all threads; 0 = off
+  std::chrono::milliseconds first_byte_timeout{0};
+  std::chrono::milliseconds idle_timeout{0};
+  std::chrono::milliseconds request_timeout{0};
+};
+
+/// What all sessions of a thread share.
+struct session_context {
+  session_options options;
+  io_worker* home = nullptr;
+  auth_actor auth;
+  registry_actor registry;
+  pool_actor pool;
+  std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
+};
+
+/// How a request ended: one word, for the log.
+enum class verdict : std::uint8_t {
+  complete,          ///< answered in full
+  truncated,         ///< the upstream broke off
+  upstream_error,    ///< upstream answered with an error
+  upstream_timeout,  ///< upstream did not answer in time
+  client_gone,       ///< the client left first
+  rejected_auth,     ///< no key, or a wrong one
+  rejected_limit,    ///< over a limit
+  rejected_invalid,  ///< not a request that can be served
+  drained,           ///< cut by the shutdown
+  internal,          ///< our fault
+};
+std::string_view to_string(verdict how);
+
+/// The verdict of a request that was refused with `code`.
+verdict verdict_of(errc code);
+
+class session_state : public exchange_events {
+ public:
+  using self_pointer = pinned_pointer<session_actor, session_state>;
+
+  static inline const char* name = "session";
+
+  session_state() = default;
+  virtual ~session_state();
+
+  void begin(self_pointer self, std::shared_ptr<const session_context> context,
+             std::shared_ptr<connection> client);
+
+  // From the adapter.
+  void on_head(response_head&& head);
+  void on_chunk(std::string&& data);
+  void on_done();
+  void on_stream_failed(failure reason);
+
+ private:
+  enum class phase : std::uint8_t { authorizing, routing, reading, opening, holding, streaming, closed };
+
+  // From the connection.
+  void on_body(std::string&& body) override;
+  void on_body_failed(const failure& fault) override;
+  void on_client_gone() override;
+  void on_sent() override;
+  void on_forced_end() override;
+
+  void enter_phase(phase next);
+  void read_head();
+  void ask_auth();
+  void route();
+  void answer_health();
+  void answer_models();
+  void begin_chat();
+  failure check_chat_head() const;
+  void take_body(std::string&& body);
+  void resolve(const chat_request& request);
+  void lease();
+  void open();
+  void pass_on(std::string_view bytes);
+  void commit_stream();
+  void end_stream();
+  void hold(std::string_view bytes);
+  void release_held();
+  void end_held();
+  void grant();
+  void on_idle();
+  void on_total_deadline();
+  void fail(failure reason);
+  void cancel_upstream();
+
+  void answer_json(unsigned status, std::string_view body, header_list headers = {});
+  void refuse(const failure& fault, header_list headers = {});
+  void end_answer(verdict how);
+  void break_answer(verdict how);
+  void finish(verdict how);
+  void log(verdict how) const;
+
+  double since_start() const;  // milliseconds
+
+  self_pointer self_ = nullptr;
+  std::shared_ptr<const session_context> context_;
+  std::shared_ptr<connection> client_;
+  std::shared_ptr<const request_head> head_;
+  phase phase_ = phase::closed;
+  route_match route_;
+  std::optional<deadline> deadline_;  // of the phase
+  std::optional<deadline> total_;     // of the request
+
+  // The upstream side.
+  adapter_lease lease_;
+  std::shared_ptr<const std::string> body_;
+  bool stream_open_ = false;
+  response_head answer_;
+  chat_stream judge_;
+  bool judged_ = true;          // false: compressed, known by its framing alone
+  std::string held_;            // a body that is held back; of a stream, what comes before its first event
+  bool released_ = false;       // a held body grew too long and is passed on
+  std::size_t owed_ = 0;        // bytes received and not granted again
+  std::uint64_t progress_ = 0;  // the judge's, when the idle deadline was last moved
+
+  // For the log.
+  std::string id_;
+  std::string model_;
+  std::string detail_;
+  bool wants_stream_ = false;
+  bool beginning_ = true;  // its behavior is not set yet
+  bool counted_ = false;   // in context_->in_flight
+  unsigned status_ = 0;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::uint64_t chunks_ = 0;
+  std::optional<token_usage> usage_;
+  steady_clock::time_point started_;
+  steady_clock::time_point first_byte_{};
+};
+
+session_actor::behavior_type session(session_state::self_pointer self,
+                                     std::shared_ptr<const session_context> context,
+                                     std::shared_ptr<connection> client);
+
+}  // namespace llm_proxy

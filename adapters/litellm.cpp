@@ -1,0 +1,161 @@
+#include "adapters/litellm.hpp"
+
+#include "adapters/litellm_models.hpp"
+#include "http/header_policy.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+using self_pointer = pinned_pointer<adapter_actor, litellm_state>;
+
+void add_field(std::string& head, std::string_view name, std::string_view value) {
+  head += name;
+  head += ": ";
+  head += value;
+  head += "\r\n";
+}
+
+}  // namespace
+
+std::string upstream_head(const litellm_options& options, const upstream_request& request) {
+  std::string head;
+  head.reserve(768);
+  head += request.body ? "POST " : "GET ";
+  head += options.address.prefix;
+  head += request.path;
+  head += " HTTP/1.1\r\n";
+  add_field(head, "host", options.address.host_header);
+  bool typed = false;
+  const std::string* accept_encoding = nullptr;
+  if (request.head) {
+    for (const auto& field : request.head->headers) {
+      if (iequals(field.name, "accept-encoding")) accept_encoding = &field.value;
+      if (!goes_upstream(field.name, options.forward_headers)) continue;
+      typed = typed || iequals(field.name, "content-type");
+      add_field(head, field.name, field.value);
+    }
+  }
+  if (request.body && !typed) add_field(head, "content-type", "application/json");
+  // A compressed stream cannot be judged event by event.
+  add_field(head, "accept-encoding",
+            request.stream || accept_encoding == nullptr ? std::string_view{"identity"} : *accept_encoding);
+  if (!options.api_key.empty()) {
+    head += "authorization: Bearer ";
+    head += options.api_key;
+    head += "\r\n";
+  }
+  if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
+  if (request.body) add_field(head, "content-length", std::to_string(request.body->size()));
+  head += "\r\n";
+  return head;
+}
+
+/// One stream: turns what its call says into messages for the sink.
+class litellm_exchange final : public call_events {
+ public:
+  litellm_exchange(self_pointer self, const open_stream& order,
+                   caf::typed_response_promise<stream_head> promise)
+      : self_{self}, stream_{order.stream}, sink_{order.sink}, promise_{std::move(promise)} {}
+
+  ~litellm_exchange() {
+    // Reached with the answer unfinished only when the adapter dies: its sessions are told, never left
+    // waiting.
+    if (!over_) tell_failed({errc::internal, {}, "the adapter died", {}});
+  }
+
+  void start(std::unique_ptr<client_call> call) {
+    call_ = std::move(call);
+    call_->start();
+  }
+  void grant(std::size_t bytes) { call_->grant(bytes); }
+  /// The sink does not want to hear any more.
+  void abandon() { over_ = true; }
+
+  void on_head(response_head&& head) override {
+    enter(self_, [&] {
+      head_sent_ = true;
+      promise_.deliver(stream_head{std::move(head)});
+    });
+  }
+  void on_bytes(std::string&& bytes) override {
+    enter(self_, [&] { self_->send(sink_, stream_chunk{std::move(bytes)}); });
+  }
+  void on_end() override {
+    enter(self_, [this] {
+      over_ = true;
+      self_->send(sink_, stream_done{});
+      self_->state.exchanges.erase(stream_);  // destroys this
+    });
+  }
+  void on_failed(failure reason) override {
+    enter(self_, [&] {
+      over_ = true;
+      tell_failed(reason);
+      self_->state.exchanges.erase(stream_);  // destroys this
+    });
+  }
+
+ private:
+  void tell_failed(const failure& reason) {
+    if (head_sent_) {
+      self_->send(sink_, stream_failed{reason});
+    } else {
+      promise_.deliver(to_error(reason));
+    }
+  }
+
+  self_pointer self_;
+  std::uint64_t stream_;
+  stream_sink sink_;
+  caf::typed_response_promise<stream_head> promise_;
+  std::unique_ptr<client_call> call_;
+  bool head_sent_ = false;
+  bool over_ = false;
+};
+
+litellm_state::litellm_state() = default;
+litellm_state::~litellm_state() = default;
+
+adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm_options options) {
+  self->state.upstream = std::make_unique<client>(
+      home->io(), home->timers(),
+      client_options{options.address, options.connect_timeout, std::chrono::seconds{4}});
+  const auto shared = std::make_shared<const litellm_options>(std::move(options));
+  return {
+      [self, shared](open_stream& order) -> caf::result<stream_head> {
+        auto promise = self->make_response_promise<stream_head>();
+        auto exchange = std::make_unique<litellm_exchange>(self, order, promise);
+        auto call = std::make_unique<client_call>(
+            *self->state.upstream,
+            std::make_shared<const std::string>(upstream_head(*shared, *order.request)), order.request->body,
+            order.credit, *exchange);
+        auto& entry = self->state.exchanges[order.stream];
+        entry = std::move(exchange);
+        entry->start(std::move(call));
+        return promise;
+      },
+      [self](const grant_credit& grant) {
+        const auto at = self->state.exchanges.find(grant.stream);
+        if (at != self->state.exchanges.end()) at->second->grant(grant.bytes);
+      },
+      [self](const cancel_stream& cancel) {
+        const auto at = self->state.exchanges.find(cancel.stream);
+        if (at == self->state.exchanges.end()) return;
+        at->second->abandon();
+        self->state.exchanges.erase(at);
+      },
+      [self, shared, home](get_models) -> caf::result<models> {
+        auto promise = self->make_response_promise<models>();
+        auto& fetches = self->state.fetches;
+        fetches.push_back(std::make_unique<litellm_model_fetch>(self, *home, *shared, promise));
+        fetches.back()->start();
+        return promise;
+      },
+  };
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,46 @@
+// Speaks HTTP/1.1 with the LiteLLM proxy. Several per I/O thread at most, spawned by their pool; each keeps
+// its own connections, so that its limit of requests is also its limit of connections.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/pinned.hpp"
+#include "http/client.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace llm_proxy {
+
+struct litellm_options {
+  upstream_address address;
+  std::string api_key;  ///< sent as Authorization: Bearer; empty: none is sent
+  std::vector<std::string> forward_headers;
+  std::chrono::milliseconds connect_timeout{5000};
+  std::chrono::milliseconds models_timeout{10000};  ///< for the model list, /model/info included
+};
+
+/// Request line and headers for upstream (RFC 9112 §3): an allow-list of the client's, and our own.
+std::string upstream_head(const litellm_options& options, const upstream_request& request);
+
+class litellm_exchange;
+class litellm_model_fetch;
+
+struct litellm_state {
+  static inline const char* name = "litellm";
+
+  litellm_state();
+  ~litellm_state();
+
+  std::unique_ptr<client> upstream;
+  std::unordered_map<std::uint64_t, std::unique_ptr<litellm_exchange>> exchanges;
+  std::vector<std::unique_ptr<litellm_model_fetch>> fetches;
+};
+
+adapter_actor::behavior_type litellm(pinned_pointer<adapter_actor, litellm_state> self, io_worker* home,
+                                     litellm_options options);
+
+}  // namespace llm_proxy

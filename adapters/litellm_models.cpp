@@ -1,0 +1,114 @@
+#include "adapters/litellm_models.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+/// A list longer than this is refused instead of held.
+constexpr std::size_t max_list_bytes = 16 * 1024 * 1024;
+
+failure timed_out() {
+  return {errc::upstream_timeout, {}, "the model list took too long", {}};
+}
+
+}  // namespace
+
+litellm_model_fetch::litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,
+                                         const litellm_options& options,
+                                         caf::typed_response_promise<models> promise)
+    : self_{self}, options_{options}, promise_{std::move(promise)}, deadline_{home.timers(), [this] {
+                                                                                enter(self_, [this] {
+                                                                                  ended(timed_out());
+                                                                                });
+                                                                              }} {
+  deadline_.expires_after(options.models_timeout);
+}
+
+litellm_model_fetch::~litellm_model_fetch() {
+  if (!over_) promise_.deliver(to_error({errc::internal, {}, "the adapter died", {}}));
+}
+
+void litellm_model_fetch::start() {
+  ask("/v1/models");
+}
+
+void litellm_model_fetch::ask(std::string path) {
+  status_ = 0;
+  body_.clear();
+  upstream_request request;
+  request.path = std::move(path);
+  call_ = std::make_unique<client_call>(*self_->state.upstream,
+                                        std::make_shared<const std::string>(upstream_head(options_, request)),
+                                        nullptr, max_list_bytes, *this);
+  call_->start();
+}
+
+void litellm_model_fetch::on_head(response_head&& head) {
+  status_ = head.status;
+}
+
+void litellm_model_fetch::on_bytes(std::string&& bytes) {
+  body_ += bytes;
+  if (body_.size() < max_list_bytes) return;
+  enter(self_, [this] { ended({errc::upstream_invalid_response, {}, "the model list is too long", {}}); });
+}
+
+void litellm_model_fetch::on_end() {
+  enter(self_, [this] { ended({errc::none, {}, {}, {}}); });
+}
+
+void litellm_model_fetch::on_failed(failure reason) {
+  enter(self_, [&] { ended(reason); });
+}
+
+void litellm_model_fetch::ended(const failure& reason) {
+  if (!have_list_) {
+    list_ended(reason);
+    return;
+  }
+  if (reason.code == errc::none && status_ == 200) enrich_models(list_, body_);
+  answer();
+}
+
+void litellm_model_fetch::list_ended(const failure& reason) {
+  if (reason.code == errc::upstream_disconnected) {
+    give_up({errc::upstream_invalid_response, {}, reason.detail, {}});
+  } else if (reason.code != errc::none) {
+    give_up(reason);
+  } else if (status_ == 401) {
+    spdlog::error("upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)");
+    give_up({errc::upstream_auth, {}, "401 for /v1/models", {}});
+  } else if (status_ != 200) {
+    give_up({errc::upstream_error, {}, "status " + std::to_string(status_) + " for /v1/models", {}});
+  } else if (auto list = read_models(body_)) {
+    list_ = std::move(*list);
+    have_list_ = true;
+    ask("/model/info");
+  } else {
+    give_up({errc::upstream_invalid_response, {}, "/v1/models is not a model list", {}});
+  }
+}
+
+void litellm_model_fetch::answer() {
+  over_ = true;
+  promise_.deliver(models{std::make_shared<const std::vector<model_entry>>(std::move(list_))});
+  remove();
+}
+
+void litellm_model_fetch::give_up(const failure& reason) {
+  over_ = true;
+  promise_.deliver(to_error(reason));
+  remove();
+}
+
+void litellm_model_fetch::remove() {
+  auto& fetches = self_->state.fetches;
+  const auto at =
+      std::find_if(fetches.begin(), fetches.end(), [this](const auto& entry) { return entry.get() == this; });
+  if (at != fetches.end()) fetches.erase(at);  // destroys this
+}
+
+}  // namespace llm_proxy

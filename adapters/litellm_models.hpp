@@ -1,0 +1,46 @@
+#pragma once
+
+#include "adapters/litellm.hpp"
+
+#include <memory>
+#include <string>
+
+namespace llm_proxy {
+
+/// Fetches LiteLLM's `/v1/models`, then `/model/info` to enrich it (which our key may not be allowed to see:
+/// that costs only the enrichment), and answers the promise. Lives in its adapter's state until then.
+class litellm_model_fetch final : public call_events {
+ public:
+  litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,
+                      const litellm_options& options, caf::typed_response_promise<models> promise);
+  ~litellm_model_fetch();
+
+  void start();
+
+  void on_head(response_head&& head) override;
+  void on_bytes(std::string&& bytes) override;
+  void on_end() override;
+  void on_failed(failure reason) override;
+
+ private:
+  void ask(std::string path);
+  void ended(const failure& reason);
+  void list_ended(const failure& reason);
+  void answer();
+  void give_up(const failure& reason);
+  void remove();
+
+  pinned_pointer<adapter_actor, litellm_state> self_;
+  litellm_options options_;
+  caf::typed_response_promise<models> promise_;
+  deadline deadline_;
+  std::unique_ptr<client_call> call_;
+  std::string path_;
+  unsigned status_ = 0;
+  std::string body_;
+  std::vector<model_entry> list_;
+  bool have_list_ = false;
+  bool over_ = false;
+};
+
+}  // namespace llm_proxy

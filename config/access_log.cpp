@@ -1,0 +1,160 @@
+#include "config/access_log.hpp"
+
+#include "config/logging.hpp"
+
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <concepts>
+
+namespace llm_proxy {
+namespace {
+
+spdlog::logger* access_logger = nullptr;
+log_format access_format = log_format::text;
+
+void append_number(spdlog::memory_buf_t& out, std::int64_t number) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), end);
+}
+
+/// Milliseconds with three decimals; NaN and what is below 0 count as 0. Ten times cheaper than printing a
+/// double.
+void append_ms(spdlog::memory_buf_t& out, double ms) {
+  const auto us = static_cast<std::int64_t>(std::isfinite(ms) ? std::clamp(ms * 1000 + 0.5, 0.0, 1e15) : 0.0);
+  append_number(out, us / 1000);
+  out.push_back('.');
+  for (const std::int64_t digit : {us / 100 % 10, us / 10 % 10, us % 10})
+    out.push_back(static_cast<char>('0' + digit));
+}
+
+std::int64_t as_signed(std::uint64_t number) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(number, INT64_MAX));
+}
+
+/// A quantity that may be missing.
+struct number {
+  std::int64_t value;
+};
+struct duration_ms {
+  double value;
+};
+
+/// `"name":value` pairs; what is missing is null, so that every line has every field.
+class json_fields {
+ public:
+  explicit json_fields(spdlog::memory_buf_t& out) : out_{out} {}
+
+  void add(std::string_view name, std::string_view text) {
+    begin(name);
+    out_.push_back('"');
+    const auto [head, cut] = cut_for_log(text);
+    append_json_escaped(out_, head);
+    append(out_, cut ? "...\"" : "\"");
+  }
+  void add(std::string_view name, bool value) {
+    begin(name);
+    append(out_, value ? "true" : "false");
+  }
+  void add(std::string_view name, number n) {
+    begin(name);
+    n.value < 0 ? append(out_, "null") : append_number(out_, n.value);
+  }
+  void add(std::string_view name, duration_ms d) {
+    begin(name);
+    d.value < 0 ? append(out_, "null") : append_ms(out_, d.value);
+  }
+
+ private:
+  void begin(std::string_view name) {
+    if (out_.size() > 0) out_.push_back(',');
+    out_.push_back('"');
+    append(out_, name);
+    append(out_, "\":");
+  }
+
+  spdlog::memory_buf_t& out_;
+};
+
+/// `name=value` pairs; what is missing is left out.
+class text_fields {
+ public:
+  explicit text_fields(spdlog::memory_buf_t& out) : out_{out} {}
+
+  void add(std::string_view name, std::string_view text) {
+    if (text.empty()) return;
+    begin(name);
+    const auto [head, cut] = cut_for_log(text);
+    const bool bare = head.find_first_of(" =\"\\") == std::string_view::npos;
+    if (!bare) out_.push_back('"');
+    append_text_escaped(out_, head, true);
+    if (cut) append(out_, "...");
+    if (!bare) out_.push_back('"');
+  }
+  void add(std::string_view name, bool value) {
+    begin(name);
+    append(out_, value ? "true" : "false");
+  }
+  void add(std::string_view name, number n) {
+    if (n.value < 0) return;
+    begin(name);
+    append_number(out_, n.value);
+  }
+  void add(std::string_view name, duration_ms d) {
+    if (d.value < 0) return;
+    begin(name);
+    append_ms(out_, d.value);
+  }
+
+ private:
+  void begin(std::string_view name) {
+    if (out_.size() > 0) out_.push_back(' ');
+    append(out_, name);
+    out_.push_back('=');
+  }
+
+  spdlog::memory_buf_t& out_;
+};
+
+template <class Fields>
+void add_all(Fields fields, const access_record& r) {
+  fields.add("id", r.id);
+  fields.add("method", r.method);
+  fields.add("path", r.path);
+  fields.add("status", number{r.status});
+  fields.add("verdict", r.verdict);
+  fields.add("model", r.model);
+  fields.add("stream", r.stream);
+  fields.add("ms", duration_ms{std::max(r.ms, 0.0)});
+  fields.add("first_byte_ms", duration_ms{r.first_byte_ms});
+  fields.add("chunks", number{as_signed(r.chunks)});
+  fields.add("bytes_in", number{as_signed(r.bytes_in)});
+  fields.add("bytes_out", number{as_signed(r.bytes_out)});
+  fields.add("prompt_tokens", number{r.prompt_tokens});
+  fields.add("completion_tokens", number{r.completion_tokens});
+  fields.add("detail", r.detail);
+}
+
+}  // namespace
+
+void log_access(const access_record& record) {
+  spdlog::logger* logger = access_logger;
+  if (logger == nullptr || !logger->should_log(spdlog::level::info)) return;
+  spdlog::memory_buf_t line;
+  if (access_format == log_format::json)
+    add_all(json_fields{line}, record);
+  else
+    add_all(text_fields{line}, record);
+  logger->log(spdlog::level::info, spdlog::string_view_t{line.data(), line.size()});
+}
+
+void set_access_logger(spdlog::logger* logger, log_format format) {
+  access_logger = logger;
+  access_format = format;
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,286 @@
+#include "config/option_reader.hpp"
+
+#include "config/log_safe.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <type_traits>
+#include <utility>
+
+namespace llm_proxy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::string_literals::operator""s;
+
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> byte_units{
+    {{"", 1}, {"KIB", 1024}, {"MIB", 1024 * 1024}, {"GIB", gib}}};
+constexpr std::array<std::pair<std::string_view, double>, 4> time_units{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
+
+/// Credentials, what belongs to one connection only (RFC 9110 section 7.6.1), and what llm-proxy writes
+/// itself.
+constexpr auto never_forwarded = std::to_array<std::string_view>({"authorization",
+                                                                  "proxy-authorization",
+                                                                  "x-internal-auth",
+                                                                  "x-api-key",
+                                                                  "api-key",
+                                                                  "x-goog-api-key",
+                                                                  "x-litellm-api-key",
+                                                                  "x-litellm-key",
+                                                                  "x-auth-token",
+                                                                  "x-access-token",
+                                                                  "x-amz-security-token",
+                                                                  "ocp-apim-subscription-key",
+                                                                  "cookie",
+                                                                  "set-cookie",
+                                                                  "proxy-authenticate",
+                                                                  "www-authenticate",
+                                                                  "host",
+                                                                  "connection",
+                                                                  "proxy-connection",
+                                                                  "keep-alive",
+                                                                  "te",
+                                                                  "trailer",
+                                                                  "transfer-encoding",
+                                                                  "upgrade",
+                                                                  "content-length",
+                                                                  "content-encoding",
+                                                                  "expect",
+                                                                  "http2-settings",
+                                                                  "accept-encoding",
+                                                                  "x-request-id"});
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+char to_upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alnum(char c) {
+  return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
+}
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
+}
+
+std::string quoted(std::string_view value) {
+  return '"' + log_safe(value) + '"';
+}
+
+/// Digits only; nothing when there are others, none, or too many for the type.
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || !is_digit(text.front()) || error != std::errc{} || end != text.data() + text.size())
+    return {};
+  return number;
+}
+
+complaint not_accepted(const option& o, std::string_view value) {
+  return quoted(value) + " is not accepted; it takes " + accepted(o);
+}
+
+template <class Names, class T>
+complaint read_name(const option& o, std::string_view value, const Names& names, T& out) {
+  for (const auto& [name, meaning] : names) {
+    if (upper(value) != upper(name)) continue;
+    out = meaning;
+    return {};
+  }
+  return not_accepted(o, value);
+}
+
+complaint read(const option& o, std::string_view value, llm_mode& out) {
+  return read_name(o, value, mode_names, out);
+}
+complaint read(const option& o, std::string_view value, log_level& out) {
+  return read_name(o, value, level_names, out);
+}
+
+template <class T>
+requires std::is_unsigned_v<T> complaint read(const option& o, std::string_view value, T& out) {
+  std::uint64_t unit = 1;
+  std::string_view digits = value;
+  if (o.type == kind::bytes) {
+    while (!digits.empty() && !is_digit(digits.back())) digits.remove_suffix(1);
+    const auto suffix = upper(trim(value.substr(digits.size())));
+    const auto found =
+        std::find_if(byte_units.begin(), byte_units.end(), [&](auto& u) { return u.first == suffix; });
+    if (found == byte_units.end()) return not_accepted(o, value);
+    unit = found->second;
+  }
+  const auto number = whole_number(digits);
+  if (!number || *number > o.most / unit || *number * unit < o.least) return not_accepted(o, value);
+  out = static_cast<T>(*number * unit);
+  return {};
+}
+
+complaint read(const option& o, std::string_view value, milliseconds& out) {
+  std::string_view unit_name = value;
+  while (!unit_name.empty() && (is_digit(unit_name.front()) || unit_name.front() == '.'))
+    unit_name.remove_prefix(1);
+  const std::string_view digits = value.substr(0, value.size() - unit_name.size());
+  unit_name = trim(unit_name);
+  if (unit_name.empty()) unit_name = o.type == kind::millis ? "ms" : "s";
+  const auto unit =
+      std::find_if(time_units.begin(), time_units.end(), [&](auto& u) { return u.first == unit_name; });
+
+  double number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (unit == time_units.end() || digits.empty() || error != std::errc{} ||
+      end != digits.data() + digits.size())
+    return not_accepted(o, value);
+  const double ms = number * unit->second;
+  if (ms > static_cast<double>(o.most)) return not_accepted(o, value);
+  // Rounded to 0 it would mean "off", the opposite of what was asked for.
+  if (ms > 0 && ms < 1) return quoted(value) + " is too short; the least is 1ms (0 = off)";
+  out = milliseconds{std::llround(ms)};
+  return {};
+}
+
+complaint read(const option&, std::string_view value, std::vector<std::string>& out) {
+  std::vector<std::string> names;
+  while (!value.empty()) {
+    const auto comma = std::min(value.find(','), value.size());
+    const auto name = lower(trim(value.substr(0, comma)));
+    value.remove_prefix(std::min(comma + 1, value.size()));
+    if (name.empty()) continue;
+    // token of RFC 9110 section 5.6.2
+    if (!std::all_of(name.begin(), name.end(),
+                     [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))
+      return quoted(name) + " is no header name; it takes names such as x-tenant, comma-separated";
+    if (std::find(never_forwarded.begin(), never_forwarded.end(), name) != never_forwarded.end())
+      return quoted(name) +
+             " is never forwarded: it is a credential, belongs to one connection or is set by llm-proxy";
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  out = std::move(names);
+  return {};
+}
+
+bool is_ip(const std::string& host, int family) {
+  std::array<unsigned char, sizeof(in6_addr)> address{};
+  return inet_pton(family, host.c_str(), address.data()) == 1;
+}
+
+/// The values of keys appear in no complaint.
+complaint check_key(const option& o, std::string_view value) {
+  if (value.size() < o.least) return "is empty; it takes " + accepted(o);
+  if (value.size() > o.most) return "is too long; it takes " + accepted(o);
+  if (std::any_of(value.begin(), value.end(), is_control))
+    return "contains a control byte (a line break, perhaps), which no header can carry; it takes " +
+           accepted(o);
+  if (is_blank(value.front()) || is_blank(value.back()))
+    return "begins or ends with a blank, which headers lose; it takes " + accepted(o);
+  return {};
+}
+
+/// RFC 3986's characters of a path, percent escapes included.
+bool is_url_path(std::string_view path) {
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%') {
+      const auto digits = path.substr(i + 1, 2);
+      if (digits.size() != 2 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos)
+        return false;
+    } else if (!is_alnum(path[i]) && "/-._~!$&'()*+,;=:@"s.find(path[i]) == std::string::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_url_host(std::string_view host) {
+  if (host.starts_with('['))
+    return host.ends_with(']') && is_ip(std::string{host.substr(1, host.size() - 2)}, AF_INET6);
+  return !host.empty() && host.size() <= 255 && std::all_of(host.begin(), host.end(), [](char c) {
+    return is_alnum(c) || c == '-' || c == '.' || c == '_';
+  });
+}
+
+bool is_upstream_url(std::string_view url) {
+  const auto scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) return false;
+  const auto scheme = lower(url.substr(0, scheme_end));
+  if (scheme != "http" && scheme != "https") return false;
+  url.remove_prefix(scheme_end + 3);
+  const auto path_begin = std::min(url.find('/'), url.size());
+  std::string_view host = url.substr(0, path_begin);
+  const auto colon = host.rfind(':');
+  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    const auto port = whole_number(host.substr(colon + 1));
+    if (!port || *port == 0 || *port > 65535) return false;
+    host = host.substr(0, colon);
+  }
+  return is_url_host(host) && is_url_path(url.substr(path_begin));
+}
+
+/// Whether `value` (of up to 200 bytes) can stand between quotes in JSON and in a log line as it is.
+bool is_plain_text(std::string_view value) {
+  return log_safe(value) == value;
+}
+
+complaint read(const option& o, std::string_view value, std::string& out) {
+  out = value;
+  switch (o.type) {
+    case kind::key:
+      return check_key(o, value);
+    case kind::url:  // not shown: it might hold a password
+      if (value.size() > o.most || !is_upstream_url(value))
+        return "is no usable address; it takes " + accepted(o);
+      return {};
+    case kind::address:
+      out = lower(value);
+      if (out != "localhost" && !is_ip(out, AF_INET) && !is_ip(out, AF_INET6)) return not_accepted(o, value);
+      return {};
+    default:
+      if (value.size() > o.most || !is_plain_text(value)) return not_accepted(o, value);
+      return {};
+  }
+}
+}  // namespace
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::string lower(std::string_view text) {
+  std::string out{text};
+  std::transform(out.begin(), out.end(), out.begin(), to_lower);
+  return out;
+}
+
+std::string upper(std::string_view text) {
+  std::string out{text};
+  std::transform(out.begin(), out.end(), out.begin(), to_upper);
+  return out;
+}
+
+complaint assign(const option& o, std::string_view value, settings& values) {
+  if (o.type != kind::key) value = trim(value);
+  const bool empty_is_fault = o.type == kind::key && o.least > 0;
+  if (value.empty() && !empty_is_fault) return {};
+  return std::visit(
+      [&](auto place) -> complaint {
+        auto parsed = values.*place;
+        auto wrong = read(o, value, parsed);
+        if (!wrong) values.*place = std::move(parsed);
+        return wrong;
+      },
+      o.place);
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,147 @@
+#include "config/option_table.hpp"
+
+#include <chrono>
+#include <numeric>
+
+namespace llm_proxy {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t million = 1'000'000;
+constexpr std::uint64_t month = 30ULL * 24 * 3600 * 1000;
+constexpr bool open = false, secret = true;
+constexpr std::string_view service = "Service", upstream = "Upstream", deadlines = "Deadlines",
+                           mock = "Mock mode";
+
+using s = settings;  // short in the rows
+
+// clang-format off
+const std::array table{
+    option{"LLM_MODE", &s::llm_mode, kind::choice, 0, 0, open, service, "What answers: a LiteLLM proxy, or the built-in mock."},
+    option{"INTERNAL_API_KEY", &s::internal_api_key, kind::key, 1, 4096, secret, service, "Key that clients must send (x-internal-auth, Authorization: Bearer or x-api-key)."},
+    option{"LOG_LEVEL", &s::log_level, kind::choice, 0, 0, open, service, "Least level that is logged."},
+    option{"VERSION", &s::version, kind::text, 1, 100, open, service, "Version that /health and --version show."},
+    option{"HOST", &s::host, kind::address, 1, 64, open, service, "Address to listen on."},
+    option{"PORT", &s::port, kind::count, 0, 65535, open, service, "Port to listen on; 0 = any free one. Plain PORT is taken when this one is unset."},
+    option{"THREADS", &s::threads, kind::count, 0, 1024, open, service, "I/O threads; 0 = number of cores."},
+    option{"MAX_CONCURRENT_REQUESTS", &s::max_concurrent_requests, kind::count, 0, million, open, service, "Requests served at once, over all clients; 0 = no limit."},
+    option{"MAX_BODY_BYTES", &s::max_body_bytes, kind::bytes, 1, 4 * gib, open, service, "Largest request body; a larger one is refused with 413."},
+    option{"LITELLM_PROXY_URL", &s::litellm_proxy_url, kind::url, 1, 2000, open, upstream, "Where LiteLLM listens; a path is put before every request's path."},
+    option{"LITELLM_API_KEY", &s::litellm_api_key, kind::key, 0, 4096, secret, upstream, "Key for LiteLLM; none is sent when empty."},
+    option{"DEFAULT_MODEL", &s::default_model, kind::text, 1, 200, open, upstream, "Model for requests whose model is the empty string."},
+    option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, open, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
+    option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, open, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
+    option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, open, upstream, "Requests in flight per adapter; 0 = no limit."},
+    option{"CLIENT_HEAD_TIMEOUT", &s::client_head_timeout, kind::seconds, 0, month, open, deadlines, "From the first byte of a request to the end of its head."},
+    option{"CLIENT_BODY_TIMEOUT", &s::client_body_timeout, kind::seconds, 0, month, open, deadlines, "The whole request body, however it trickles."},
+    option{"CLIENT_WRITE_TIMEOUT", &s::client_write_timeout, kind::seconds, 0, month, open, deadlines, "A client that takes nothing of its answer."},
+    option{"KEEP_ALIVE_TIMEOUT", &s::keep_alive_timeout, kind::seconds, 0, month, open, deadlines, "An idle client connection."},
+    option{"CONNECT_TIMEOUT", &s::connect_timeout, kind::seconds, 0, month, open, deadlines, "One upstream connect, name look-up included."},
+    option{"FIRST_BYTE_TIMEOUT", &s::first_byte_timeout, kind::seconds, 0, month, open, deadlines, "From the request sent to the first upstream byte; with LiteLLM this is the time to the first token."},
+    option{"IDLE_TIMEOUT", &s::idle_timeout, kind::seconds, 0, month, open, deadlines, "Between two upstream chunks."},
+    option{"REQUEST_TIMEOUT", &s::request_timeout, kind::seconds, 0, month, open, deadlines, "All of one request."},
+    option{"DRAIN_TIMEOUT", &s::drain_timeout, kind::seconds, 0, month, open, deadlines, "What is in flight after SIGTERM or SIGINT; off means to wait as long as it takes."},
+    option{"MOCK_CHUNK_DELAY_MS", &s::mock_chunk_delay_ms, kind::millis, 0, 3'600'000, open, mock, "Pause before each word of a mocked stream."},
+};
+// clang-format on
+
+std::string format_duration(milliseconds time) {
+  const auto ms = time.count();
+  if (ms == 0) return "0";
+  if (ms % 3'600'000 == 0) return std::to_string(ms / 3'600'000) + "h";
+  if (ms % 60'000 == 0 && ms >= 120'000) return std::to_string(ms / 60'000) + "m";
+  if (ms % 1000 == 0) return std::to_string(ms / 1000) + "s";
+  return std::to_string(ms) + "ms";
+}
+
+std::string format_bytes(std::uint64_t bytes) {
+  if (bytes != 0 && bytes % gib == 0) return std::to_string(bytes / gib) + "GiB";
+  if (bytes != 0 && bytes % (1 << 20) == 0) return std::to_string(bytes >> 20) + "MiB";
+  if (bytes != 0 && bytes % 1024 == 0) return std::to_string(bytes >> 10) + "KiB";
+  return std::to_string(bytes);
+}
+
+template <class Names>
+std::string one_of(const Names& names) {
+  std::string out = "one of";
+  for (std::size_t i = 0; i < names.size(); ++i) (out += i == 0 ? " " : ", ") += names[i].first;
+  return out;
+}
+
+template <class Names, class T>
+std::string name_of(const Names& names, T value) {
+  for (const auto& [name, meaning] : names)
+    if (meaning == value) return std::string{name};
+  return {};
+}
+
+std::string show(const option&, llm_mode value) {
+  return name_of(mode_names, value);
+}
+std::string show(const option&, log_level value) {
+  return name_of(level_names, value);
+}
+std::string show(const option&, const std::string& value) {
+  return value;
+}
+std::string show(const option& o, std::uint64_t value) {
+  return o.type == kind::bytes ? format_bytes(value) : std::to_string(value);
+}
+std::string show(const option& o, milliseconds value) {
+  return o.type == kind::millis ? std::to_string(value.count()) : format_duration(value);
+}
+std::string show(const option&, const std::vector<std::string>& value) {
+  return std::accumulate(value.begin(), value.end(), std::string{},
+                         [](std::string out, const std::string& name) {
+                           return out.empty() ? name : std::move(out) + "," + name;
+                         });
+}
+
+}  // namespace
+
+std::span<const option> options() {
+  return table;
+}
+
+std::string env_name(const option& o) {
+  return std::string{env_prefix}.append(o.name);
+}
+
+std::string accepted(const option& o) {
+  const auto most = std::to_string(o.most);
+  const auto longest = "at most " + format_duration(milliseconds{o.most});
+  switch (o.type) {
+    case kind::choice:
+      return (std::holds_alternative<llm_mode settings::*>(o.place) ? one_of(mode_names)
+                                                                    : one_of(level_names)) +
+             " (any letter case)";
+    case kind::text:
+      return "text of 1 to " + most + " bytes of UTF-8 without control characters, quotes and backslashes";
+    case kind::key:
+      return "text of " + std::to_string(o.least) + " to " + most +
+             " bytes without control bytes, no blank at either end";
+    case kind::url:
+      return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment";
+    case kind::address:
+      return "an IP address (IPv6 without brackets) or localhost";
+    case kind::count:
+      return "a whole number from " + std::to_string(o.least) + " to " + most;
+    case kind::bytes:
+      return "bytes, or with unit KiB, MiB or GiB, from " + std::to_string(o.least) + " to " +
+             format_bytes(o.most);
+    case kind::names:
+      return "header names, comma-separated";
+    case kind::seconds:
+      return "a duration such as 500ms, 30s, 10m or 1h (a bare number: seconds), " + longest + "; 0 = off";
+    case kind::millis:
+      return "a duration such as 50 (a bare number: milliseconds), 500ms or 2s, " + longest;
+  }
+  return {};
+}
+
+std::string show(const option& o, const settings& values) {
+  return std::visit([&](auto place) { return show(o, values.*place); }, o.place);
+}
+
+}  // namespace llm_proxy

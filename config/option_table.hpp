@@ -1,0 +1,62 @@
+// The options' table: one row per member of `settings`, and how rows and values are shown. Only for
+// settings.cpp and option_reader.cpp.
+#pragma once
+
+#include "config/settings.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace llm_proxy {
+
+/// How the text of a value is read.
+enum class kind : std::uint8_t { choice, text, key, url, address, count, bytes, names, seconds, millis };
+
+using member = std::variant<llm_mode settings::*, log_level settings::*, std::string settings::*,
+                            std::uint16_t settings::*, std::size_t settings::*,
+                            std::chrono::milliseconds settings::*, std::vector<std::string> settings::*>;
+
+struct option {
+  std::string_view name;
+  member place;
+  kind type;
+  std::uint64_t least;  // of the number, or of the text's length; 0 for lists and choices
+  std::uint64_t most;   // durations: in milliseconds
+  bool secret;
+  std::string_view group;
+  std::string_view sentence;
+};
+
+inline constexpr std::string_view env_prefix = "LLM_PROXY__";
+inline constexpr std::uint64_t gib = std::uint64_t{1} << 30;
+
+inline constexpr std::array<std::pair<std::string_view, llm_mode>, 2> mode_names{{
+    {"litellm", llm_mode::litellm},
+    {"mock", llm_mode::mock},
+}};
+inline constexpr std::array<std::pair<std::string_view, log_level>, 7> level_names{{
+    {"TRACE", log_level::trace},
+    {"DEBUG", log_level::debug},
+    {"INFO", log_level::info},
+    {"WARNING", log_level::warning},
+    {"WARN", log_level::warning},
+    {"ERROR", log_level::error},
+    {"CRITICAL", log_level::critical},
+}};
+
+std::span<const option> options();
+std::string env_name(const option& o);
+/// What an option takes, as the end of "… takes <this>" and as the table's column.
+std::string accepted(const option& o);
+/// A value as it would be written in the environment.
+std::string show(const option& o, const settings& values);
+
+}  // namespace llm_proxy

@@ -1,0 +1,168 @@
+#include "config/settings.hpp"
+
+#include "config/log_safe.hpp"
+#include "config/option_reader.hpp"
+#include "config/option_table.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace llm_proxy {
+namespace {
+
+std::string shown_default(const option& o) {
+  return show(o, settings{});
+}
+
+/// In single quotes where a `.env` reader would take the bare value for something else.
+std::string as_env_value(const std::string& value) {
+  if (value.find_first_of(" \t#'\"\\$`") == std::string::npos) return value;
+  std::string out = "'";
+  for (const char c : value) (c == '\'' || c == '\\') ? (out += '\\') += c : out += c;
+  return out + "'";
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+std::string unknown_name_warning(std::string_view name) {
+  const auto own = upper(name.substr(env_prefix.size(), 100));
+  const auto nearest =
+      std::min_element(options().begin(), options().end(), [&](const option& a, const option& b) {
+        return edit_distance(own, a.name) < edit_distance(own, b.name);
+      });
+  return log_safe(name) + " is no known option and is ignored; did you mean " + env_name(*nearest) + "?";
+}
+
+void check_default_key(parsed_settings& parsed) {
+  const settings& values = parsed.values;
+  if (values.internal_api_key != settings{}.internal_api_key) return;
+  const bool local = is_loopback(values.host);
+  const auto name = std::string{env_prefix} + "INTERNAL_API_KEY";
+  if (values.llm_mode == llm_mode::litellm && !local)
+    parsed.faults.push_back(name + " is the default that everybody knows, and HOST " + values.host +
+                            " can be reached from other machines; set a key of your own");
+  else if (values.llm_mode == llm_mode::litellm || !local)
+    parsed.warnings.push_back(name + " is the default that everybody knows; set a key of your own");
+}
+
+}  // namespace
+
+bool is_loopback(std::string_view host) {
+  const std::string name = lower(host);
+  if (name == "localhost") return true;
+  std::array<unsigned char, 16> address{};
+  if (inet_pton(AF_INET, name.c_str(), address.data()) == 1) return address[0] == 127;
+  if (inet_pton(AF_INET6, name.c_str(), address.data()) != 1) return false;
+  constexpr std::array<unsigned char, 16> one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  constexpr std::array<unsigned char, 13> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+  return address == one || std::equal(mapped.begin(), mapped.end(), address.begin());
+}
+
+parsed_settings parse_settings(const std::map<std::string, std::string>& environment) {
+  parsed_settings parsed;
+  for (const option& o : options()) {
+    std::string name = env_name(o);
+    auto found = environment.find(name);
+    // Platforms that start services (Heroku, Cloud Run) set a plain PORT.
+    if (o.name == "PORT" && (found == environment.end() || trim(found->second).empty()))
+      found = environment.find(name = "PORT");
+    if (found == environment.end()) continue;
+    if (auto wrong = assign(o, found->second, parsed.values)) {
+      const bool value_first = wrong->starts_with('"');
+      parsed.faults.push_back(name + (value_first ? ": " : " ") + *wrong);
+    }
+  }
+  for (const auto& [name, value] : environment) {
+    if (upper(name.substr(0, env_prefix.size())) != env_prefix) continue;
+    if (std::none_of(options().begin(), options().end(),
+                     [&](const option& o) { return env_name(o) == name; }))
+      parsed.warnings.push_back(unknown_name_warning(name));
+  }
+  check_default_key(parsed);
+  return parsed;
+}
+
+std::string help_text() {
+  std::string out =
+      "llm-proxy: an OpenAI-compatible API, guarded by an internal key, in front of a LiteLLM proxy\n"
+      "\n"
+      "Usage: llm-proxy             serve until SIGTERM or SIGINT\n"
+      "       llm-proxy --check-config | --print-config | --help | --version\n"
+      "\n"
+      "  --check-config          say OK, or every fault of the configuration (exit code 2)\n"
+      "  --print-config          show the effective configuration, secrets masked\n"
+      "  --print-env-example     write a commented .env file\n"
+      "  --print-options-table   write the options as a Markdown table\n"
+      "  --help, -h              show this text\n"
+      "  --version               show the version\n"
+      "\n"
+      "All options are environment variables, or lines of a file .env in the working directory\n"
+      "(the environment wins). An empty value counts as unset.\n";
+  std::string_view group;
+  for (const option& o : options()) {
+    if (std::exchange(group, o.group) != o.group) out.append("\n").append(o.group).append(":\n");
+    const auto preset = shown_default(o);
+    out += "  " + env_name(o) + (preset.empty() ? "" : "  [" + preset + "]") +
+           (o.secret ? "  (secret)" : "") + "\n";
+    out.append("      ").append(o.sentence).append("\n      Takes ").append(accepted(o)).append(".\n");
+  }
+  return out;
+}
+
+std::string print_config(const settings& values) {
+  std::string out;
+  for (const option& o : options()) {
+    const auto value = show(o, values);
+    const auto shown = o.secret && !value.empty() ? "********" : as_env_value(value);
+    out += env_name(o) + "=" + shown + (value == shown_default(o) ? "  # default" : "") + "\n";
+  }
+  return out;
+}
+
+std::string env_example() {
+  std::string out =
+      "# Options of llm-proxy with their defaults. Copy this file to .env and take the # off the lines you "
+      "change.\n"
+      "# Variables of the environment win over this file. Written by scripts/generate-docs.sh: do not "
+      "edit.\n";
+  std::string_view group;
+  for (const option& o : options()) {
+    if (std::exchange(group, o.group) != o.group) out.append("\n# ---- ").append(o.group).append(" ----\n");
+    out.append("\n# ").append(o.sentence).append("\n# Takes ").append(accepted(o)).append(".\n");
+    out += "#" + env_name(o) + "=" + as_env_value(shown_default(o)) + "\n";
+  }
+  return out;
+}
+
+std::string readme_options_table() {
+  std::string out = "| Variable | Default | Meaning | Takes |\n|---|---|---|---|\n";
+  for (const option& o : options()) {
+    const auto preset = shown_default(o);
+    out += "| `" + env_name(o) + "` | " + (preset.empty() ? "" : "`" + preset + "`") + " | ";
+    out.append(o.sentence)
+        .append(o.secret ? " Secret." : "")
+        .append(" | ")
+        .append(accepted(o))
+        .append(" |\n");
+  }
+  return out;
+}
+
+}  // namespace llm_proxy

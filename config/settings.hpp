@@ -1,0 +1,76 @@
+// What an operator can set: one member per option here, one table row per option in option_table.cpp.
+// Everything that reads or shows options (parser, --help, --print-config, .env.example, the README's table)
+// comes from those rows.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llm_proxy {
+
+enum class llm_mode : std::uint8_t { litellm, mock };
+enum class log_level : std::uint8_t { trace, debug, info, warning, error, critical };
+
+/// Every option is the environment variable `LLM_PROXY__<MEMBER>`; the initialisers are the defaults.
+struct settings {
+  llm_proxy::llm_mode llm_mode = llm_proxy::llm_mode::litellm;
+  std::string internal_api_key = "change-me-internal-key";
+  llm_proxy::log_level log_level = llm_proxy::log_level::info;
+  std::string version = "0.1.0";
+
+  std::string host = "127.0.0.1";  // an IP address without brackets, or "localhost"
+  std::uint16_t port = 8002;       // 0 = any free port
+  std::size_t threads = 0;         // 0 = number of cores
+  std::size_t max_concurrent_requests = 0;
+  std::size_t max_body_bytes = std::size_t{32} << 20;
+
+  std::string litellm_proxy_url = "http://localhost:4000";  // http(s)://host[:port][/path], nothing else
+  std::string litellm_api_key;
+  std::string default_model = "gpt-3.5-turbo";
+  std::vector<std::string> forward_headers;  // lower case, without doubles
+  std::size_t adapter_pool_size = 0;         // 0 = number of threads
+  std::size_t adapter_max_concurrent = 0;
+
+  // Deadlines by phase; 0 = off.
+  std::chrono::milliseconds client_head_timeout{std::chrono::seconds{10}};
+  std::chrono::milliseconds client_body_timeout{std::chrono::seconds{60}};
+  std::chrono::milliseconds client_write_timeout{std::chrono::seconds{60}};
+  std::chrono::milliseconds keep_alive_timeout{std::chrono::seconds{75}};
+  std::chrono::milliseconds connect_timeout{std::chrono::seconds{5}};
+  std::chrono::milliseconds first_byte_timeout{std::chrono::minutes{10}};
+  std::chrono::milliseconds idle_timeout{std::chrono::minutes{2}};
+  std::chrono::milliseconds request_timeout{0};
+  std::chrono::milliseconds drain_timeout{std::chrono::minutes{10}};
+
+  std::chrono::milliseconds mock_chunk_delay_ms{50};
+
+  bool operator==(const settings&) const = default;
+};
+
+/// `values` is complete in any case (defaults stand in for what is faulty); serve only when `faults` is
+/// empty.
+struct parsed_settings {
+  settings values;
+  std::vector<std::string> warnings;
+  std::vector<std::string> faults;
+};
+
+/// Reads and checks all options. Pure; other variables are ignored, except plain `PORT`. An empty value
+/// counts as unset, but for INTERNAL_API_KEY, where it is a fault.
+parsed_settings parse_settings(const std::map<std::string, std::string>& environment);
+
+/// Whether only this machine can reach a listener on `host` (127.0.0.0/8, ::1, localhost).
+bool is_loopback(std::string_view host);
+
+std::string help_text();
+/// The effective options as `.env` lines, secrets masked; `  # default` marks what nobody changed.
+std::string print_config(const settings& values);
+std::string env_example();
+std::string readme_options_table();
+
+}  // namespace llm_proxy

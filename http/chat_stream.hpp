@@ -1,0 +1,83 @@
+// Reads an upstream's streamed chat completion: says which bytes may go to the client now, and how the stream
+// ended. The bytes are never re-framed, merged or changed: what comes out is what went in, a whole event at a
+// time.
+#pragma once
+
+#include "http/completion_reader.hpp"
+#include "http/sse.hpp"
+#include "http/token_usage.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+class chat_stream {
+ public:
+  /// An event over this size is passed on in pieces as they come: waiting for its end would need the credits
+  /// it holds.
+  static constexpr std::size_t whole_event_limit = 16 * 1024;
+
+  /// Takes the next bytes of the upstream's body. Returns the bytes that may now be passed on unchanged:
+  /// whole events and comment lines; of an event over `whole_event_limit` the pieces as they come. Valid
+  /// until the next call; points into `bytes` when nothing was held back.
+  std::string_view feed(std::string_view bytes);
+
+  /// The body ended cleanly. Returns what was held if the stream is complete (a last event without its blank
+  /// line counts when it is whole), else drops it: nothing may be glued to what the session writes next.
+  std::string_view finish();
+
+  /// Frees the bytes that the last view pointed to; optional, for a stream that may now wait long.
+  void release() { std::string().swap(out_); }
+
+  /// Bytes kept back: an unfinished event.
+  std::size_t held() const { return held_.size(); }
+  /// A piece of an event was passed on whose end has not come.
+  bool inside_event() const { return inside_event_; }
+  /// [DONE], an error event, or a finish_reason for every choice was seen.
+  bool complete() const { return done_ || error_ || (!uncountable_ && !seen_.empty() && seen_ == finished_); }
+  bool done_seen() const { return done_; }
+  bool error_seen() const { return error_; }
+  /// Events with data passed on; comments never count.
+  std::uint64_t events() const { return events_; }
+  /// Grows whenever data arrives, also inside an event; comments never count.
+  std::uint64_t progress() const { return progress_; }
+
+  std::optional<token_usage> usage;  // the last one seen
+
+ private:
+  void take_value(std::string_view rest);
+  void take_line_end();
+  void begin_data_line();
+  void take_data(std::string_view data);
+  /// Takes what the event says into account; one that has not ended only if its data is whole, else false.
+  bool judge_event(bool ended);
+  void begin_event();
+
+  sse_scanner lines_;
+  completion_reader reader_;
+  std::string held_;
+  std::string out_;
+  std::uint64_t events_ = 0;
+  std::uint64_t progress_ = 0;
+  choice_set seen_;
+  choice_set finished_;
+  bool uncountable_ = false;
+  bool done_ = false;
+  bool error_ = false;
+  bool inside_event_ = false;
+  // Of the event being read:
+  bool at_boundary_ = true;  // nothing of it has come
+  bool has_fields_ = false;  // it is more than comments
+  bool has_data_ = false;
+  bool in_data_line_ = false;
+  bool is_plain_ = false;          // its data was not read, for it holds nothing new
+  bool named_error_ = false;       // its last `event:` line says error
+  std::uint8_t done_matched_ = 0;  // bytes of its data that spell [DONE]
+  std::uint8_t name_matched_ = 0;  // bytes of its `event:` line that spell error
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,239 @@
+#include "http/client.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+// The read that waits on an idle connection also takes the next answer's first bytes.
+constexpr std::size_t largest_idle_read = 64 * 1024;
+
+}  // namespace
+
+// -- idle connections -----------------------------------------------------------
+
+/// A connection between calls: one read is pending, so that a peer that closes or speaks out of turn is
+/// noticed.
+class client::idle_socket final : public upstream_socket_user {
+ public:
+  idle_socket(client& owner, std::shared_ptr<upstream_socket> socket)
+      : owner_{owner}, socket_{std::move(socket)}, deadline_{owner.timers_, [this] { owner_.drop(*this); }} {
+    socket_->use(this);
+    socket_->rest();
+    socket_->read(largest_idle_read);
+    deadline_.expires_after(owner.options_.idle_timeout);
+  }
+  ~idle_socket() {
+    if (socket_) socket_->close();
+  }
+
+  std::shared_ptr<upstream_socket> release() {
+    socket_->use(nullptr);
+    return std::move(socket_);
+  }
+
+ private:
+  void on_connected(const boost::system::error_code&) override {}
+  void on_sent(const boost::system::error_code&) override {}
+  void on_read(const boost::system::error_code&) override { owner_.drop(*this); }
+
+  client& owner_;
+  std::shared_ptr<upstream_socket> socket_;
+  deadline deadline_;
+};
+
+client::client(boost::asio::io_context& io, deadlines& timers, client_options options)
+    : io_{io}, timers_{timers}, options_{std::move(options)} {
+  if (options_.address.tls) {
+    tls_.emplace(boost::asio::ssl::context::tls_client);
+    tls_->set_default_verify_paths();
+    tls_->set_verify_mode(boost::asio::ssl::verify_peer);
+    tls_->set_options(boost::asio::ssl::context::default_workarounds | boost::asio::ssl::context::no_tlsv1 |
+                      boost::asio::ssl::context::no_tlsv1_1);
+  }
+}
+
+client::~client() = default;
+
+std::shared_ptr<upstream_socket> client::take_idle() {
+  if (idle_.empty()) return nullptr;
+  auto socket = idle_.back()->release();
+  idle_.pop_back();
+  return socket;
+}
+
+std::shared_ptr<upstream_socket> client::make_socket() {
+  return std::make_shared<upstream_socket>(io_, tls_ ? &*tls_ : nullptr);
+}
+
+void client::park(std::shared_ptr<upstream_socket> socket) {
+  idle_.push_back(std::make_unique<idle_socket>(*this, std::move(socket)));
+}
+
+void client::drop(idle_socket& which) {
+  const auto at =
+      std::find_if(idle_.begin(), idle_.end(), [&](const auto& entry) { return entry.get() == &which; });
+  if (at != idle_.end()) idle_.erase(at);
+}
+
+// -- calls ----------------------------------------------------------------------
+
+client_call::client_call(client& owner, std::shared_ptr<const std::string> head,
+                         std::shared_ptr<const std::string> body, std::size_t credit, call_events& events)
+    : owner_{owner},
+      head_{std::move(head)},
+      body_{std::move(body)},
+      events_{events},
+      connect_deadline_{owner.timers_,
+                        [this] {
+                          fail({errc::upstream_timeout, {}, "connecting took too long", {}});
+                        }},
+      credit_{credit} {}
+
+client_call::~client_call() {
+  if (socket_) socket_->close();
+}
+
+void client_call::start() {
+  parser_.emplace();
+  socket_ = owner_.take_idle();
+  if (socket_) {
+    reused_ = true;
+    socket_->use(this);
+    send();
+    return;
+  }
+  open();
+}
+
+void client_call::open() {
+  reused_ = false;
+  socket_ = owner_.make_socket();
+  socket_->use(this);
+  connect_deadline_.expires_after(owner_.options_.connect_timeout);
+  socket_->connect(owner_.options_.address);
+}
+
+void client_call::on_connected(const boost::system::error_code& ec) {
+  connect_deadline_.cancel();
+  if (ec) {
+    fail({errc::upstream_unreachable, {}, ec.message(), {}});
+    return;
+  }
+  send();
+}
+
+void client_call::send() {
+  socket_->send(head_, body_);
+  read_on();  // upstream may answer before it has read all
+}
+
+void client_call::on_sent(const boost::system::error_code& ec) {
+  if (!ec) {
+    sent_ = true;
+    return;
+  }
+  // An upstream that refuses a body may answer and close without reading it: its answer is worth more than
+  // our broken pipe, and the read under way finds it or the end.
+  if (!socket_->reading() && !try_again()) fail({errc::upstream_disconnected, {}, ec.message(), {}});
+}
+
+void client_call::grant(std::size_t bytes) {
+  credit_ += bytes;
+  if (!over_ && socket_ && parser_->head_done()) read_on();
+}
+
+void client_call::read_on() {
+  // The head costs no credit; of the body never more is read than may be sent on.
+  if (!parser_->head_done()) {
+    socket_->read(std::max<std::size_t>(credit_, 1));
+  } else if (credit_ > 0) {
+    socket_->read(credit_);
+  }
+}
+
+void client_call::on_read(const boost::system::error_code& ec) {
+  const bool ended = ec == boost::asio::error::eof || ec == boost::asio::ssl::error::stream_truncated;
+  if (!socket_->input().empty()) any_byte_ = true;
+  if (ec && !any_byte_ && try_again()) return;
+  if (ec && !ended) {
+    fail({errc::upstream_disconnected, {}, ec.message(), {}});
+    return;
+  }
+  take_input(ended);
+}
+
+bool client_call::try_again() {
+  // A kept connection that dies before any byte of the answer was closed by upstream while idle: nobody saw
+  // the request. Once, on a new connection.
+  if (!reused_ || any_byte_) return false;
+  socket_->close();
+  sent_ = false;
+  open();
+  return true;
+}
+
+void client_call::take_input(bool ended) {
+  failure fault{errc::none, {}, {}, {}};
+  std::string bytes;
+  auto& input = socket_->input();
+  const bool had_head = parser_->head_done();
+  input.consume(parser_->read(input.view(), bytes, fault));
+  if (fault.code == errc::none && ended && !parser_->done()) {
+    parser_->read_end(fault);
+    if (fault.code == errc::none && !parser_->done())
+      fault = {errc::upstream_disconnected, {}, "closed early", {}};
+  }
+  // Each event may end this call, and with it this object: nothing of it is touched after the last.
+  const bool whole = fault.code == errc::none && parser_->done();
+  const bool head_came = !had_head && parser_->head_done();
+  credit_ -= std::min(credit_, bytes.size());
+  if (whole || fault.code != errc::none) over_ = true;
+  auto* events = &events_;
+  if (whole) {
+    finish();
+  } else if (fault.code != errc::none) {
+    socket_->close();
+  } else {
+    read_on();
+  }
+  std::optional<response_head> head;
+  if (head_came) head = parser_->take_head();
+  const std::weak_ptr<bool> alive = alive_;
+  if (head) {
+    events->on_head(std::move(*head));
+    if (alive.expired()) return;
+  }
+  if (!bytes.empty()) {
+    events->on_bytes(std::move(bytes));
+    if (alive.expired()) return;
+  }
+  if (whole) {
+    events->on_end();
+  } else if (fault.code != errc::none) {
+    events->on_failed(std::move(fault));
+  }
+}
+
+void client_call::finish() {
+  // Bytes beyond the answer, a body not fully sent, a peer that wants to close: not to be used again.
+  auto socket = std::move(socket_);
+  if (sent_ && parser_->keep_alive() && socket->input().empty() && !socket->closed()) {
+    owner_.park(std::move(socket));
+  } else {
+    socket->close();
+  }
+}
+
+void client_call::fail(failure reason) {
+  if (std::exchange(over_, true)) return;
+  if (socket_) socket_->close();
+  events_.on_failed(std::move(reason));
+}
+
+}  // namespace llm_proxy

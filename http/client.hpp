@@ -1,0 +1,115 @@
+// HTTP/1.1 client of one upstream, for one thread: calls, and the idle connections they reuse.
+#pragma once
+
+#include "http/deadlines.hpp"
+#include "http/errc.hpp"
+#include "http/message.hpp"
+#include "http/message_parser.hpp"
+#include "http/upstream_address.hpp"
+#include "http/upstream_socket.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+struct client_options {
+  upstream_address address;
+  std::chrono::milliseconds connect_timeout{5000};  ///< name look-up and TLS included; 0 = off
+  /// Uvicorn, LiteLLM's server, closes idle connections after 5 s: be first.
+  std::chrono::milliseconds idle_timeout{4000};
+};
+
+/// Told what becomes of a call; after on_end() or on_failed() nothing more is said.
+class call_events {
+ public:
+  virtual void on_head(response_head&& head) = 0;
+  /// Bytes of the body, its framing removed; never empty.
+  virtual void on_bytes(std::string&& bytes) = 0;
+  /// The answer is whole.
+  virtual void on_end() = 0;
+  /// upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.
+  virtual void on_failed(failure reason) = 0;
+
+ protected:
+  ~call_events() = default;
+};
+
+class client;
+
+/// One request and its answer. Destroying it cancels: the connection is closed unless the answer was whole.
+class client_call final : public upstream_socket_user {
+ public:
+  /// `head`: request line and all headers, blank line included. `events` outlives the call.
+  client_call(client& owner, std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body,
+              std::size_t credit, call_events& events);
+  ~client_call();
+  client_call(const client_call&) = delete;
+  client_call& operator=(const client_call&) = delete;
+
+  void start();
+  /// Allows `bytes` more of the body to be read. Without credit the socket is not read: TCP slows upstream
+  /// down.
+  void grant(std::size_t bytes);
+
+ private:
+  void on_connected(const boost::system::error_code& ec) override;
+  void on_sent(const boost::system::error_code& ec) override;
+  void on_read(const boost::system::error_code& ec) override;
+
+  void open();
+  void send();
+  void read_on();
+  void take_input(bool ended);
+  void finish();
+  void fail(failure reason);
+  bool try_again();
+
+  client& owner_;
+  std::shared_ptr<const std::string> head_;
+  std::shared_ptr<const std::string> body_;
+  call_events& events_;
+  std::shared_ptr<upstream_socket> socket_;
+  deadline connect_deadline_;
+  std::optional<response_parser> parser_;
+  std::size_t credit_;
+  bool reused_ = false;    // the connection had served another call
+  bool any_byte_ = false;  // of the answer
+  bool sent_ = false;
+  bool over_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // expires with this object
+};
+
+/// Keeps the connections between calls. Not thread-safe; outlives its calls.
+class client final {
+ public:
+  client(boost::asio::io_context& io, deadlines& timers, client_options options);
+  ~client();
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  const client_options& options() const { return options_; }
+  std::size_t idle_connections() const { return idle_.size(); }
+
+ private:
+  friend class client_call;
+  class idle_socket;
+
+  /// The connection used last, or nullptr.
+  std::shared_ptr<upstream_socket> take_idle();
+  std::shared_ptr<upstream_socket> make_socket();
+  void park(std::shared_ptr<upstream_socket> socket);
+  void drop(idle_socket& which);
+
+  boost::asio::io_context& io_;
+  deadlines& timers_;
+  client_options options_;
+  std::optional<boost::asio::ssl::context> tls_;
+  std::vector<std::unique_ptr<idle_socket>> idle_;
+};
+
+}  // namespace llm_proxy

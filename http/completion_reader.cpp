@@ -1,0 +1,143 @@
+#include "http/completion_reader.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace llm_proxy {
+
+namespace {
+
+/// A count as JSON may spell it: 12, 12.0, 1.2e1. nullopt: no whole number from 0 to 2^53.
+std::optional<std::uint64_t> read_count(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  std::uint64_t count = 0;
+  const auto integer = std::from_chars(text.data(), end, count);
+  if (integer.ec == std::errc{} && integer.ptr == end) return count;
+  double number = 0;
+  const auto real = std::from_chars(text.data(), end, number);
+  if (real.ec != std::errc{} || real.ptr != end) return std::nullopt;
+  if (!(number >= 0 && number <= 9007199254740992.0) || number != std::floor(number)) return std::nullopt;
+  return static_cast<std::uint64_t>(number);
+}
+
+/// Whether the value that begins by `token` says something: not null, false or "".
+bool says_something(json_token token, std::string_view text) {
+  if (token == json_token::literal_null || token == json_token::literal_false) return false;
+  return token != json_token::string || !text.empty();
+}
+
+bool is_end(json_token token) {
+  return token == json_token::end_object || token == json_token::end_array;
+}
+
+}  // namespace
+
+void completion_reader::reset() {
+  scanner_.reset();
+  seen = finished = {};
+  uncountable = error = false;
+  usage.reset();
+  is_object_ = false;
+}
+
+void completion_reader::feed(std::string_view bytes) {
+  for (auto token = scanner_.next(bytes); token > json_token::error; token = scanner_.next(bytes))
+    take(token);
+}
+
+bool completion_reader::finish() {
+  return scanner_.finish() && is_object_;
+}
+
+void completion_reader::take(json_token token) {
+  switch (scanner_.depth()) {
+    case 0:
+      is_object_ = token == json_token::begin_object || token == json_token::end_object;
+      break;
+    case 1:
+      if (is_object_ && !is_end(token)) take_top_member(token);
+      break;
+    case 2:
+      if (top_ == member::usage && top_kind_ == json_token::begin_object) take_usage_member(token);
+      if (top_ == member::choices && top_kind_ == json_token::begin_array) {
+        if (token == json_token::end_object) end_choice();
+        in_choice_ = token == json_token::begin_object;
+        if (in_choice_) {
+          choice_index_ = 0;
+          choice_finished_ = false;
+        }
+      }
+      break;
+    default:
+      if (in_choice_ && !is_end(token)) take_choice_member(token);
+      break;
+  }
+}
+
+void completion_reader::take_top_member(json_token token) {
+  if (token != json_token::key) {
+    top_kind_ = token;
+    if (top_ == member::error) error = says_something(token, scanner_.text());
+    return;
+  }
+  // A duplicate overrules what its namesake said.
+  const auto key = scanner_.text();
+  top_ = member::other;
+  in_choice_ = false;
+  if (key == "choices") {
+    top_ = member::choices;
+    seen = finished = {};
+    uncountable = false;
+  } else if (key == "usage") {
+    top_ = member::usage;
+    usage.reset();
+  } else if (key == "error") {
+    top_ = member::error;
+  } else {
+    scanner_.skip_value();
+  }
+}
+
+void completion_reader::take_usage_member(json_token token) {
+  if (token == json_token::key) {
+    const auto key = scanner_.text();
+    inner_ = member::other;
+    if (key == "prompt_tokens" || key == "input_tokens") inner_ = member::prompt;
+    if (key == "completion_tokens" || key == "output_tokens") inner_ = member::completion;
+    return;
+  }
+  if (token != json_token::number || inner_ == member::other) return;
+  const auto count = read_count(scanner_.text());
+  if (!count) return;
+  if (!usage) usage.emplace();
+  (inner_ == member::prompt ? usage->prompt_tokens : usage->completion_tokens) = *count;
+}
+
+void completion_reader::take_choice_member(json_token token) {
+  if (token == json_token::key) {
+    const auto key = scanner_.text();
+    inner_ = member::other;
+    if (key == "index") inner_ = member::index;
+    if (key == "finish_reason") inner_ = member::finish_reason;
+    if (inner_ == member::other) scanner_.skip_value();
+  } else if (inner_ == member::finish_reason) {
+    choice_finished_ = says_something(token, scanner_.text());
+  } else if (inner_ == member::index) {
+    constexpr auto none = std::numeric_limits<std::uint64_t>::max();
+    choice_index_ = none;
+    if (token == json_token::literal_null) choice_index_ = 0;
+    if (token == json_token::number) choice_index_ = read_count(scanner_.text()).value_or(none);
+  }
+}
+
+void completion_reader::end_choice() {
+  if (choice_index_ >= choice_set::capacity) {
+    uncountable = true;
+    return;
+  }
+  seen.add(choice_index_);
+  if (choice_finished_) finished.add(choice_index_);
+}
+
+}  // namespace llm_proxy

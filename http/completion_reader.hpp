@@ -1,0 +1,67 @@
+// Reads the few members of a chat completion, or of one chunk of a streamed one, that decide how a stream
+// stands: choices' finish reasons, usage, an error. Fed in pieces, in constant memory.
+#pragma once
+
+#include "http/json_scanner.hpp"
+#include "http/token_usage.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// Indices of choices.
+struct choice_set {
+  static constexpr std::uint64_t capacity = 128;  // OpenAI's limit of `n`
+
+  void add(std::uint64_t index) { bits[index / 64] |= std::uint64_t{1} << (index % 64); }
+  void add(const choice_set& other) {
+    bits[0] |= other.bits[0];
+    bits[1] |= other.bits[1];
+  }
+  bool has(std::uint64_t index) const {
+    return index < capacity && (bits[index / 64] >> (index % 64) & 1U) != 0;
+  }
+  bool empty() const { return (bits[0] | bits[1]) == 0; }
+  bool operator==(const choice_set&) const = default;
+
+  std::array<std::uint64_t, capacity / 64> bits{};
+};
+
+class completion_reader {
+ public:
+  void feed(std::string_view bytes);
+  /// The text ends here. False: it is no JSON object, and what was read of it means nothing.
+  bool finish();
+  /// Begins a new text.
+  void reset();
+
+  choice_set seen;           // choices with an entry
+  choice_set finished;       // choices whose finish_reason says something (null and "" do not)
+  bool uncountable = false;  // a choice with an index that is none, or beyond choice_set::capacity
+  bool error = false;        // a top-level `error` that is not null, false or ""
+  std::optional<token_usage> usage;
+
+ private:
+  enum class member : std::uint8_t { other, choices, error, usage, index, finish_reason, prompt, completion };
+
+  void take(json_token token);
+  void take_top_member(json_token token);
+  void take_usage_member(json_token token);
+  void take_choice_member(json_token token);
+  void end_choice();
+
+  json_scanner scanner_{3, 100'000};
+  std::uint64_t choice_index_ = 0;
+  member top_ = member::other;    // the top-level member being read
+  member inner_ = member::other;  // the member of a choice or of usage being read
+  json_token top_kind_ = json_token::error;
+  bool is_object_ = false;
+  bool in_choice_ = false;
+  bool choice_finished_ = false;
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,167 @@
+// One client socket: reads requests one after the other, writes answers, notices a leaving client.
+//
+//   waiting ──head──▶ deciding ──read_body()──▶ receiving ──▶ serving ──end_answer()──▶ waiting
+//                        └── end_answer() with the body unread ──▶ discarding ──▶ waiting | lingering ──▶
+//                        closed
+//
+// Everything happens on one I/O thread. Writes are collected and sent once per turn (turn.hpp).
+#pragma once
+
+#include "http/byte_buffer.hpp"
+#include "http/deadlines.hpp"
+#include "http/errc.hpp"
+#include "http/message.hpp"
+#include "http/message_parser.hpp"
+#include "http/turn.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+class connection;
+
+struct connection_timeouts {
+  std::chrono::milliseconds head;        ///< first byte of a request to the end of its head
+  std::chrono::milliseconds body;        ///< the whole body, however it trickles
+  std::chrono::milliseconds write;       ///< a client that takes nothing
+  std::chrono::milliseconds keep_alive;  ///< idle between requests
+};
+
+/// Who is told of new requests: the acceptor actor.
+class connection_owner {
+ public:
+  /// A request's head is there (or is refused: `connection.head_fault()`). Answer with start_answer().
+  virtual void on_request(const std::shared_ptr<connection>& from) = 0;
+  virtual void on_closed(const std::shared_ptr<connection>& which) = 0;
+
+ protected:
+  ~connection_owner() = default;
+};
+
+/// What happens to the request at hand: told to its session.
+class exchange_events {
+ public:
+  /// The answer to read_body(): the whole body, decoded from its framing.
+  virtual void on_body(std::string&& body) = 0;
+  /// The body is too large, too slow or badly framed.
+  virtual void on_body_failed(const failure& fault) = 0;
+  /// The client closed, reset or stopped reading: nothing can be answered any more.
+  virtual void on_client_gone() = 0;
+  /// Bytes left for the client: backlog() shrank.
+  virtual void on_sent() = 0;
+  /// The shutdown's patience is over: end the answer now, by an error.
+  virtual void on_forced_end() = 0;
+
+ protected:
+  ~exchange_events() = default;
+};
+
+/// How the end of an answer is told (RFC 9112 §6).
+enum class body_framing : std::uint8_t { content_length, chunked, until_close };
+
+class connection : public turn_task, public std::enable_shared_from_this<connection> {
+ public:
+  connection(boost::asio::ip::tcp::socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
+             const connection_timeouts& timeouts, connection_owner& owner);
+
+  /// Starts reading requests.
+  void start();
+
+  // -- the request at hand ---------------------------------------------------
+
+  const std::shared_ptr<const request_head>& head() const { return head_; }
+  /// Why the head was refused; errc::none if it was not.
+  const failure& head_fault() const { return head_fault_; }
+  void attach(exchange_events* events) { events_ = events; }
+  /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
+  void read_body(std::size_t limit);
+
+  /// Writes status line and headers. `length` counts for body_framing::content_length. An answer to HTTP/1.0
+  /// is never chunked. `close`: the connection ends with this answer.
+  void start_answer(const response_head& head, body_framing framing, std::uint64_t length, bool close);
+  /// Writes bytes of the body, framed.
+  void write(std::string_view bytes);
+  /// The answer is whole. The session is not called any more.
+  void end_answer();
+  /// The answer cannot be completed: sends what is written, then closes without the end of its framing.
+  void break_answer();
+
+  /// Bytes written that the socket has not taken yet.
+  std::size_t backlog() const { return pending_.size() + in_flight_.size() - in_flight_sent_; }
+  /// Bytes of the answer's body so far, framing not counted.
+  std::uint64_t body_bytes_written() const { return body_written_; }
+  bool answer_started() const { return answer_started_; }
+
+  // -- for the owner ---------------------------------------------------------
+
+  /// Closes when the request at hand is answered; at once if there is none.
+  void drain();
+  /// Closes now, whatever is going on; a session is told on_client_gone().
+  void close();
+  /// Ends the request at hand by an error, then closes; at once if there is none.
+  void force_end();
+  bool closed() const { return stage_ == stage::closed; }
+
+  void run_turn() override;
+
+ private:
+  enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
+
+  void schedule();
+  void start_read();
+  void on_read(const boost::system::error_code& ec, std::size_t n);
+  void advance();
+  void read_next_head();
+  void receive_body();
+  void discard_body();
+  void next_request();
+  void refuse_head(failure fault);
+  void finish_close();
+  void linger();
+  void flush();
+  void wait_writable();
+  void on_read_deadline();
+
+  boost::asio::ip::tcp::socket socket_;
+  turn& turn_;
+  const connection_timeouts& timeouts_;
+  connection_owner& owner_;
+  exchange_events* events_ = nullptr;
+  deadline read_deadline_;   // head, body, keep-alive or lingering, whichever is on
+  deadline write_deadline_;  // a client that takes nothing
+
+  byte_buffer in_;
+  std::optional<request_parser> parser_;
+  std::shared_ptr<const request_head> head_;
+  failure head_fault_{errc::none, {}, {}, {}};
+  std::string body_;
+  std::size_t body_limit_ = 0;
+  std::size_t discarded_ = 0;
+
+  std::string pending_;    // written, not yet given to the socket
+  std::string in_flight_;  // being sent
+  std::size_t in_flight_sent_ = 0;
+  std::uint64_t body_written_ = 0;
+
+  stage stage_ = stage::waiting;
+  body_framing framing_ = body_framing::content_length;
+  bool reading_ = false;
+  bool head_started_ = false;  // some bytes of the next head are there
+  bool scheduled_ = false;
+  bool waiting_writable_ = false;
+  bool answer_started_ = false;
+  bool suppress_body_ = false;  // HEAD
+  bool close_after_ = false;
+  bool end_written_ = false;  // shut down once all is sent
+  bool draining_ = false;
+  bool continue_owed_ = false;  // 100-continue asked for and not sent
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,77 @@
+#include "http/deadlines.hpp"
+
+#include <utility>
+
+namespace llm_proxy {
+
+deadline::deadline(deadlines& owner, std::function<void()> on_expiry)
+    : owner_{owner}, on_expiry_{std::move(on_expiry)} {}
+
+deadline::~deadline() {
+  owner_.remove(*this);
+}
+
+void deadline::expires_after(steady_clock::duration timeout) {
+  if (timeout <= steady_clock::duration::zero()) {
+    cancel();
+  } else {
+    expires_at(steady_clock::now() + timeout);
+  }
+}
+
+void deadline::expires_at(steady_clock::time_point when) {
+  due_ = when;
+  if (when < queued_) owner_.enqueue(*this, when);
+}
+
+void deadlines::enqueue(deadline& entry, steady_clock::time_point when) {
+  remove(entry);
+  entry.queued_ = when;
+  queue_.insert(&entry);
+  if (when < armed_for_) arm();
+}
+
+void deadlines::remove(deadline& entry) {
+  if (entry.queued_ == deadline::never) return;
+  queue_.erase(&entry);
+  entry.queued_ = deadline::never;
+}
+
+void deadlines::arm() {
+  if (queue_.empty() || stopped_) {
+    armed_for_ = steady_clock::time_point::max();
+    return;
+  }
+  armed_for_ = (*queue_.begin())->queued_;
+  timer_.expires_at(armed_for_);
+  timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (!ec && !stopped_) fire();
+  });
+}
+
+void deadlines::fire() {
+  const auto now = steady_clock::now();
+  // on_expiry may destroy its own deadline and others: after each call the queue's front is all that is
+  // trusted.
+  while (!queue_.empty() && (*queue_.begin())->queued_ <= now) {
+    auto& entry = **queue_.begin();
+    remove(entry);
+    if (entry.due_ == deadline::never) continue;
+    if (entry.due_ > now) {
+      entry.queued_ = entry.due_;
+      queue_.insert(&entry);
+      continue;
+    }
+    entry.due_ = deadline::never;
+    const auto call = entry.on_expiry_;  // a copy: the deadline may die in it
+    call();
+  }
+  arm();
+}
+
+void deadlines::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,73 @@
+// Deadlines of one I/O thread: thousands of them behind a single timer.
+//
+// Moving a deadline later, the common case (every chunk moves the idle deadline), is one store: the entry
+// stays where it is and is looked at again when it comes up. So most requests cost no system call for their
+// timers.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <functional>
+#include <set>
+
+namespace llm_proxy {
+
+using steady_clock = std::chrono::steady_clock;
+
+class deadlines;
+
+/// A point in time at which `on_expiry` is called once, on the thread of its `deadlines`. Not thread-safe.
+class deadline {
+ public:
+  deadline(deadlines& owner, std::function<void()> on_expiry);
+  ~deadline();
+  deadline(const deadline&) = delete;
+  deadline& operator=(const deadline&) = delete;
+
+  /// Due in `timeout` from now; 0 or less = never (options use 0 for off).
+  void expires_after(steady_clock::duration timeout);
+  /// Due at `when`; moves an earlier setting.
+  void expires_at(steady_clock::time_point when);
+  void cancel() { due_ = never; }
+  bool armed() const { return due_ != never; }
+
+ private:
+  friend class deadlines;
+  static constexpr auto never = steady_clock::time_point::max();
+
+  deadlines& owner_;
+  std::function<void()> on_expiry_;
+  steady_clock::time_point due_ = never;     // when it really is due
+  steady_clock::time_point queued_ = never;  // where it stands in the owner's queue; never = not in it
+};
+
+/// The queue, ordered by time, and the one timer that watches its front.
+class deadlines {
+ public:
+  explicit deadlines(boost::asio::io_context& io) : timer_{io} {}
+
+  /// Drops the timer, so that the io_context can run out of work. Deadlines no longer fire.
+  void stop();
+
+ private:
+  friend class deadline;
+  struct earlier {
+    bool operator()(const deadline* a, const deadline* b) const {
+      return a->queued_ != b->queued_ ? a->queued_ < b->queued_ : std::less<const deadline*>{}(a, b);
+    }
+  };
+
+  void enqueue(deadline& entry, steady_clock::time_point when);
+  void remove(deadline& entry);
+  void arm();
+  void fire();
+
+  boost::asio::steady_timer timer_;
+  std::set<deadline*, earlier> queue_;
+  steady_clock::time_point armed_for_ = steady_clock::time_point::max();
+  bool stopped_ = false;
+};
+
+}  // namespace llm_proxy

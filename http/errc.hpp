@@ -1,0 +1,66 @@
+// Every way a request can fail, and one row each that says what the client is told.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+enum class errc : std::uint8_t {
+  none,                       ///< no error
+  bad_request,                ///< the request line, a header or the body's framing is not HTTP/1.1
+  uri_too_long,               ///< request line over 8 KiB
+  head_too_large,             ///< request head over 32 KiB
+  method_not_implemented,     ///< a method HTTP does not know
+  version_not_supported,      ///< neither HTTP/1.0 nor HTTP/1.1
+  expectation_failed,         ///< an Expect other than 100-continue
+  request_timeout,            ///< head or body did not arrive in time
+  unauthorized,               ///< no key, or a wrong one
+  not_found,                  ///< no such path
+  model_not_found,            ///< GET /v1/models/{id} of an id nobody listed
+  method_not_allowed,         ///< the path exists, the method does not
+  body_too_large,             ///< body over LLM_PROXY__MAX_BODY_BYTES
+  unsupported_media_type,     ///< content type is not JSON
+  unsupported_encoding,       ///< a content-encoding on the request
+  invalid_json,               ///< body is not one JSON value in UTF-8
+  invalid_shape,              ///< JSON, but not a chat completion request
+  overloaded,                 ///< a limit that the operator set is reached
+  drained,                    ///< the service is shutting down
+  upstream_auth,              ///< upstream refused *our* key
+  upstream_unreachable,       ///< no upstream address took the connection
+  upstream_timeout,           ///< upstream did not answer, or went silent
+  upstream_invalid_response,  ///< upstream's answer is cut, empty, no HTTP or not what was asked for
+  upstream_disconnected,      ///< a stream ended before its end
+  upstream_error,             ///< upstream failed and said nothing usable
+  internal,                   ///< a fault of ours
+};
+
+/// Whose fault it is: what an operator looks at first.
+enum class error_source : std::uint8_t { downstream, upstream, internal };
+
+struct error_row {
+  errc code;
+  unsigned status;        ///< HTTP status, when nothing was sent yet
+  std::string_view type;  ///< OpenAI's error.type
+  std::string_view name;  ///< OpenAI's error.code; also the word in the log
+  error_source source;
+  bool retryable;            ///< the same request may succeed a moment later
+  std::string_view message;  ///< what the client reads when nothing more precise is known
+};
+
+/// The row of `code`. Every errc has one (a test walks them all).
+const error_row& describe(errc code);
+
+/// A failure as it travels between actors: the code, what the client reads, and what only the log says.
+struct failure {
+  errc code = errc::internal;
+  std::string message;  ///< for the client; empty: the row's
+  std::string detail;   ///< for the log only: addresses, system errors
+  std::string param;    ///< OpenAI's error.param; empty: null
+};
+
+/// The JSON body a client gets for `fault`: `{"error":{"message","type","param","code"}}`.
+std::string body_of(const failure& fault);
+
+}  // namespace llm_proxy

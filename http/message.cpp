@@ -1,0 +1,96 @@
+#include "http/message.hpp"
+
+#include <algorithm>
+#include <array>
+
+// clang-format off: Boost 1.81's string_view needs ostream and does not include it
+#include <boost/beast/http/status.hpp>
+
+#include <ostream>
+// clang-format on
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+constexpr auto token_chars = [] {
+  std::array<bool, 256> table{};
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c : std::string_view{"!#$%&'*+-.^_`|~"}) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+}  // namespace
+
+bool iequals(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool istarts_with(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+const std::string* header_list::find(std::string_view name) const {
+  for (const auto& field : fields_) {
+    if (iequals(field.name, name)) return &field.value;
+  }
+  return nullptr;
+}
+
+void header_list::remove(std::string_view name) {
+  std::erase_if(fields_, [name](const header& field) { return iequals(field.name, name); });
+}
+
+std::size_t header_list::count(std::string_view name) const {
+  return static_cast<std::size_t>(std::count_if(
+      fields_.begin(), fields_.end(), [name](const header& field) { return iequals(field.name, name); }));
+}
+
+bool header_list::has_token(std::string_view name, std::string_view token) const {
+  for (const auto& field : fields_) {
+    if (!iequals(field.name, name)) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      if (iequals(trimmed(rest.substr(0, comma)), token)) return true;
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+  }
+  return false;
+}
+
+std::string_view media_type(std::string_view content_type) {
+  return trimmed(content_type.substr(0, content_type.find(';')));
+}
+
+bool is_json_media(std::string_view media) {
+  return iequals(media, "application/json") ||
+         (media.size() > 5 && iequals(media.substr(media.size() - 5), "+json"));
+}
+
+std::string_view reason_phrase(unsigned status) {
+  const auto phrase = boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(status));
+  return phrase.empty() || phrase.front() == '<' ? std::string_view{"Unknown"}
+                                                 : std::string_view{phrase.data(), phrase.size()};
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return token_chars[static_cast<unsigned char>(c)]; });
+}
+
+}  // namespace llm_proxy

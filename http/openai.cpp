@@ -1,0 +1,207 @@
+#include "http/openai.hpp"
+
+#include "http/completion_reader.hpp"
+#include "http/json_text.hpp"
+#include "http/json_walk.hpp"
+
+#include <rapidjson/document.h>
+
+#include <charconv>
+#include <cmath>
+#include <unordered_map>
+
+namespace llm_proxy {
+
+namespace {
+
+std::string quoted_or_null(std::string_view text) {
+  return text.empty() ? "null" : json_quoted(text);
+}
+
+std::string error_object(std::string_view message, std::string_view type, std::string_view param,
+                         std::string_view code) {
+  return R"({"message":)" + json_quoted(message) + R"(,"type":)" + json_quoted(type) + R"(,"param":)" +
+         quoted_or_null(param) + R"(,"code":)" + quoted_or_null(code) + "}";
+}
+
+/// An HTTP error status as `code` spells it, else 0.
+int error_status(std::string_view code) {
+  int status = 0;
+  const auto [end, fault] = std::from_chars(code.data(), code.data() + code.size(), status);
+  const bool whole = fault == std::errc{} && end == code.data() + code.size();
+  return whole && status >= 400 && status <= 599 ? status : 0;
+}
+
+/// A string's text, "None" being none.
+std::string text_or_none(json_token kind, std::string_view raw) {
+  if (kind != json_token::string) return {};
+  auto text = json_unescaped(raw);
+  return text == "None" ? std::string{} : text;
+}
+
+using rapidjson::Document;
+using rapidjson::Value;
+
+/// Parses without recursion (a deep text must not exhaust the stack). A text that is no JSON gives null.
+Document parse(std::string_view json) {
+  Document document;
+  // RapidJSON takes a NUL for the end of the text.
+  if (!is_valid_json(json)) return document;
+  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  document.Parse<flags>(json.data(), json.size());
+  if (document.HasParseError()) document.SetNull();
+  return document;
+}
+
+/// nullptr: `object` is none, or has no such member.
+const Value* find(const Value* object, const char* name) {
+  if (object == nullptr || !object->IsObject()) return nullptr;
+  const auto member = object->FindMember(name);
+  return member == object->MemberEnd() ? nullptr : &member->value;
+}
+
+/// Empty: no string there.
+std::string_view find_string(const Value* object, const char* name) {
+  const Value* value = find(object, name);
+  return value != nullptr && value->IsString()
+             ? std::string_view{value->GetString(), value->GetStringLength()}
+             : "";
+}
+
+/// A whole number above 0, else nullopt.
+std::optional<std::int64_t> find_count(const Value* object, const char* name) {
+  const Value* value = find(object, name);
+  if (value == nullptr || !value->IsNumber()) return std::nullopt;
+  if (value->IsInt64()) return value->GetInt64() > 0 ? std::optional{value->GetInt64()} : std::nullopt;
+  const double number = value->GetDouble();
+  if (!(number >= 1 && number <= 9007199254740992.0) || number != std::floor(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+/// The elements of the array `data` of a list object; nullptr: there is none.
+const Value* find_data(const Document& list) {
+  const Value* data = find(&list, "data");
+  return data != nullptr && data->IsArray() ? data : nullptr;
+}
+
+}  // namespace
+
+std::string error_body(std::string_view message, std::string_view type, std::string_view param,
+                       std::string_view code) {
+  return R"({"error":)" + error_object(message, type, param, code) + "}";
+}
+
+std::string unauthorized_body() {
+  return R"({"detail":"unauthorized","error":)" +
+         error_object("missing or wrong API key", "authentication_error", "", "unauthorized") + "}";
+}
+
+bool is_json_object(std::string_view json) {
+  json_scanner scanner;
+  std::string_view rest = json;
+  return scanner.next(rest) == json_token::begin_object && scanner.feed(rest) && scanner.finish();
+}
+
+std::optional<token_usage> read_usage(std::string_view completion_json) {
+  completion_reader reader;
+  reader.feed(completion_json);
+  return reader.finish() ? reader.usage : std::nullopt;
+}
+
+embedded_error find_error(std::string_view json) {
+  // Usually there is none, and one pass that keeps nothing tells.
+  completion_reader reader;
+  reader.feed(json);
+  embedded_error error;
+  if (!reader.finish() || !reader.error) return error;
+  error.present = true;
+  json_token kind = json_token::error;
+  std::string_view object;
+  for_each_member(json, [&](std::string_view key, json_token value_kind, std::string_view raw) {
+    if (key != "error") return;
+    kind = value_kind;
+    object = raw;
+  });
+  if (kind == json_token::string) error.message = json_unescaped(object);
+  if (kind != json_token::begin_object) return error;
+  for_each_member(object, [&error](std::string_view key, json_token value_kind, std::string_view raw) {
+    if (key == "type") error.type = text_or_none(value_kind, raw);
+    if (key == "message") error.message = text_or_none(value_kind, raw);
+    if (key == "code")
+      error.code = value_kind == json_token::number ? std::string{raw} : text_or_none(value_kind, raw);
+  });
+  error.status = error_status(error.code);
+  return error;
+}
+
+std::optional<std::vector<model_entry>> read_models(std::string_view v1_models_json) {
+  const Document list = parse(v1_models_json);
+  const Value* data = find_data(list);
+  if (data == nullptr) return std::nullopt;
+  std::vector<model_entry> models;
+  for (const Value& item : data->GetArray()) {
+    const auto id = find_string(&item, "id");
+    if (id.empty()) continue;
+    model_entry model;
+    model.id = model.name = id;
+    model.created = find_count(&item, "created").value_or(model.created);
+    if (const auto owner = find_string(&item, "owned_by"); !owner.empty()) model.owned_by = owner;
+    auto context = find_count(&item, "context_length");
+    if (!context) context = find_count(&item, "max_input_tokens");
+    model.context_length = context.value_or(model.context_length);
+    models.push_back(std::move(model));
+  }
+  return models;
+}
+
+void enrich_models(std::vector<model_entry>& models, std::string_view model_info_json) {
+  const Document list = parse(model_info_json);
+  const Value* data = find_data(list);
+  if (data == nullptr) return;
+  // One name may stand for several deployments: the first one that says a thing counts.
+  struct facts {
+    std::optional<std::int64_t> context_length;
+    std::string_view provider;
+  };
+  std::unordered_map<std::string_view, facts> by_name;
+  for (const Value& item : data->GetArray()) {
+    const Value* info = find(&item, "model_info");
+    auto& known = by_name[find_string(&item, "model_name")];
+    if (!known.context_length) known.context_length = find_count(info, "max_input_tokens");
+    if (known.provider.empty()) known.provider = find_string(info, "litellm_provider");
+  }
+  for (auto& model : models) {
+    const auto known = by_name.find(model.id);
+    if (known == by_name.end()) continue;
+    model.context_length = known->second.context_length.value_or(model.context_length);
+    if (!known->second.provider.empty()) model.provider = known->second.provider;
+  }
+}
+
+std::string llm_models_body(const std::vector<model_entry>& models) {
+  std::string body = "[";
+  for (const auto& model : models) {
+    if (body.size() > 1) body += ',';
+    body += R"({"id":)" + json_quoted(model.id) + R"(,"name":)" + json_quoted(model.name) +
+            R"(,"provider":)" + json_quoted(model.provider) + R"(,"context_length":)" +
+            std::to_string(model.context_length) + R"(,"is_available":)" +
+            (model.is_available ? "true" : "false") + "}";
+  }
+  return body + "]";
+}
+
+std::string models_list_body(const std::vector<model_entry>& models) {
+  std::string items;
+  for (const auto& model : models) {
+    if (!items.empty()) items += ',';
+    items += model_body(model);
+  }
+  return R"({"object":"list","data":[)" + items + "]}";
+}
+
+std::string model_body(const model_entry& model) {
+  return R"({"id":)" + json_quoted(model.id) + R"(,"object":"model","created":)" +
+         std::to_string(model.created) + R"(,"owned_by":)" + json_quoted(model.owned_by) + "}";
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,66 @@
+// OpenAI's JSON: error objects, model lists, completions made up in mock mode. The only files that include
+// RapidJSON.
+#pragma once
+
+#include "http/token_usage.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llm_proxy {
+
+// --- Errors
+
+/// `{"error":{"message","type","param","code"}}`; an empty param or code is null.
+std::string error_body(std::string_view message, std::string_view type, std::string_view param = {},
+                       std::string_view code = {});
+
+/// The 401 body: `detail` for the original service's clients, `error` for OpenAI's.
+std::string unauthorized_body();
+
+/// An upstream's error object.
+struct embedded_error {
+  bool present = false;  // a top-level `error` that is not null, false or ""
+  int status = 0;        // 400-599 as its `code` (number or numeric string) names it; 0: it names none
+  std::string type;      // empty: none ("None" is none)
+  std::string code;      // its spelling; empty: none
+  std::string message;   // as upstream wrote it: for logs, not for clients
+};
+
+embedded_error find_error(std::string_view json);
+
+/// Valid JSON whose top value is an object.
+bool is_json_object(std::string_view json);
+
+std::optional<token_usage> read_usage(std::string_view completion_json);
+
+// --- Models
+
+struct model_entry {
+  std::string id;
+  std::string name;
+  std::string provider = "LiteLLM";
+  std::int64_t context_length = 4096;  // tokens
+  bool is_available = true;
+  std::string owned_by = "openai";
+  std::int64_t created = 0;  // seconds since 1970
+};
+
+/// Reads an OpenAI model list, in its order; entries without an id are left out. nullopt: not such a list.
+std::optional<std::vector<model_entry>> read_models(std::string_view v1_models_json);
+
+/// Adds context length and provider from LiteLLM's `/model/info`; whatever is missing or of the wrong type
+/// adds nothing.
+void enrich_models(std::vector<model_entry>& models, std::string_view model_info_json);
+
+/// The `/v1/llm/models` array.
+std::string llm_models_body(const std::vector<model_entry>& models);
+/// OpenAI's `/v1/models` list.
+std::string models_list_body(const std::vector<model_entry>& models);
+/// OpenAI's model object.
+std::string model_body(const model_entry& model);
+
+}  // namespace llm_proxy

@@ -1,0 +1,71 @@
+// One socket to an upstream, plain or TLS, and the bytes read from it. Knows nothing of HTTP.
+#pragma once
+
+#include "http/byte_buffer.hpp"
+#include "http/upstream_address.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// Told what happens on the socket: its call, or the pool while it is idle.
+class upstream_socket_user {
+ public:
+  virtual void on_connected(const boost::system::error_code& ec) = 0;
+  /// The request was sent, or could not be.
+  virtual void on_sent(const boost::system::error_code& ec) = 0;
+  /// Bytes came into input(), or the peer closed (eof) or broke the connection.
+  virtual void on_read(const boost::system::error_code& ec) = 0;
+
+ protected:
+  ~upstream_socket_user() = default;
+};
+
+class upstream_socket : public std::enable_shared_from_this<upstream_socket> {
+ public:
+  /// `tls`: the context for https addresses, nullptr for http. It outlives the socket.
+  upstream_socket(boost::asio::io_context& io, boost::asio::ssl::context* tls);
+
+  void use(upstream_socket_user* user) { user_ = user; }
+  /// Looks the name up, tries every address of it in turn, shakes hands if TLS. Then on_connected().
+  void connect(const upstream_address& address);
+  /// Sends head and body in one go. Both stay alive until on_sent().
+  void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
+  /// Reads once, at most `limit` bytes. No more than one read is under way.
+  void read(std::size_t limit);
+  bool reading() const { return reading_; }
+  byte_buffer& input() { return in_; }
+  /// Forgets the user and closes at once. A TLS peer gets no goodbye: the request is over or given up.
+  void close();
+  bool closed() const { return closed_; }
+  /// Frees what a waiting connection does not need.
+  void rest();
+
+ private:
+  using tcp = boost::asio::ip::tcp;
+
+  tcp::socket& lowest() { return tls_ ? tls_->next_layer() : *plain_; }
+  void connect_to(const tcp::resolver::results_type& endpoints);
+  void connected(const boost::system::error_code& ec);
+
+  tcp::resolver resolver_;
+  std::optional<tcp::socket> plain_;
+  std::optional<boost::asio::ssl::stream<tcp::socket>> tls_;
+  std::string host_;
+  upstream_socket_user* user_ = nullptr;
+  byte_buffer in_;
+  std::size_t read_size_;
+  bool reading_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Measures llm-proxy side by side with nginx (a plain reverse proxy that compares one header) before the same upstream.
+#
+# ## Benchmark
+#   scripts/bench.sh                        all scenarios: about 10 minutes; writes tests/bench/BENCHMARK.md
+#   scripts/bench.sh requests stream20ms    some of them; the table goes to build/bench/BENCHMARK.md
+#   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other (options of bench_load)
+# Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
+# memory (2,000 streams at 1 event/s), latency (1 connection, also straight to the upstream).
+# ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, seconds per run, and threads (nginx: workers);
+# BENCH_ENV="LLM_PROXY__NAME=value …" adds settings. tests/bench/selftest.sh proves that wrong answers are noticed.
+# Before/after: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
+#   (the first target is what the others are divided by; `direct` stands for the upstream itself).
+# Read it so: medians with min–max; a ratio is taken round by round, so both sides saw the same machine. "CPU / (load +
+# upstream)" divides by what the two helpers needed in the same run, which cancels noise. Every answer is checked byte
+# for byte: the script exits 1 if one was wrong. Each run's full figures are in build/bench/results.jsonl.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+rounds=${ROUNDS:-5}
+duration=${DURATION:-4}
+threads=${THREADS:-1}
+key=bench-key
+default_scenarios=(requests stream2ms stream20ms unpaced memory latency)
+default_targets="nginx llm-proxy"
+targets_given=${BENCH_TARGETS:-$default_targets}
+scenarios=("$@")
+[ $# -gt 0 ] || scenarios=("${default_scenarios[@]}")
+out=build/bench
+mkdir -p "$out"
+report_to=${BENCH_OUT:-}
+if [ -z "$report_to" ]; then
+  report_to=$out/BENCHMARK.md
+  if [ $# -eq 0 ] && [ "$targets_given" = "$default_targets" ]; then report_to=tests/bench/BENCHMARK.md; fi
+fi
+
+case "${1:-}" in
+  -h | --help) sed -n '2,/^set /p' "$0" | sed '$d; s/^# \{0,1\}//'; exit 0 ;;
+esac
+
+# ---- build
+
+if [ -n "${BENCH_BIN:-}" ]; then # tools built elsewhere
+  tools=$BENCH_BIN
+else
+  [ -f build/release/CMakeCache.txt ] || cmake --preset release >/dev/null
+  build=(bench_upstream bench_load)
+  case " $targets_given " in *" llm-proxy "*) build+=(llm-proxy) ;; esac
+  cmake --build build/release --target "${build[@]}" >&2
+  tools=build/release
+fi
+tool() {
+  local found
+  for found in "$tools/$1" "$tools/tests/bench/$1" "$tools/bin/$1"; do
+    [ ! -x "$found" ] || { echo "$found"; return; }
+  done
+  echo "bench: $1 not found in $tools" >&2
+  exit 2
+}
+load=$(tool bench_load)
+upstream=$(tool bench_upstream)
+
+# ---- processes: each is known by its pid and ended by it
+
+ulimit -n "$(ulimit -Hn)" || true
+work=$(mktemp -d /tmp/llm-proxy-bench.XXXXXX)
+declare -A main_pid=() address=() binary=()
+upstream_pid=
+
+end() { # pid…: asks to end, then insists
+  local pid i
+  for pid in "$@"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "$@"; do
+    for ((i = 0; i < 50; i++)); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+}
+cleanup() {
+  trap - EXIT INT TERM
+  end "${main_pid[@]}" $upstream_pid
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+await() { # name pid port: up to 10 s until GET /health answers
+  local i
+  for ((i = 0; i < 200; i++)); do
+    kill -0 "$2" 2>/dev/null || break
+    if curl -s -o "$work/health" -m 1 "http://127.0.0.1:$3/health" 2>/dev/null; then return; fi
+    sleep 0.05
+  done
+  echo "bench: $1 does not answer; its log ends with:" >&2
+  tail -n 20 "$work/$1".log* "$work"/nginx-error.log >&2 2>/dev/null || true
+  exit 2
+}
+
+start_upstream() {
+  "$upstream" --port 0 >"$work/upstream.log" &
+  upstream_pid=$!
+  local i port=
+  for ((i = 0; i < 100 && ${#port} == 0; i++)); do
+    sleep 0.02
+    port=$(sed -n 's/^listening on //p' "$work/upstream.log")
+  done
+  upstream_address=127.0.0.1:$port
+}
+
+start_nginx() { # name port
+  local user="user root;"
+  [ "$(id -u)" = 0 ] || user=""
+  sed -e "s/@USER@/$user/; s/@WORKERS@/$threads/; s/@FILES@/$(ulimit -n)/; s/@CONNECTIONS@/$(($(ulimit -n) * 11 / 10))/; s/@PORT@/$2/; s/@KEY@/$key/" \
+    -e "s/@UPSTREAM@/$upstream_address/; s#@DIR@#$work#" tests/bench/nginx.conf.in >"$work/nginx.conf"
+  nginx -p "$work" -c "$work/nginx.conf" -e "$work/nginx-error.log" >"$work/$1.log" 2>&1 &
+  main_pid[$1]=$!
+}
+
+start_proxy() { # name port
+  env -i PATH="$PATH" HOME="$work" LLM_PROXY__LLM_MODE=litellm "LLM_PROXY__LITELLM_PROXY_URL=http://$upstream_address" \
+    LLM_PROXY__PORT="$2" LLM_PROXY__THREADS="$threads" LLM_PROXY__INTERNAL_API_KEY=$key LLM_PROXY__LOG_LEVEL=INFO \
+    ${BENCH_ENV:-} "${binary[$1]}" >"$work/$1.log" 2>"$work/$1.log.err" &
+  main_pid[$1]=$!
+}
+
+start() { # name
+  [ "$1" != direct ] || { address[direct]=$upstream_address; return 0; }
+  local port
+  port=$(free_port)
+  address[$1]=127.0.0.1:$port
+  case "$1" in nginx) start_nginx "$1" "$port" ;; *) start_proxy "$1" "$port" ;; esac
+  await "$1" "${main_pid[$1]}" "$port"
+}
+
+stop() { # name
+  [ -n "${main_pid[$1]:-}" ] || return 0
+  end "${main_pid[$1]}"
+  unset "main_pid[$1]"
+}
+
+pid_options() { # name: --pid for the process and its children (nginx's workers); none for direct
+  [ -n "${main_pid[$1]:-}" ] || return 0
+  local pid=${main_pid[$1]} child
+  printf -- '--pid %s ' "$pid"
+  for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do printf -- '--pid %s ' "$child"; done
+}
+
+targets=()
+for entry in $targets_given; do
+  name=${entry%%=*}
+  targets+=("$name")
+  case "$entry" in
+    *=*) binary[$name]=$(realpath "${entry#*=}") ;;
+    nginx | direct) ;;
+    llm-proxy) binary[$name]=$(realpath "$(tool llm-proxy)") ;;
+    *) echo "bench: target $entry? (nginx, direct, llm-proxy, or NAME=/path/to/llm-proxy)" >&2; exit 2 ;;
+  esac
+done
+
+# ---- runs
+
+wrong=0
+run() { # scenario target round load-options…
+  local scenario=$1 target=$2 round=$3 status=0
+  shift 3
+  # shellcheck disable=SC2046
+  timeout 180 "$load" "$@" --to "${address[$target]}" --key $key --ref-pid "$upstream_pid" $(pid_options "$target") \
+    --tag "row=$scenario" --tag "target=$target" --tag "round=$round" >"$work/result" || status=$?
+  cat "$work/result" >>"$out/results.jsonl"
+  if [ $status -ne 0 ]; then
+    wrong=1
+    echo "bench: $scenario $target round $round: exit code $status" >&2
+  fi
+  python3 tests/bench/report.py --line "$work/result" >&2 || true
+}
+
+options_of() { # scenario: what bench_load is given
+  case "$1" in
+    requests) echo requests --connections 64 ;;
+    stream2ms) echo streams --connections 64 --events 500 --delay-ms 2 ;;
+    stream20ms) echo streams --connections 500 --events 100 --delay-ms 20 ;;
+    unpaced) echo streams --connections 64 --events 2000 ;;
+    memory) echo hold --connections 2000 ;;
+    latency) echo requests --connections 1 ;;
+    first-event) echo streams --connections 1 --events 1 ;;
+    requests:* | streams:* | hold:*)
+      local kind=${1%%:*} settings=${1#*:} setting
+      echo -n "$kind"
+      for setting in ${settings//,/ }; do echo -n " --${setting%%=*} ${setting#*=}"; done
+      echo
+      ;;
+    *) echo "bench: scenario $1? (${default_scenarios[*]}, or requests:…, streams:…, hold:… with bench_load's options)" >&2; return 2 ;;
+  esac
+}
+
+expanded=()
+for scenario in "${scenarios[@]}"; do
+  options_of "$scenario" >/dev/null
+  expanded+=("$scenario")
+  [ "$scenario" != latency ] || expanded+=(first-event)
+done
+
+: >"$out/results.jsonl"
+start_upstream
+for scenario in "${expanded[@]}"; do
+  read -ra options < <(options_of "$scenario")
+  these=("${targets[@]}")
+  case "$scenario" in latency | first-event)
+    case " ${targets[*]} " in *" direct "*) ;; *) these=(direct "${targets[@]}") ;; esac ;;
+  esac
+  for target in "${these[@]}"; do start "$target"; done
+  for ((round = 1; round <= rounds; round++)); do
+    for target in "${these[@]}"; do
+      if [ "${options[0]}" = hold ]; then # memory is counted from a fresh process
+        stop "$target"
+        start "$target"
+      fi
+      run "$scenario" "$target" "$round" "${options[@]}" --duration "$duration"
+    done
+  done
+  for target in "${these[@]}"; do stop "$target"; done
+done
+
+{
+  echo "nginx: $(nginx -v 2>&1 | sed 's/.*: //')"
+  for target in "${targets[@]}"; do
+    [ -z "${binary[$target]:-}" ] || echo "$target: $("${binary[$target]}" --version 2>/dev/null | head -n 1) ($(sha256sum "${binary[$target]}" | cut -c1-12), $(stat -c %s "${binary[$target]}") bytes)"
+  done
+  echo "commit: $(git describe --always --dirty 2>/dev/null || echo unknown)"
+} >"$work/versions"
+python3 tests/bench/report.py --results "$out/results.jsonl" --targets "${targets[*]}" --versions "$work/versions" \
+  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" || wrong=1
+echo "written to $report_to" >&2
+exit $wrong

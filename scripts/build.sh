@@ -1,0 +1,97 @@
+#!/bin/sh
+# Installs what is missing with apt and builds build/release/llm-proxy.
+#   scripts/build.sh         the service only
+#   scripts/build.sh --all   the tests too, with what they need
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+all=no
+case "${1-}" in
+  '') ;;
+  --all) all=yes ;;
+  *) fail "unknown argument '$1' (known: --all)" ;;
+esac
+
+# One package a word; of alternatives (a|b) the first one that the distribution has. Debian 12 calls its newer Boost
+# 1.81 and its libboost-dev is 1.74, which is too old; Debian 13 and Ubuntu 24.04 have 1.83.
+packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev
+  libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
+[ $all = yes ] && packages="$packages python3 python3-venv"
+least_boost=1.81
+
+new_enough() { # package version
+  case "$1" in
+    libboost-dev | libboost-url-dev) dpkg --compare-versions "$2" ge $least_boost ;;
+    *) [ -n "$2" ] ;;
+  esac
+}
+
+installed() { # alternatives
+  for package in $(echo "$1" | tr '|' ' '); do
+    version=$(dpkg-query -W -f='${db:Status-Status} ${Version}' "$package" 2>/dev/null) || continue
+    [ "${version%% *}" = installed ] && new_enough "$package" "${version#* }" && return 0
+  done
+  return 1
+}
+
+available() { # alternatives: prints the one to install
+  for package in $(echo "$1" | tr '|' ' '); do
+    version=$(LC_ALL=C apt-cache policy "$package" | sed -n 's/^  Candidate: //p')
+    [ "$version" = '(none)' ] && version=
+    [ -n "$version" ] && new_enough "$package" "$version" && echo "$package" && return 0
+  done
+  return 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt() {
+  log=$(mktemp)
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+install_missing() {
+  missing=
+  for alternatives in $packages; do
+    installed "$alternatives" || missing="$missing $alternatives"
+  done
+  [ -z "$missing" ] && return
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    fail "missing packages, and neither root nor sudo to install them:$missing"
+  echo "Installing:$missing" >&2
+  apt update || echo "$(basename "$0"): 'apt-get update' failed; trying with the lists that are here" >&2
+  wanted=
+  for alternatives in $missing; do
+    package=$(available "$alternatives") || fail "no package $alternatives for this system (see README, Build)"
+    wanted="$wanted $package"
+  done
+  # shellcheck disable=SC2086 # one word per package
+  apt install --no-install-recommends $wanted || fail "apt-get can't install:$wanted"
+}
+
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+  install_missing
+else
+  echo "$(basename "$0"): no apt here; taking for granted that these are installed: $packages" >&2
+fi
+
+# A configured tree looks after itself (ninja runs cmake again when CMakeLists.txt changed); the presets it can't see.
+stamp=build/release/build.ninja
+if [ ! -f $stamp ] || [ -n "$(find CMakePresets.json -newer $stamp)" ]; then
+  cmake --preset release >&2 || fail 'cmake failed (above)'
+  touch $stamp
+fi
+if [ $all = yes ]; then set --; else set -- --target llm-proxy; fi
+cmake --build --preset release --parallel "$(nproc)" "$@" >&2 || fail 'the build failed (above)'

@@ -1,0 +1,43 @@
+// A stream's bytes pass unchanged and are judged alike at any split. The first byte chooses the split.
+#include "http/chat_stream.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace {
+
+struct result {
+  std::string bytes;
+  bool complete;
+  bool done;
+  bool error;
+  std::uint64_t events;
+  std::uint64_t progress;
+  std::uint64_t tokens;
+  bool operator==(const result&) const = default;
+};
+
+result read(std::string_view body, std::size_t piece) {
+  llm_proxy::chat_stream stream;
+  std::string out;
+  for (std::size_t at = 0; at < body.size(); at += piece) out += stream.feed(body.substr(at, piece));
+  if (out.size() + stream.held() != body.size()) std::abort();
+  out += stream.finish();
+  if (body.substr(0, out.size()) != out) std::abort();
+  const auto tokens = stream.usage ? stream.usage->prompt_tokens + 3 * stream.usage->completion_tokens : 0;
+  return {
+      out,   stream.complete(), stream.done_seen(), stream.error_seen(), stream.events(), stream.progress(),
+      tokens};
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0 || size > llm_proxy::chat_stream::whole_event_limit)
+    return 0;  // beyond it pieces pass by size
+  const std::string_view body{reinterpret_cast<const char*>(data) + 1, size - 1};
+  if (read(body, size) != read(body, data[0] % 61U + 1)) std::abort();
+  return 0;
+}

@@ -1,0 +1,211 @@
+#include "http/chat_request.hpp"
+
+#include "support/catch.hpp"
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+using namespace llm_proxy;
+using namespace std::string_literals;
+
+namespace {
+
+/// A right body with `members` after its model and messages.
+std::string body_with(std::string_view members) {
+  return R"({"model":"m","messages":[])" + (members.empty() ? "" : "," + std::string{members}) + "}";
+}
+
+std::string body_with_messages(std::string_view messages) {
+  return R"({"model":"m","messages":)" + std::string{messages} + "}";
+}
+
+/// `ok`, or `status param code`.
+std::string verdict(const std::string& body) {
+  // In memory of its own: reads beyond the body are then the sanitizer's to see.
+  const std::vector<char> copy{body.begin(), body.end()};
+  const auto checked = check_chat_request({copy.data(), copy.size()});
+  const auto* fault = std::get_if<request_fault>(&checked);
+  if (fault == nullptr) return "ok";
+  if (!fault->param.empty()) CHECK(fault->message.find(fault->param) != std::string::npos);
+  return std::to_string(fault->status) + " " + fault->param + " " + fault->code;
+}
+
+chat_request accepted(const std::string& body) {
+  CAPTURE(body);
+  const auto checked = check_chat_request(body);
+  REQUIRE(std::holds_alternative<chat_request>(checked));
+  return std::get<chat_request>(checked);
+}
+
+}  // namespace
+
+TEST_CASE("chat_request: reads model, its place, stream and include_usage", "[chat_request]") {
+  const std::string body =
+      R"( {"stream":true, "model" : "gpt\u002d4\n\ud83d\ude00" ,"messages":[{"role":"user","content":"hi"}],)"
+      R"("stream_options":{"include_usage":true}} )";
+  const auto request = accepted(body);
+  CHECK(request.model == "gpt-4\n\xF0\x9F\x98\x80");
+  CHECK(body.substr(request.model_begin, request.model_end - request.model_begin) ==
+        R"("gpt\u002d4\n\ud83d\ude00")");
+  CHECK(request.stream);
+  CHECK(request.include_usage);
+  const auto plain = accepted(body_with(""));
+  CHECK_FALSE(plain.stream);
+  CHECK_FALSE(plain.include_usage);
+}
+
+TEST_CASE("chat_request: an empty model is spliced out of the bytes around it", "[chat_request]") {
+  const std::string body = R"({"n":1.0,"model": "" ,"messages":[]})";
+  const auto request = accepted(body);
+  CHECK(request.model.empty());
+  CHECK(splice(body, request.model_begin, request.model_end, json_quoted("gpt-\"x")) ==
+        R"({"n":1.0,"model": "gpt-\"x" ,"messages":[]})");
+}
+
+TEST_CASE("chat_request: a very long model is read whole", "[chat_request]") {
+  const std::string model(5'000, 'x');
+  CHECK(accepted(R"({"model":")" + model + R"(","messages":[]})").model == model);
+}
+
+TEST_CASE("chat_request: of duplicate keys the last counts", "[chat_request]") {
+  const std::string twice =
+      R"({"model":7,"messages":"x","stream":true,"model":"b","messages":[],"stream":false})";
+  CHECK(accepted(twice).model == "b");
+  CHECK(twice.substr(accepted(twice).model_begin, 3) == R"("b")");
+  CHECK_FALSE(accepted(twice).stream);
+  CHECK(verdict(body_with(R"("messages":[{"role":1}],"messages":[{"role":"user"}])")) == "ok");
+  CHECK(verdict(body_with(R"("messages":[{"role":"user"}],"messages":[{"role":1}])")) ==
+        "422 messages[0].role invalid_type");
+  CHECK(verdict(body_with(R"("messages":[{},{}],"messages":[{"role":"user"},7])")) ==
+        "422 messages[1] invalid_type");
+  CHECK(verdict(body_with(R"("model":null)")) == "422 model invalid_type");
+  CHECK(verdict(body_with(R"("\u006dodel":null)")) == "422 model invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":1,"role":"user"}])")) == "ok");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","r\u006fle":1}])")) ==
+        "422 messages[0].role invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","content":1,"content":"x"}])")) == "ok");
+  CHECK_FALSE(
+      accepted(body_with(R"("stream_options":{"include_usage":true},"stream_options":null)")).include_usage);
+  CHECK_FALSE(
+      accepted(body_with(R"("stream_options":{"include_usage":true,"include_usage":false})")).include_usage);
+  CHECK(accepted(body_with(R"("stream_options":{"x":{"include_usage":false},"include_usage":true})"))
+            .include_usage);
+  CHECK_FALSE(accepted(body_with(R"("stream_options":{"x":{"include_usage":true}})")).include_usage);
+  CHECK_FALSE(accepted(body_with(R"("stream_options":{"include_usage":"true"})")).include_usage);
+}
+
+TEST_CASE("chat_request: each member has its kinds, the rest is free", "[chat_request]") {
+  struct rule {
+    std::string name;
+    std::string allowed;  // of s(tring) n(umber) b(oolean) 0(null) o(bject) a(rray)
+  };
+  const std::vector<rule> rules{{"model", "s"},
+                                {"messages", "a"},
+                                {"stream", "b0"},
+                                {"temperature", "n0"},
+                                {"top_p", "n0"},
+                                {"presence_penalty", "n0"},
+                                {"frequency_penalty", "n0"},
+                                {"n", "n0"},
+                                {"max_tokens", "n0"},
+                                {"tools", "a0"},
+                                {"functions", "a0"},
+                                {"tool_choice", "so0"},
+                                {"function_call", "so0"},
+                                {"stop", "sa0"},
+                                {"logit_bias", "o0"},
+                                {"user", "s0"},
+                                {"stream_options", "snb0oa"},
+                                {"unknown", "snb0oa"},
+                                {"max_completion_tokens", "snb0oa"}};
+  const std::vector<std::pair<char, std::vector<std::string>>> values{
+      {'s', {R"("")", R"("x")"}},    {'n', {"1", "1e400", "-0.0", "9007199254740993"}},
+      {'b', {"true", "false"}},      {'0', {"null"}},
+      {'o', {"{}", R"({"a":[1]})"}}, {'a', {"[]"}}};
+  for (const auto& [name, allowed] : rules) {
+    for (const auto& [kind, spellings] : values) {
+      for (const auto& value : spellings) {
+        const auto body = body_with("\"" + name + "\":" + value);
+        CAPTURE(body);
+        const bool right = allowed.find(kind) != std::string::npos;
+        CHECK(verdict(body) == (right ? "ok" : "422 " + name + " invalid_type"));
+      }
+    }
+  }
+}
+
+TEST_CASE("chat_request: model and messages must be there", "[chat_request]") {
+  CHECK(verdict("{}") == "422 model missing_required_parameter");
+  CHECK(verdict(R"({"messages":[]})") == "422 model missing_required_parameter");
+  CHECK(verdict(R"({"model":"m"})") == "422 messages missing_required_parameter");
+  CHECK(verdict(R"({"x":{"model":"m","messages":[]}})") == "422 model missing_required_parameter");
+  CHECK(verdict(R"({"x":[{"model":"m"}],"model":"m","messages":[]})") == "ok");
+}
+
+TEST_CASE("chat_request: messages are objects with a role and, where there, content", "[chat_request]") {
+  CHECK(verdict(body_with_messages("[]")) == "ok");
+  CHECK(
+      verdict(body_with_messages(
+          R"([{"role":"user"},{"role":"x","content":null},{"role":"","content":"a"},{"role":"user","content":[{"type":7}]}])")) ==
+      "ok");
+  CHECK(verdict(body_with_messages(R"([{"role":"user"},{"content":"a"}])")) ==
+        "422 messages[1].role missing_required_parameter");
+  CHECK(verdict(body_with_messages(R"([{"role":null}])")) == "422 messages[0].role invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":{"role":"user"}}])")) == "422 messages[0].role invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"x":{"role":"user"}}])")) ==
+        "422 messages[0].role missing_required_parameter");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","content":{}}])")) ==
+        "422 messages[0].content invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","content":1}])")) ==
+        "422 messages[0].content invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","content":true}])")) ==
+        "422 messages[0].content invalid_type");
+  CHECK(verdict(body_with_messages(R"([{"role":"user"},"x"])")) == "422 messages[1] invalid_type");
+  CHECK(verdict(body_with_messages(R"([[{"role":"user"}]])")) == "422 messages[0] invalid_type");
+  CHECK(verdict(body_with_messages(R"([null,{}])")) == "422 messages[0] invalid_type");
+  CHECK(verdict(body_with_messages(R"({"role":"user"})")) == "422 messages invalid_type");
+  CHECK(verdict(body_with_messages(
+            R"([{"role":"user","content":[{"role":1,"content":1}],"tool_calls":[{"role":7}]}])")) == "ok");
+}
+
+TEST_CASE("chat_request: a body that is no object has the wrong shape", "[chat_request]") {
+  for (const std::string body : {"[]", "1", "\"x\"", "null", R"([{"model":"m","messages":[]}])", "true"}) {
+    CAPTURE(body);
+    CHECK(verdict(body) == "422  invalid_type");
+  }
+}
+
+TEST_CASE("chat_request: what is no JSON is malformed, whatever its shape", "[chat_request]") {
+  const auto right = body_with("");
+  for (const std::string& body :
+       {""s, " "s, "{"s, right + "x", right + right, right + "\0"s, "\xEF\xBB\xBF" + right,
+        body_with("\"a\":NaN"), body_with("\"a\":-Infinity"), body_with("\"user\":\"\xFF\""),
+        body_with("\"user\":\"\xED\xA0\x80\""), body_with("\"a\":01"), body_with("\"a\":1,"),
+        body_with("\"a\":\"\n\""), "[1,"s, R"({"model":7)"s, "/**/" + right,
+        right.substr(0, right.size() - 1)}) {
+    CAPTURE(body);
+    CHECK(verdict(body) == "400  invalid_json");
+  }
+  const auto message = [](std::string_view body) {
+    return std::get<request_fault>(check_chat_request(body)).message;
+  };
+  CHECK(message("") == "the request body is empty: JSON expected at byte 0");
+  CHECK(message("{\"a\":\"\xFF\"}") == "the request body is not valid JSON: invalid UTF-8 at byte 6");
+  CHECK(message("{} x") == "the request body is not valid JSON: data after the JSON value at byte 3");
+}
+
+TEST_CASE("chat_request: lone surrogate escapes and huge numbers pass", "[chat_request]") {
+  CHECK(verdict(body_with(R"("user":"\ud800","temperature":1e400,"seed":9007199254740993,"x":-0)")) == "ok");
+  CHECK(accepted(R"({"model":"\ud800","messages":[]})").model == "\xEF\xBF\xBD");
+}
+
+TEST_CASE("chat_request: 100,000 levels neither crash nor slow it", "[chat_request]") {
+  const std::string open(100'000, '[');
+  const std::string close(100'000, ']');
+  CHECK(verdict(body_with("\"x\":" + open + close)) == "ok");
+  CHECK(verdict(body_with("\"x\":" + open)) == "400  invalid_json");
+  CHECK(verdict(body_with_messages(R"([{"role":"user","content":)" + open + close + "}]")) == "ok");
+  CHECK(verdict(open + close) == "422  invalid_type");
+}

@@ -1,0 +1,421 @@
+#include "http/chat_stream.hpp"
+
+#include "support/catch.hpp"
+
+#include <chrono>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace llm_proxy;
+using namespace std::string_literals;
+
+namespace {
+
+std::string event(std::string_view data) {
+  return "data: " + std::string{data} + "\n\n";
+}
+
+std::string delta(std::string_view text) {
+  return event(R"({"choices":[{"index":0,"delta":{"content":")" + std::string{text} +
+               R"("},"finish_reason":null}]})");
+}
+
+/// A chunk of one choice, as `index` and `finish_reason` are spelled.
+std::string chunk(std::string_view index, std::string_view finish_reason) {
+  return event(R"({"choices":[{"index":)" + std::string{index} + R"(,"delta":{},"finish_reason":)" +
+               std::string{finish_reason} + "}]}");
+}
+
+const std::string done = "data: [DONE]\n\n";
+
+/// A stream, and what came out of it.
+struct run {
+  std::string out;   // by feed()
+  std::string last;  // by finish()
+  chat_stream stream;
+
+  run& feed(std::string_view piece) {
+    // In memory of its own: reads beyond the piece are then the sanitizer's to see.
+    const std::vector<char> copy{piece.begin(), piece.end()};
+    out += stream.feed({copy.data(), copy.size()});
+    return *this;
+  }
+  run& finish() {
+    last = stream.finish();
+    return *this;
+  }
+};
+
+std::string state(const chat_stream& stream) {
+  std::string text = stream.complete() ? "complete" : "open";
+  if (stream.done_seen()) text += " done";
+  if (stream.error_seen()) text += " error";
+  if (stream.inside_event()) text += " inside";
+  text += " events=" + std::to_string(stream.events());
+  if (stream.usage)
+    text += " usage=" + std::to_string(stream.usage->prompt_tokens) + "+" +
+            std::to_string(stream.usage->completion_tokens);
+  return text;
+}
+
+/// Feeds `bytes` whole, at every split in two, and byte by byte: the end must be the same, and the bytes too.
+void check_at_every_split(std::string_view bytes, const std::string& wanted, std::string_view dropped = "") {
+  CAPTURE(bytes);
+  const auto check = [&](run& r) {
+    const auto before = r.out;
+    r.finish();
+    CHECK(state(r.stream) == wanted);
+    CHECK(r.out + r.last == bytes.substr(0, bytes.size() - dropped.size()));
+    CHECK(r.stream.held() == 0);
+  };
+  run whole;
+  check(whole.feed(bytes));
+  for (std::size_t i = 0; i <= bytes.size(); ++i) {
+    CAPTURE(i);
+    run split;
+    check(split.feed(bytes.substr(0, i)).feed(bytes.substr(i)));
+  }
+  run single;
+  for (const char byte : bytes) single.feed({&byte, 1});
+  check(single);
+}
+
+}  // namespace
+
+TEST_CASE("chat_stream: whole events pass at once and uncopied, what has begun is held", "[chat_stream]") {
+  chat_stream stream;
+  const std::string two = delta("a") + delta("b");
+  const auto passed = stream.feed(two);
+  CHECK(passed.data() == two.data());
+  CHECK(passed == two);
+  CHECK(stream.held() == 0);
+  const std::string one_and_half = delta("c") + "data: {\"ch";
+  CHECK(stream.feed(one_and_half) == delta("c"));
+  CHECK(stream.held() == 10);
+  CHECK(stream.feed("oices\":[]}\n") == "");
+  CHECK(stream.held() == 21);
+  CHECK(stream.feed("\ndata") == "data: {\"choices\":[]}\n\n");
+  CHECK(stream.held() == 4);
+  CHECK(stream.events() == 4);
+  CHECK(stream.feed("") == "");
+}
+
+TEST_CASE("chat_stream: bytes are the same at every split, whatever the line ends", "[chat_stream]") {
+  check_at_every_split(delta("a") + chunk("0", "\"stop\"") + done, "complete done events=3");
+  check_at_every_split("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\r\n\r\ndata:[DONE]\r\n\r\n",
+                       "complete done events=2");
+  check_at_every_split("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\r\rdata: [DONE]\r\r",
+                       "complete done events=2");
+  check_at_every_split(
+      "\xEF\xBB\xBF: hello\n\nid: 7\nretry: 10\nfoo\ndata: {\"choices\":[\ndata: "
+      "{\"finish_reason\":\r\ndata: \"stop\"}]}\n\n",
+      "complete events=1");
+  check_at_every_split(delta("\xE4\xBD\xA0\xF0\x9F\x98\x80 \\\"finish_reason\\\":\\\"stop\\\"") + done,
+                       "complete done events=2");
+}
+
+TEST_CASE("chat_stream: comments pass when their line is complete and never count", "[chat_stream]") {
+  run r;
+  CHECK(r.feed(": keep").out == "");
+  CHECK(r.feed("-alive\n").out == ": keep-alive\n");
+  CHECK(r.feed("\n: two\n\n").out == ": keep-alive\n\n: two\n\n");
+  CHECK(r.stream.events() == 0);
+  CHECK(r.stream.progress() == 0);
+  CHECK(r.stream.held() == 0);
+  r.feed("data: {}\n: inside\n");
+  CHECK(r.stream.held() == 18);
+  CHECK(r.stream.progress() > 0);
+  r.feed("\n");
+  CHECK(r.stream.held() == 0);
+  CHECK(r.stream.events() == 1);
+  const auto before = r.stream.progress();
+  r.feed(": x\n\nevent: ping\n\nid: 3\n\n\n\n");
+  CHECK(r.stream.progress() == before);
+  CHECK(r.stream.events() == 1);
+  CHECK(r.stream.held() == 0);
+}
+
+TEST_CASE("chat_stream: complete by [DONE], by an error, or by a reason for every choice seen",
+          "[chat_stream]") {
+  check_at_every_split(delta("a"), "open events=1");
+  check_at_every_split(": only comments\n\n", "open events=0");
+  check_at_every_split("", "open events=0");
+  check_at_every_split(done, "complete done events=1");
+  check_at_every_split("data:[DONE]\n\n", "complete done events=1");
+  check_at_every_split("data: [DONE] \n\n", "complete done events=1");
+  check_at_every_split(
+      "data: DONE\n\ndata:  [DONE]\n\ndata: [DON\ndata: E]\n\ndata: [DONE\n\n: [DONE]\n\nid: [DONE]\n\n",
+      "open events=4");
+  check_at_every_split(chunk("0", "\"stop\""), "complete events=1");
+  check_at_every_split(chunk("0", "\"stop\"") + chunk("1", "null"), "open events=2");
+  check_at_every_split(
+      chunk("1", "\"length\"") + chunk("0", "null") + chunk("0", "\"stop\"") + chunk("0", "null"),
+      "complete events=4");
+  check_at_every_split(event(R"({"choices":[{"index":1,"finish_reason":"stop"},{"finish_reason":null}]})"),
+                       "open events=1");
+  check_at_every_split(event(R"({"choices":[{"index":1,"finish_reason":"stop"},{"finish_reason":"stop"}]})"),
+                       "complete events=1");
+  check_at_every_split(event(R"({"choices":[]})"), "open events=1");
+}
+
+TEST_CASE("chat_stream: a choice without index is the first, one with a strange index waits for [DONE]",
+          "[chat_stream]") {
+  check_at_every_split(chunk("0", "null") + event(R"({"choices":[{"finish_reason":"stop"}]})"),
+                       "complete events=2");
+  check_at_every_split(chunk("null", "\"stop\""), "complete events=1");
+  check_at_every_split(chunk("0.0", "\"stop\""), "complete events=1");
+  check_at_every_split(chunk("127", "\"stop\"") + chunk("64", "\"stop\""), "complete events=2");
+  check_at_every_split(chunk("127", "\"stop\"") + chunk("63", "null"), "open events=2");
+  for (const auto* index : {"128", "-1", "1.5", "\"0\"", "1e300", "18446744073709551616"}) {
+    check_at_every_split(chunk(index, "\"stop\""), "open events=1");
+  }
+  check_at_every_split(chunk("128", "\"stop\"") + done, "complete done events=2");
+}
+
+TEST_CASE("chat_stream: only choices[].finish_reason that says something finishes", "[chat_stream]") {
+  for (const auto* data : {
+           R"({"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]})",
+           R"({"choices":[{"delta":{"finish_reason":"stop"}}]})",
+           R"({"finish_reason":"stop","choices":[{"index":0}]})",
+           R"({"x":[{"finish_reason":"stop"}],"choices":[{"index":0}]})",
+           R"({"choices":{"finish_reason":"stop"}})",
+           R"({"choices":{"a":{"finish_reason":"stop"}}})",
+           R"({"choices":[[{"finish_reason":"stop"}]]})",
+           R"({"choices":[{"finish_reason":""}]})",
+           R"({"choices":[{"finish_reason":"stop","finish_reason":null}]})",
+           R"({"choices":[{"finish_reason":"stop"}],"choices":[{"finish_reason":null}]})",
+           R"({"choices":[{"finish_reason":"stop"}],"choices":null})",
+           R"([{"choices":[{"finish_reason":"stop"}]}])",
+           R"("choices finish_reason stop")",
+           R"({"choices":[{"finish_reason":"stop"}])",
+           R"({"choices":[{"finish_reason":"stop"}]}})",
+           R"({"choices":[{"finish_reason":"st)"
+           "\xFF"
+           R"(op"}]})",
+           R"({"choices":[{"finish_reasons":"stop"}]})",
+       }) {
+    check_at_every_split(event(data), "open events=1");
+    check_at_every_split(delta("a") + event(data),
+                         "open events=2");  // in a stream that has begun, the cheap look decides
+  }
+  check_at_every_split(event(R"({"choices":[{"finish_r\u0065ason":"stop"}]})"), "complete events=1");
+  check_at_every_split(event(R"({"choices":[{"finish_reason":null,"finish_reason":"stop"}]})"),
+                       "complete events=1");
+  check_at_every_split(event(R"({"choices":null,"choices":[{"finish_reason":"stop"}]})"),
+                       "complete events=1");
+}
+
+TEST_CASE("chat_stream: error events", "[chat_stream]") {
+  check_at_every_split(event(R"({"error":{"message":"x","code":"500"}})"), "complete error events=1");
+  check_at_every_split("event: error\ndata: whatever\n\n", "complete error events=1");
+  check_at_every_split("event:error\r\ndata: {}\r\n\r\n", "complete error events=1");
+  check_at_every_split(event(R"({"error":null})") + event(R"({"error":""})") + event(R"({"error":false})"),
+                       "open events=3");
+  check_at_every_split(event(R"({"x":{"error":{}}})") + event(R"({"error":{}, "error":null})"),
+                       "open events=2");
+  check_at_every_split(event(R"({"error":{"message":"x"})"), "open events=1");
+  check_at_every_split(
+      "event: errors\ndata: {}\n\nevent: erro\ndata: {}\n\nevent: error\nevent: x\ndata: {}\n\nevent: "
+      "error\n\ndata: {}\n\n",
+      "open events=4");
+}
+
+TEST_CASE("chat_stream: usage is the last that was not null", "[chat_stream]") {
+  check_at_every_split(event(R"({"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})") +
+                           event(R"({"usage":null})"),
+                       "open events=2 usage=1+2");
+  check_at_every_split(event(R"({"usage":{"prompt_tokens":1,"completion_tokens":2}})") +
+                           event(R"({"usage":{"input_tokens":30.0,"output_tokens":4e1}})"),
+                       "open events=2 usage=30+40");
+  check_at_every_split(
+      event(R"({"usage":{"prompt_tokens":"1","completion_tokens":null,"details":{"prompt_tokens":7}}})"),
+      "open events=1");
+  check_at_every_split(event(R"({"x":{"usage":{"prompt_tokens":1}}})") +
+                           event(R"({"usage":[{"prompt_tokens":1}]})") +
+                           event(R"({"usage":{"prompt_tokens":-1}})"),
+                       "open events=3");
+}
+
+TEST_CASE("chat_stream: data that is no JSON passes and counts", "[chat_stream]") {
+  check_at_every_split("data: hello\n\ndata: {{{\n\ndata:\n\ndata\n\n", "open events=4");
+}
+
+TEST_CASE("chat_stream: what follows [DONE] passes", "[chat_stream]") {
+  check_at_every_split(done + delta("x") + ": bye\n\n", "complete done events=2");
+  check_at_every_split(done + "\n\n: ", "complete done events=1");
+}
+
+TEST_CASE("chat_stream: a last event without its blank line counts when it is whole, a half one is dropped",
+          "[chat_stream]") {
+  check_at_every_split(delta("a") + "data: [DONE]\n", "complete done events=2");
+  check_at_every_split(delta("a") + "data: [DONE]", "complete done events=2");
+  check_at_every_split("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}", "complete events=1");
+  check_at_every_split("data: {\"error\":{}}\r\n", "complete error events=1");
+  check_at_every_split(delta("a") + "data: [DONE", "open events=1", "data: [DONE");
+  check_at_every_split(delta("a") + "data: {\"choices\":[{\"finish_reason\":\"stop\"}]", "open events=1",
+                       "data: {\"choices\":[{\"finish_reason\":\"stop\"}]");
+  check_at_every_split("event: error\ndata: {\"a", "open events=0", "event: error\ndata: {\"a");
+  check_at_every_split(delta("a") + "data: {\"choices\":[]}", "open events=2", "data: {\"choices\":[]}");
+}
+
+TEST_CASE("chat_stream: the cheap look at a chunk misses nothing", "[chat_stream]") {
+  const auto begun = delta("a");
+  for (const auto* finish :
+       {R"({"choices":[{"index":0,"finish_reason":"stop"}]})", R"({"choices":[{"finish_reason" : "stop"}]})",
+        R"({"choices":[{"finish_reason":  "stop"}]})",
+        R"({ "choices" : [ { "index" : 0 , "finish_reason": "stop" } ] })",
+        R"({"choices":[{"\u0066inish_reason":"stop"}]})", R"({"ch\u006fices":[{"finish_reason":"stop"}]})",
+        R"({"choices":[{"finish_reason":null,"finish_reason":"stop"}]})"}) {
+    check_at_every_split(begun + event(finish), "complete events=2");
+  }
+  for (const auto* other :
+       {R"({"choices":[{"index":1}]})", R"({"choices":[{"index": 10}]})", R"({"choices":[{"\u0069ndex":1}]})",
+        R"({"choices":[{"index":0,"index":1}]})", R"({"choices":[{"index":1e0}]})",
+        R"({"choices":[{"index":0},{"index":200}]})", R"({"choices":[{"index":"0"}]})"}) {
+    check_at_every_split(begun + event(other) + chunk("0", "\"stop\""), "open events=3");
+  }
+  check_at_every_split(
+      begun + event(R"({"choices":[{"index":0}],"usage":null})") + event(R"({"usage":{"prompt_tokens":1}})"),
+      "open events=3 usage=1+0");
+  check_at_every_split(begun + event(R"({"error":{}})"), "complete error events=2");
+  check_at_every_split(begun + event(R"({"\u0065rror":{}})"), "complete error events=2");
+  check_at_every_split(begun + "event: error\ndata: {\"choices\":[]}\n\n", "complete error events=2");
+  check_at_every_split(begun + "data: {\"choices\":[{\"finish_reason\":\ndata: \"stop\"}]}\n\n",
+                       "complete events=2");
+  check_at_every_split(begun + "data: {\"choices\":[{\r\ndata: \"finish_reason\":\"stop\"}]}\r\n\r\n",
+                       "complete events=2");
+}
+
+TEST_CASE("chat_stream: mutated chunks are judged alike whole and byte by byte", "[chat_stream]") {
+  std::mt19937 random{11};
+  const auto pick = [&random](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  const std::string bytes = "{}[]\",: \n\r\\u0nl1e";
+  const std::vector<std::string> chunks{
+      delta("word"),
+      chunk("0", "null"),
+      chunk("1", "null"),
+      chunk("0", "\"stop\""),
+      event(
+          R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":1}]},"finish_reason": null}],"usage": null,"error":null})"),
+      event(R"({"usage":{"prompt_tokens":3},"\u0065rror":null})")};
+  for (int round = 0; round != 20'000; ++round) {
+    std::string stream = delta("a");
+    for (auto count = pick(3) + 1; count != 0; --count) stream += chunks[pick(chunks.size())];
+    for (auto changes = pick(4); changes != 0; --changes) {
+      const auto at = pick(stream.size());
+      switch (pick(3)) {
+        case 0:
+          stream[at] = bytes[pick(bytes.size())];
+          break;
+        case 1:
+          stream.erase(at, 1);
+          break;
+        default:
+          stream.insert(at, 1, bytes[pick(bytes.size())]);
+          break;
+      }
+    }
+    run whole;
+    whole.feed(stream).finish();
+    run single;
+    for (const char byte : stream) single.feed({&byte, 1});
+    single.finish();
+    if (state(whole.stream) == state(single.stream) && whole.stream.progress() == single.stream.progress() &&
+        whole.out + whole.last == single.out + single.last)
+      continue;
+    CAPTURE(stream);
+    CHECK(state(whole.stream) == state(single.stream));
+    CHECK(whole.stream.progress() == single.stream.progress());
+    CHECK(whole.out + whole.last == single.out + single.last);
+  }
+}
+
+TEST_CASE("chat_stream: an event over 16 KiB passes in pieces and is understood", "[chat_stream]") {
+  std::string big = R"(data: {"choices":[{"index":0,"delta":{"content":")";
+  while (big.size() < 2 * 1024 * 1024) big += "some words \\n\xE4\xBD\xA0 ";
+  big += R"("},"finish_reason":"stop"}],"usage":{"prompt_tokens":12345,"completion_tokens":6}})";
+  for (const std::size_t piece : {1'000U, 4'096U, 16'383U, 16'385U, 65'536U}) {
+    CAPTURE(piece);
+    run r;
+    std::uint64_t progress = 0;
+    for (std::size_t at = 0; at < big.size(); at += piece) {
+      r.feed(std::string_view{big}.substr(at, piece));
+      REQUIRE(r.stream.held() <= chat_stream::whole_event_limit);
+      REQUIRE(r.out.size() + r.stream.held() == std::min(at + piece, big.size()));
+      REQUIRE(r.stream.progress() > progress);
+      progress = r.stream.progress();
+    }
+    CHECK(r.stream.inside_event());
+    CHECK(r.stream.held() == 0);
+    CHECK(r.stream.events() == 0);
+    CHECK_FALSE(r.stream.complete());
+    r.feed("\n");
+    CHECK(r.stream.inside_event());
+    r.feed("\n");
+    CHECK(state(r.stream) == "complete events=1 usage=12345+6");
+    CHECK(r.out == big + "\n\n");
+    r.feed("data: {");
+    CHECK(r.stream.held() == 7);
+  }
+  run unended;
+  CHECK(state(unended.feed(big).finish().stream) == "complete events=1 usage=12345+6");
+  CHECK(unended.out == big);
+  run cut;
+  CHECK(state(cut.feed(std::string_view{big}.substr(0, 100'000)).finish().stream) == "open inside events=0");
+  CHECK(cut.out.size() == 100'000);
+}
+
+TEST_CASE("chat_stream: the limit of what is held is exact", "[chat_stream]") {
+  run r;
+  std::string begun = "data: " + std::string(chat_stream::whole_event_limit - 6, 'x');
+  CHECK(r.feed(begun).out.empty());
+  CHECK(r.stream.held() == chat_stream::whole_event_limit);
+  CHECK(r.feed("x").out == begun + "x");
+  CHECK(r.stream.inside_event());
+  CHECK(r.feed("y\n\n: c\n\ndata").out == begun + "xy\n\n: c\n\n");
+  CHECK_FALSE(r.stream.inside_event());
+  CHECK(r.stream.held() == 4);
+  run two;
+  CHECK(two.feed(delta("a") + begun + "x").out == delta("a") + begun + "x");
+  CHECK(two.stream.inside_event());
+}
+
+TEST_CASE("chat_stream: an endless comment or deep nesting takes no memory", "[chat_stream]") {
+  run r;
+  for (int i = 0; i != 100; ++i) r.feed(i == 0 ? ":" + std::string(1'000, 'x') : std::string(1'000, 'x'));
+  CHECK(r.stream.held() <= chat_stream::whole_event_limit);
+  CHECK(r.stream.progress() == 0);
+  CHECK(r.feed("\n").out.size() == 100'002);
+  CHECK_FALSE(r.stream.inside_event());
+  check_at_every_split(event(std::string(300, '[')), "open events=1");
+  run deep;
+  deep.feed("data: ").feed(std::string(10'000'000, '[')).feed("\n\n").feed(chunk("0", "\"stop\""));
+  CHECK(state(deep.stream) == "complete events=2");
+}
+
+TEST_CASE("chat_stream: an open stream is small", "[chat_stream]") {
+  CHECK(sizeof(chat_stream) < 600);
+}
+
+TEST_CASE("chat_stream: random cuts of a long stream give the same bytes and the same end", "[chat_stream]") {
+  std::string bytes;
+  for (int i = 0; i != 50; ++i)
+    bytes += delta("word " + std::to_string(i)) + ": ping\r\n\r\n" +
+             delta(std::string(static_cast<std::size_t>(i) * 60, 'x'));
+  bytes += delta(std::string(40'000, 'y')) + chunk("0", "\"stop\"") +
+           event(R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}})") + done;
+  std::mt19937 random{3};
+  for (int round = 0; round != 300; ++round) {
+    run r;
+    for (std::size_t at = 0; at < bytes.size();) {
+      const auto size = random() % (round % 2 == 0 ? 300 : 20'000) + 1;
+      r.feed(std::string_view{bytes}.substr(at, size));
+      if (random() % 4 == 0) r.stream.release();
+      at += size;
+    }
+    REQUIRE(r.out == bytes);
+    REQUIRE(state(r.stream) == "complete done events=104 usage=5+6");
+  }
+}

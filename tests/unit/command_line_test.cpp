@@ -1,0 +1,111 @@
+#include "config/command_line.hpp"
+
+#include "support/catch.hpp"
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace llm_proxy;
+
+namespace {
+
+struct outcome {
+  std::optional<int> code;
+  std::string out, err;
+};
+
+outcome run(std::vector<const char*> arguments, const parsed_settings& parsed = {}) {
+  arguments.insert(arguments.begin(), "llm-proxy");
+  std::ostringstream out, err;
+  const auto code = run_command_line(static_cast<int>(arguments.size()), arguments.data(), parsed, out, err);
+  return {code, out.str(), err.str()};
+}
+
+const parsed_settings faulty{.values = {}, .warnings = {"careful"}, .faults = {"first", "second"}};
+const parsed_settings doubtful{.values = {}, .warnings = {"careful"}, .faults = {}};
+
+}  // namespace
+
+TEST_CASE("command line: without arguments it serves", "[unit][command_line]") {
+  const auto result = run({});
+  CHECK_FALSE(result.code);
+  CHECK(result.out.empty());
+  CHECK(result.err.empty());
+}
+
+TEST_CASE("command line: warnings are shown and don't keep it from serving", "[unit][command_line]") {
+  const auto result = run({}, doubtful);
+  CHECK_FALSE(result.code);
+  CHECK(result.err == "llm-proxy: warning: careful\n");
+}
+
+TEST_CASE("command line: a faulty configuration shows every fault and ends with 2", "[unit][command_line]") {
+  for (const auto& arguments : {std::vector<const char*>{}, {"--check-config"}, {"--print-config"}}) {
+    const auto result = run(arguments, faulty);
+    CHECK(result.code == 2);
+    CHECK(result.out.empty());
+    CHECK(result.err == "llm-proxy: warning: careful\nllm-proxy: error: first\nllm-proxy: error: second\n");
+  }
+}
+
+TEST_CASE("command line: --check-config says OK", "[unit][command_line]") {
+  const auto result = run({"--check-config"}, doubtful);
+  CHECK(result.code == 0);
+  CHECK(result.out == "OK\n");
+  CHECK(result.err == "llm-proxy: warning: careful\n");
+}
+
+TEST_CASE("command line: --print-config shows the effective settings", "[unit][command_line]") {
+  parsed_settings parsed;
+  parsed.values.port = 9;
+  const auto result = run({"--print-config"}, parsed);
+  CHECK(result.code == 0);
+  CHECK(result.out == print_config(parsed.values));
+  CHECK(result.out.find("LLM_PROXY__PORT=9\n") != std::string::npos);
+}
+
+TEST_CASE("command line: help, version and documents need no valid configuration", "[unit][command_line]") {
+  parsed_settings parsed = faulty;
+  parsed.values.version = "7.8.9";
+  CHECK(run({"--help"}, parsed).out == help_text());
+  CHECK(run({"-h"}, parsed).out == help_text());
+  CHECK(run({"--version"}, parsed).out == "llm-proxy 7.8.9\n");
+  CHECK(run({"--print-env-example"}, parsed).out == env_example());
+  CHECK(run({"--print-options-table"}, parsed).out == readme_options_table());
+  for (const char* argument : {"--help", "-h", "--version", "--print-env-example", "--print-options-table"}) {
+    CHECK(run({argument}, parsed).code == 0);
+    CHECK(run({argument}, parsed).err.empty());
+  }
+}
+
+TEST_CASE("command line: whatever else is asked is an error with 2", "[unit][command_line]") {
+  for (const auto& arguments : {std::vector<const char*>{"--prot"},
+                                {"serve"},
+                                {""},
+                                {"--help", "--version"},
+                                {"--port", "80"},
+                                {"--HELP"},
+                                {"--check-config=1"}}) {
+    const auto result = run(arguments);
+    CHECK(result.code == 2);
+    CHECK(result.out.empty());
+    CHECK(result.err.starts_with("llm-proxy: error: "));
+  }
+  CHECK(run({"--prot"}).err.find("\"--prot\"") != std::string::npos);
+  CHECK(run({"\x1b[2J"}).err.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("command line: output that can't be written is an error", "[unit][command_line]") {
+  std::ostringstream out, err;
+  out.setstate(std::ios::badbit);
+  const char* const arguments[] = {"llm-proxy", "--help"};
+  CHECK(run_command_line(2, arguments, {}, out, err) == 1);
+  CHECK_FALSE(err.str().empty());
+}
+
+TEST_CASE("command line: started without even a name it serves", "[unit][command_line]") {
+  std::ostringstream out, err;
+  const char* const arguments[] = {nullptr};
+  CHECK_FALSE(run_command_line(0, arguments, {}, out, err));
+}

@@ -1,0 +1,133 @@
+#include "http/fake_completion.hpp"
+
+#include "http/chat_stream.hpp"
+#include "http/json_scanner.hpp"
+#include "http/json_walk.hpp"
+#include "http/openai.hpp"
+#include "http/sse.hpp"
+#include "support/catch.hpp"
+
+#include <string>
+#include <vector>
+
+using namespace llm_proxy;
+
+TEST_CASE("fake: reads the last user message", "[fake]") {
+  const auto text_of = [](const std::string& messages) {
+    return read_fake_request(R"({"messages":)" + messages + "}").user_text;
+  };
+  CHECK(text_of(R"([{"role":"user","content":"one"},{"role":"assistant","content":"two"}])") == "one");
+  CHECK(
+      text_of(
+          R"([{"role":"user","content":"one"},{"content":"t\u0077o\n","role":"user"},{"role":"system","content":"x"}])") ==
+      "two\n");
+  CHECK(
+      text_of(
+          R"([{"role":"user","content":[{"type":"text","text":"a "},{"type":"image_url","image_url":{"url":"x"},"text":"no"},{"text":"b","type":"text"}]}])") ==
+      "a b");
+  CHECK(text_of(R"([{"role":"user","content":null}])").empty());
+  CHECK(text_of(R"([{"role":"user"}])").empty());
+  CHECK(text_of("[]").empty());
+  CHECK(text_of(R"([{"role":"user","content":"\ud800 1e400"}])") == "\xEF\xBF\xBD 1e400");
+}
+
+TEST_CASE("fake: reads tools and options, of duplicates the last", "[fake]") {
+  const auto request = read_fake_request(
+      R"({"model":"m","stream":false,"stream":true,"stream_options":{"include_usage":true},"tools":[{"type":"function","function":{"name":"a",
+      "parameters":{"name":"no"}}},{"function":null},7,{"type":"function","function":{"name":"b"}}],"functions":[{"name":"c"},{"name":1}]})");
+  CHECK(request.model == "m");
+  CHECK(request.stream);
+  CHECK(request.include_usage);
+  CHECK(request.tools == std::vector<std::string>{"a", "b", "c"});
+  CHECK_FALSE(
+      read_fake_request(R"({"stream":null,"stream_options":{"include_usage":true},"stream_options":null})")
+          .include_usage);
+  CHECK(read_fake_request(R"({"tools":null,"functions":null})").tools.empty());
+}
+
+TEST_CASE("fake: words joined are the text", "[fake]") {
+  for (const std::string text : {"", " ", "a", "a b", "  a  b\n\nc ", "Mock LLM response: Echo test",
+                                 "\xE4\xBD\xA0 \xE5\xA5\xBD", "\t\ta"}) {
+    CAPTURE(text);
+    std::string joined;
+    for (const auto& word : split_words(text)) {
+      CHECK_FALSE(word.empty());
+      joined += word;
+    }
+    CHECK(joined == text);
+  }
+  CHECK(split_words("Mock LLM response: Echo") ==
+        std::vector<std::string>{"Mock", " LLM", " response:", " Echo"});
+}
+
+TEST_CASE("fake: answers by text", "[fake]") {
+  fake_request request;
+  request.model = "any \"model\"";
+  request.user_text = "Echo \"test\"";
+  request.tools = {"weather"};
+  const auto reply = make_fake_reply(request, "u1", 1'700'000'000);
+  CHECK(reply.text == "Mock LLM response: Echo \"test\"");
+  CHECK(
+      fake_completion(reply) ==
+      R"({"id":"chatcmpl-u1","object":"chat.completion","created":1700000000,"model":"any \"model\"","choices":[{"index":0,"message":{"role":"assistant","content":"Mock LLM response: Echo \"test\""},)"
+      R"("logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7}})");
+  const auto chunks = fake_chunks(reply, false);
+  REQUIRE(chunks.size() == 8);
+  CHECK(
+      chunks[0] ==
+      R"({"id":"chatcmpl-u1","object":"chat.completion.chunk","created":1700000000,"model":"any \"model\"","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]})");
+  CHECK(chunks[5].find(R"("delta":{"content":" \"test\""})") != std::string::npos);
+  CHECK(chunks[6].find(R"("delta":{},"logprobs":null,"finish_reason":"stop")") != std::string::npos);
+  CHECK(chunks[7] == "[DONE]");
+}
+
+TEST_CASE("fake: usage comes before [DONE] when it was asked for", "[fake]") {
+  fake_request request;
+  request.user_text = "a b c";
+  const auto reply = make_fake_reply(request, "u1", 1);
+  const auto chunks = fake_chunks(reply, true);
+  REQUIRE(chunks.size() == 10);
+  for (std::size_t i = 0; i != 8; ++i) CHECK(chunks[i].find(R"(],"usage":null})") != std::string::npos);
+  CHECK(
+      chunks[8].find(R"("choices":[],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9})") !=
+      std::string::npos);
+  chat_stream stream;
+  std::string bytes;
+  for (const auto& chunk : chunks) bytes += sse_event(chunk);
+  CHECK(stream.feed(bytes) == bytes);
+  CHECK(stream.done_seen());
+  REQUIRE(stream.usage);
+  CHECK(stream.usage->completion_tokens == 6);
+}
+
+TEST_CASE("fake: calls the tool that the user names", "[fake]") {
+  fake_request request;
+  request.tools = {"get", "get_weather"};
+  request.user_text = "please call get_weather in \"Rome\"";
+  const auto reply = make_fake_reply(request, "u1", 1);
+  CHECK(reply.tool == "get_weather");
+  CHECK(reply.arguments == R"({"text":"please call get_weather in \"Rome\""})");
+  const auto whole = fake_completion(reply);
+  CHECK(is_valid_json(whole));
+  CHECK(
+      whole.find(
+          R"("message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_u1","type":"function","function":{"name":"get_weather","arguments":"{\"text\":)") !=
+      std::string::npos);
+  CHECK(whole.find(R"("finish_reason":"tool_calls")") != std::string::npos);
+  const auto chunks = fake_chunks(reply, false);
+  CHECK(
+      chunks[0].find(
+          R"("delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_u1","type":"function","function":{"name":"get_weather","arguments":""}}]})") !=
+      std::string::npos);
+  CHECK(chunks[1].find(
+            R"("delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"text\":\"please"}}]})") !=
+        std::string::npos);
+  CHECK(chunks[chunks.size() - 2].find(R"("finish_reason":"tool_calls")") != std::string::npos);
+  for (std::size_t i = 0; i + 1 != chunks.size(); ++i) CHECK(is_json_object(chunks[i]));
+  for (const auto* other :
+       {"recall get_weather", "call get_weathers", "call nothing", "get_weather", "Call of duty", ""}) {
+    request.user_text = other;
+    CAPTURE(other);
+    CHECK(make_fake_reply(request, "u1", 1).tool.empty());
+  }
+}
