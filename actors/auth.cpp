@@ -17,18 +17,18 @@ std::optional<principal> auth_state::check(const request_head& head) const {
   constexpr std::string_view bearer = "bearer ";
   const auto accepted = [this](std::string_view given) { return equal_in_constant_time(given, key); };
   const principal known{"default"};
-  if (const auto* given = head.headers.find("x-internal-auth")) {
+  if (const auto given = head.headers.find("x-internal-auth")) {
     if (head.headers.count("x-internal-auth") == 1 && accepted(*given)) return known;
     return std::nullopt;
   }
-  if (const auto* given = head.headers.find("authorization")) {
+  if (const auto given = head.headers.find("authorization")) {
     const bool is_bearer = istarts_with(*given, bearer);
     if (head.headers.count("authorization") == 1 && is_bearer &&
         accepted(trimmed(std::string_view{*given}.substr(bearer.size())))) {
       return known;
     }
   }
-  if (const auto* given = head.headers.find("x-api-key")) {
+  if (const auto given = head.headers.find("x-api-key")) {
     if (head.headers.count("x-api-key") == 1 && accepted(*given)) return known;
   }
   return std::nullopt;

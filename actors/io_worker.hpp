@@ -41,6 +41,7 @@ class io_worker final : public caf::execution_unit {
 
  private:
   void run();
+  void run_ready();
   void finish_turn();
   void run_jobs();
 
@@ -50,6 +51,8 @@ class io_worker final : public caf::execution_unit {
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;
+  std::size_t quiet_turns_ = 0;   // turns left without looking for more ready sockets
+  std::size_t quiet_period_ = 1;  // how many of them the next time
   bool stopping_ = false;
 };
 

@@ -65,8 +65,8 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
   client_ = std::move(client);
   head_ = client_->head();
   started_ = steady_clock::now();
-  const auto* given_id = head_->headers.find("x-request-id");
-  id_ = given_id != nullptr && is_sane_request_id(*given_id) ? *given_id : make_request_id();
+  const auto given_id = head_->headers.find("x-request-id");
+  id_ = given_id && is_sane_request_id(*given_id) ? std::string{*given_id} : make_request_id();
   phase_ = phase::authorizing;
   if (client_->closed()) {
     finish(verdict::client_gone);
@@ -178,14 +178,14 @@ void session_state::begin_chat() {
 
 failure session_state::check_chat_head() const {
   const auto& headers = head_->headers;
-  if (headers.find("expect") != nullptr && !head_->expects_continue && head_->minor_version == 1) {
+  if (headers.find("expect") && !head_->expects_continue && head_->minor_version == 1) {
     return {errc::expectation_failed, {}, {}, {}};
   }
-  if (const auto* encoding = headers.find("content-encoding");
-      encoding != nullptr && !iequals(trimmed(*encoding), "identity")) {
+  if (const auto encoding = headers.find("content-encoding");
+      encoding && !iequals(trimmed(*encoding), "identity")) {
     return {errc::unsupported_encoding, {}, {}, {}};
   }
-  if (const auto* type = headers.find("content-type"); type != nullptr && !is_json_media(media_type(*type))) {
+  if (const auto type = headers.find("content-type"); type && !is_json_media(media_type(*type))) {
     return {errc::unsupported_media_type, {}, {}, {}};
   }
   const auto limit = context_->options.max_body_bytes;
@@ -281,8 +281,8 @@ void session_state::on_head(response_head&& head) {
       fail({errc::upstream_invalid_response, {}, "upstream status " + std::to_string(answer_.status), {}});
       break;
     case answer_plan::stream: {
-      const auto* encoding = answer_.headers.find("content-encoding");
-      judged_ = encoding == nullptr || iequals(trimmed(*encoding), "identity");
+      const auto encoding = answer_.headers.find("content-encoding");
+      judged_ = !encoding || iequals(trimmed(*encoding), "identity");
       // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
       enter_phase(phase::streaming);
       break;
@@ -485,9 +485,9 @@ void session_state::fail(failure reason) {
 
 void session_state::answer_json(unsigned status, std::string_view body, header_list headers) {
   status_ = status;
-  const auto* type = headers.find("content-type");
-  const bool encoded = headers.find("content-encoding") != nullptr;
-  if (!encoded && (type == nullptr || !is_json_media(media_type(*type)))) {
+  const auto type = headers.find("content-type");
+  const bool encoded = headers.find("content-encoding").has_value();
+  if (!encoded && (!type || !is_json_media(media_type(*type)))) {
     // SDKs hand out a string instead of an object when this is missing.
     headers.remove("content-type");
     headers.add("content-type", "application/json");

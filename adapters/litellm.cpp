@@ -30,10 +30,10 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   head += " HTTP/1.1\r\n";
   add_field(head, "host", options.address.host_header);
   bool typed = false;
-  const std::string* accept_encoding = nullptr;
+  std::optional<std::string_view> accept_encoding;
   if (request.head) {
-    for (const auto& field : request.head->headers) {
-      if (iequals(field.name, "accept-encoding")) accept_encoding = &field.value;
+    for (const auto field : request.head->headers) {
+      if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
       if (!goes_upstream(field.name, options.forward_headers)) continue;
       typed = typed || iequals(field.name, "content-type");
       add_field(head, field.name, field.value);
@@ -42,7 +42,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   if (request.body && !typed) add_field(head, "content-type", "application/json");
   // A compressed stream cannot be judged event by event.
   add_field(head, "accept-encoding",
-            request.stream || accept_encoding == nullptr ? std::string_view{"identity"} : *accept_encoding);
+            request.stream || !accept_encoding ? std::string_view{"identity"} : *accept_encoding);
   if (!options.api_key.empty()) {
     head += "authorization: Bearer ";
     head += options.api_key;

@@ -3,6 +3,7 @@
 
 #include <spdlog/common.h>
 
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -29,7 +30,10 @@ void append_text_escaped(spdlog::memory_buf_t& out, std::string_view value, bool
 void append_json_escaped(spdlog::memory_buf_t& out, std::string_view value);
 
 inline void append(spdlog::memory_buf_t& out, std::string_view text) {
-  out.append(text.data(), text.data() + text.size());
+  // fmt 9's append() copies byte by byte through a call.
+  const auto size = out.size();
+  out.resize(size + text.size());
+  std::memcpy(out.data() + size, text.data(), text.size());
 }
 
 }  // namespace llm_proxy

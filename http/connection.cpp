@@ -224,7 +224,7 @@ void connection::start_answer(const response_head& head, body_framing framing, s
   out += reason_phrase(head.status);
   out += "\r\ndate: ";
   out += http_date_now();
-  for (const auto& field : head.headers) {
+  for (const auto field : head.headers) {
     out += "\r\n";
     out += field.name;
     out += ": ";

@@ -59,8 +59,8 @@ bool comes_back(std::string_view name) {
 
 header_list client_headers(const header_list& from) {
   header_list kept;
-  kept.reserve(from.size() + 4);
-  for (const auto& field : from) {
+  kept.reserve(from.size() + 4, 512);
+  for (const auto field : from) {
     if (comes_back(field.name)) kept.add(field.name, field.value);
   }
   return kept;

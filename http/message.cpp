@@ -13,10 +13,6 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
 constexpr auto token_chars = [] {
   std::array<bool, 256> table{};
   for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
@@ -28,39 +24,46 @@ constexpr auto token_chars = [] {
 
 }  // namespace
 
-bool iequals(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-bool istarts_with(std::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
-}
-
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-const std::string* header_list::find(std::string_view name) const {
-  for (const auto& field : fields_) {
-    if (iequals(field.name, name)) return &field.value;
-  }
-  return nullptr;
+void header_list::add(std::string_view name, std::string_view value) {
+  fields_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()),
+                     static_cast<std::uint32_t>(value.size())});
+  text_ += name;
+  text_ += value;
+}
+
+void header_list::reserve(std::size_t fields, std::size_t bytes) {
+  fields_.reserve(fields);
+  text_.reserve(bytes);
 }
 
 void header_list::remove(std::string_view name) {
-  std::erase_if(fields_, [name](const header& field) { return iequals(field.name, name); });
+  // The text stays: lists are short-lived.
+  std::erase_if(fields_, [&](const place& where) {
+    return iequals(std::string_view{text_}.substr(where.begin, where.name_size), name);
+  });
+}
+
+std::optional<std::string_view> header_list::find(std::string_view name) const {
+  for (const auto field : *this) {
+    if (iequals(field.name, name)) return field.value;
+  }
+  return std::nullopt;
 }
 
 std::size_t header_list::count(std::string_view name) const {
-  return static_cast<std::size_t>(std::count_if(
-      fields_.begin(), fields_.end(), [name](const header& field) { return iequals(field.name, name); }));
+  std::size_t found = 0;
+  for (const auto field : *this) found += iequals(field.name, name) ? 1 : 0;
+  return found;
 }
 
 bool header_list::has_token(std::string_view name, std::string_view token) const {
-  for (const auto& field : fields_) {
+  for (const auto field : *this) {
     if (!iequals(field.name, name)) continue;
     std::string_view rest = field.value;
     while (!rest.empty()) {

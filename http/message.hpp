@@ -1,6 +1,8 @@
 // HTTP heads as values: what the parser makes, what actors pass on, what the writer turns into bytes.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,39 +11,92 @@
 
 namespace llm_proxy {
 
+/// One field; the views live as long as the list they come from is not changed.
 struct header {
-  std::string name;
-  std::string value;
+  std::string_view name;
+  std::string_view value;
 };
 
+namespace detail {
+
+inline constexpr auto lower_case = [] {
+  std::array<char, 256> table{};
+  for (int i = 0; i < 256; ++i)
+    table[static_cast<std::size_t>(i)] = static_cast<char>(i >= 'A' && i <= 'Z' ? i + 32 : i);
+  return table;
+}();
+
+}  // namespace detail
+
 /// ASCII letters compared without case (RFC 9110 §5.1: field names are case-insensitive).
-bool iequals(std::string_view a, std::string_view b);
-bool istarts_with(std::string_view text, std::string_view prefix);
+inline bool iequals(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (detail::lower_case[static_cast<unsigned char>(a[i])] !=
+        detail::lower_case[static_cast<unsigned char>(b[i])]) {
+      return false;
+    }
+  }
+  return true;
+}
+inline bool istarts_with(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
+}
 
 /// Without blanks and tabs at both ends.
 std::string_view trimmed(std::string_view text);
 
-/// Header fields in the order they came. Heads have a dozen fields: a linear search is the fastest map.
+/// Header fields in the order they came. Heads have a dozen fields: a linear search is the fastest map, and
+/// one text for all of them the cheapest store.
 class header_list {
  public:
-  void add(std::string_view name, std::string_view value) {
-    fields_.push_back({std::string{name}, std::string{value}});
-  }
-  void reserve(std::size_t n) { fields_.reserve(n); }
+  class iterator {
+   public:
+    iterator(const header_list& list, std::size_t at) : list_{&list}, at_{at} {}
+    header operator*() const { return list_->at(at_); }
+    iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    bool operator!=(const iterator& other) const { return at_ != other.at_; }
+
+   private:
+    const header_list* list_;
+    std::size_t at_;
+  };
+
+  void add(std::string_view name, std::string_view value);
+  /// Room for `fields` fields of `bytes` bytes in all.
+  void reserve(std::size_t fields, std::size_t bytes);
   /// Drops every field of that name.
   void remove(std::string_view name);
-  /// The first field of that name, or nullptr.
-  const std::string* find(std::string_view name) const;
+  /// The value of the first field of that name.
+  std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(std::string_view name) const;
   /// True if any field `name` holds `token` in its comma-separated list, in any letter case.
   bool has_token(std::string_view name, std::string_view token) const;
-  auto begin() const { return fields_.begin(); }
-  auto end() const { return fields_.end(); }
+  iterator begin() const { return {*this, 0}; }
+  iterator end() const { return {*this, fields_.size()}; }
   std::size_t size() const { return fields_.size(); }
   bool empty() const { return fields_.empty(); }
 
  private:
-  std::vector<header> fields_;
+  /// Where a field stands in text_: name and value, one behind the other.
+  struct place {
+    std::uint32_t begin;
+    std::uint32_t name_size;
+    std::uint32_t value_size;
+  };
+
+  header at(std::size_t index) const {
+    const auto& where = fields_[index];
+    const std::string_view text{text_};
+    return {text.substr(where.begin, where.name_size),
+            text.substr(where.begin + where.name_size, where.value_size)};
+  }
+
+  std::string text_;
+  std::vector<place> fields_;
 };
 
 struct request_head {

@@ -26,6 +26,7 @@ beast_parser<is_request>::beast_parser() {
   this->header_limit(max_request_head);
   this->body_limit(boost::none);  // limits are the session's business: it answers 413
   this->eager(true);
+  headers.reserve(16, 512);
 }
 
 template <bool is_request>
@@ -135,7 +136,7 @@ request_head request_parser::take_head() {
   head.keep_alive = parser_.keep_alive();
   head.chunked = parser_.chunked();
   if (auto length = parser_.content_length()) head.content_length = *length;
-  if (const auto* expect = head.headers.find("expect")) {
+  if (const auto expect = head.headers.find("expect")) {
     head.expects_continue = iequals(*expect, "100-continue") && head.minor_version == 1;
   }
   return head;
@@ -181,8 +182,8 @@ std::size_t response_parser::read(std::string_view bytes, std::string& sink, fai
       return used;
     }
     if (!head_done_ && parser_->is_header_done()) {
-      const auto* coding = parser_->headers.find("transfer-encoding");
-      if (coding != nullptr &&
+      const auto coding = parser_->headers.find("transfer-encoding");
+      if (coding &&
           (!iequals(trimmed(*coding), "chunked") || parser_->headers.count("transfer-encoding") > 1)) {
         fault = {errc::upstream_invalid_response, {}, "unknown transfer-encoding", {}};
         return used;

@@ -9,8 +9,8 @@ namespace llm_proxy {
 namespace {
 
 bool is_encoded(const response_head& head) {
-  const auto* encoding = head.headers.find("content-encoding");
-  return encoding != nullptr && !iequals(trimmed(*encoding), "identity") && !encoding->empty();
+  const auto encoding = head.headers.find("content-encoding");
+  return encoding && !iequals(trimmed(*encoding), "identity") && !encoding->empty();
 }
 
 held_verdict replace(errc code, std::string detail) {
@@ -48,8 +48,8 @@ unsigned client_status(unsigned status) {
 answer_plan plan_answer(const response_head& head, bool wants_stream) {
   if (head.status >= 300 && head.status < 400) return answer_plan::refuse;
   if (head.status < 200 || head.status > 599) return answer_plan::refuse;
-  const auto* type = head.headers.find("content-type");
-  if (head.status < 300 && wants_stream && type != nullptr &&
+  const auto type = head.headers.find("content-type");
+  if (head.status < 300 && wants_stream && type &&
       iequals(media_type(*type), "text/event-stream")) {
     return answer_plan::stream;
   }

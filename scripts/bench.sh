@@ -51,7 +51,7 @@ else
 fi
 tool() {
   local found
-  for found in "$tools/$1" "$tools/tests/bench/$1" "$tools/bin/$1"; do
+  for found in "$tools/$1" "$tools/tests/$1"; do
     [ ! -x "$found" ] || { echo "$found"; return; }
   done
   echo "bench: $1 not found in $tools" >&2
