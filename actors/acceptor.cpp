@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <malloc.h>
 #include <unistd.h>
 #include <utility>
 
@@ -14,6 +15,9 @@ namespace {
 using boost::asio::ip::tcp;
 
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
+/// Memory goes back to the system this long after a crowd has left.
+constexpr auto trim_after = std::chrono::seconds{2};
+constexpr std::size_t crowd = 256;
 
 }  // namespace
 
@@ -27,6 +31,8 @@ void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options 
   home_ = home;
   options_ = std::move(options);
   pause_.emplace(home_->timers(), [this] { enter(self_, [this] { accept_next(); }); });
+  // glibc keeps what was freed: without this a burst of streams would be seen in the RSS for ever.
+  trim_.emplace(home_->timers(), [] { malloc_trim(0); });
 }
 
 void acceptor_state::listen(int descriptor, std::vector<acceptor_actor> all) {
@@ -74,6 +80,7 @@ void acceptor_state::adopt(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->writes(), home_->timers(),
                                             options_.timeouts, *this);
   connections_.insert(added);
+  most_ = std::max(most_, connections_.size());
   added->start();
   if (draining_) added->drain();
 }
@@ -84,6 +91,10 @@ void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
 
 void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
   connections_.erase(which);
+  if (most_ > crowd && connections_.size() < most_ / 4) {
+    most_ = connections_.size();
+    trim_->expires_after(trim_after);
+  }
   (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
   check_drained();
 }
