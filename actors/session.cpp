@@ -61,6 +61,7 @@ verdict verdict_of(errc code) {
 void session_state::begin(self_pointer self, std::shared_ptr<const session_context> context,
                           std::shared_ptr<connection> client) {
   self_ = self;
+  alive_ = caf::strong_actor_ptr{self->ctrl()};
   context_ = std::move(context);
   client_ = std::move(client);
   head_ = client_->head();
@@ -532,6 +533,8 @@ void session_state::finish(verdict how) {
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
   log(how);
   if (!beginning_) self_->leave();
+  // Last: from a socket's handler the exit message is what still holds the actor.
+  const auto until_return = std::move(alive_);
 }
 
 session_state::~session_state() {

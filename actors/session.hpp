@@ -128,6 +128,8 @@ class session_state : public exchange_events {
   double since_start() const;  // milliseconds
 
   self_pointer self_ = nullptr;
+  /// While it waits for its client nobody else refers to the actor, and CAF ends what is unreachable.
+  caf::strong_actor_ptr alive_;
   std::shared_ptr<const session_context> context_;
   std::shared_ptr<connection> client_;
   std::shared_ptr<const request_head> head_;
