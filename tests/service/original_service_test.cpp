@@ -1,0 +1,68 @@
+// What the original Python service's tests asked of it, asked of this one.
+#include "http/openai.hpp"
+#include "support/catch.hpp"
+#include "support/running_proxy.hpp"
+
+#include <string>
+
+namespace llm_proxy::test {
+
+namespace {
+
+const header_list with_key{{"x-internal-auth", std::string{test_key}}, {"content-type", "application/json"}};
+
+response chat(const proxy& service, std::string_view body) {
+  return request(service.port(), "POST", "/v1/chat/completions", with_key, std::string{body});
+}
+
+}  // namespace
+
+TEST_CASE("original service: health answers without a key", "[service][original]") {
+  proxy service{mock_settings()};
+  const auto answer = request(service.port(), "GET", "/health");
+  CHECK(answer.status == 200);
+  CHECK(answer.body == R"({"status":"healthy","service":"llm-proxy","version":"0.1.0"})");
+}
+
+TEST_CASE("original service: models is a list of objects with id", "[service][original]") {
+  proxy service{mock_settings()};
+  const auto answer = request(service.port(), "GET", "/v1/llm/models", with_key);
+  CHECK(answer.status == 200);
+  CHECK(
+      answer.body ==
+      R"([{"id":"mock-llm","name":"FakeLLM Echo","provider":"Fake","context_length":4096,"is_available":true}])");
+}
+
+TEST_CASE("original service: chat echoes the last user message", "[service][original]") {
+  proxy service{mock_settings()};
+  const auto answer = chat(service, chat_body("mock-llm", false, "Echo test"));
+  CHECK(answer.status == 200);
+  CHECK(answer.header("content-type") == "application/json");
+  CHECK(answer.body.find("Mock LLM response: Echo test") != std::string::npos);
+}
+
+TEST_CASE("original service: a stream gives its words one by one, then [DONE]", "[service][original]") {
+  proxy service{mock_settings()};
+  const auto answer = chat(service, chat_body("mock-llm", true, "Echo test"));
+  CHECK(answer.status == 200);
+  CHECK(answer.complete);
+  CHECK(answer.header("content-type").substr(0, 17) == "text/event-stream");
+  CHECK(answer.header("cache-control") == "no-cache");
+  const auto events = sse_events(answer.body);
+  REQUIRE(events.size() == 8);
+  CHECK(events.back() == "[DONE]");
+  CHECK(events[1].find(R"("content":"Mock")") != std::string::npos);
+}
+
+TEST_CASE("original service: missing messages or model is a 422 that names the field",
+          "[service][original]") {
+  proxy service{mock_settings()};
+  const auto no_messages = chat(service, R"({"model":"m"})");
+  CHECK(no_messages.status == 422);
+  CHECK(no_messages.body.find(R"("param":"messages")") != std::string::npos);
+  const auto no_model = chat(service, R"({"messages":[]})");
+  CHECK(no_model.status == 422);
+  CHECK(no_model.body.find(R"("param":"model")") != std::string::npos);
+}
+
+}  // namespace llm_proxy::test
