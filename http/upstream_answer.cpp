@@ -49,8 +49,7 @@ answer_plan plan_answer(const response_head& head, bool wants_stream) {
   if (head.status >= 300 && head.status < 400) return answer_plan::refuse;
   if (head.status < 200 || head.status > 599) return answer_plan::refuse;
   const auto type = head.headers.find("content-type");
-  if (head.status < 300 && wants_stream && type &&
-      iequals(media_type(*type), "text/event-stream")) {
+  if (head.status < 300 && wants_stream && type && iequals(media_type(*type), "text/event-stream")) {
     return answer_plan::stream;
   }
   return answer_plan::hold;
@@ -66,6 +65,10 @@ held_verdict judge_held(const response_head& head, std::string_view body) {
     if (has_object && find_error(body).type == "key_model_access_denied") {
       return {403, errc::upstream_error, std::nullopt, detail, {}};
     }
+    return replace(errc::upstream_auth, detail);
+  }
+  // LiteLLM without a database takes an unknown key for one that it would have to look up.
+  if (status == 400 && has_object && find_error(body).type == "no_db_connection") {
     return replace(errc::upstream_auth, detail);
   }
   if (status == 408) return replace(errc::upstream_timeout, detail);

@@ -1,0 +1,161 @@
+// The whole service before a real LiteLLM proxy, which in turn has the scripted upstream for its provider.
+#include "support/catch.hpp"
+#include "support/running_proxy.hpp"
+#include "support/scripted_upstream.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <sys/wait.h>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+/// What ctest takes for "skipped" (SKIP_RETURN_CODE).
+constexpr int skipped = 4;
+/// scripts/litellm.sh's exit code for a machine on which LiteLLM can't be installed.
+constexpr int not_installable = 3;
+
+const std::string script = "'" LLM_PROXY_SOURCE_DIR "/scripts/litellm.sh' ";
+
+/// One LiteLLM for the whole binary, stopped by its pid at the end.
+class real_litellm {
+ public:
+  real_litellm() {
+    std::string out;
+    auto* pipe = popen((script + "start --upstream " + provider.url("/v1")).c_str(), "r");
+    if (pipe == nullptr) std::abort();
+    std::array<char, 256> line{};
+    while (fgets(line.data(), line.size(), pipe) != nullptr) out += line.data();
+    const int code = WEXITSTATUS(pclose(pipe));
+    if (code == not_installable) {
+      std::cerr
+          << "\nSKIPPED: no real LiteLLM on this machine (the reason stands above). The recorded answers in "
+             "tests/data/litellm took its place in service_tests.\n\n";
+      std::_Exit(skipped);
+    }
+    if (code != 0) {
+      std::cerr << "LiteLLM did not start: scripts/litellm.sh ended with " << code << '\n';
+      std::_Exit(1);
+    }
+    pid = value(out, "PID=");
+    url = value(out, "URL=");
+    key = value(out, "KEY=");
+  }
+  ~real_litellm() {
+    if (std::system((script + "stop --pid " + pid).c_str()) != 0) std::cerr << "LiteLLM was not stopped\n";
+  }
+  real_litellm(const real_litellm&) = delete;
+  real_litellm& operator=(const real_litellm&) = delete;
+
+  scripted_upstream provider;
+  std::string pid;
+  std::string url;
+  std::string key;
+
+ private:
+  static std::string value(const std::string& out, const std::string& name) {
+    const auto at = out.find(name) + name.size();
+    return out.substr(at, out.find('\n', at) - at);
+  }
+};
+
+real_litellm& litellm_proxy() {
+  static real_litellm one;
+  return one;
+}
+
+settings before_litellm() {
+  auto values = litellm_settings(litellm_proxy().url);
+  values.litellm_api_key = litellm_proxy().key;
+  return values;
+}
+
+response ask(std::uint16_t port, std::string_view model, bool stream = false) {
+  return request(port, "POST", "/v1/chat/completions",
+                 {{"x-internal-auth", std::string{test_key}}, {"content-type", "application/json"}},
+                 chat_body(model, stream), milliseconds{30'000});
+}
+
+}  // namespace
+
+TEST_CASE("litellm: models are listed, enriched, and found by ids with a slash", "[litellm]") {
+  proxy service{before_litellm()};
+  const header_list key{{"x-internal-auth", std::string{test_key}}};
+  const auto list = request(service.port(), "GET", "/v1/llm/models", key, {}, milliseconds{30'000});
+  CHECK(list.status == 200);
+  CHECK(list.body.find(R"("id":"mock-text")") != std::string::npos);
+  CHECK(list.body.find(R"("context_length":8192)") != std::string::npos);
+  CHECK(request(service.port(), "GET", "/v1/models/vendor/with/slash", key).status == 200);
+}
+
+TEST_CASE("litellm: a completion arrives whole", "[litellm]") {
+  proxy service{before_litellm()};
+  const auto answer = ask(service.port(), "mock-text");
+  CHECK(answer.status == 200);
+  CHECK(answer.body.find("Hello from the LiteLLM mock.") != std::string::npos);
+  CHECK(answer.has("x-litellm-call-id"));
+  CHECK_FALSE(answer.has("x-litellm-key-spend"));
+  CHECK_FALSE(answer.has("x-litellm-model-api-base"));
+}
+
+TEST_CASE("litellm: streams are complete and end with one [DONE]", "[litellm]") {
+  proxy service{before_litellm()};
+  for (const std::string model : {"mock-text", "up-chat"}) {
+    const auto answer = ask(service.port(), model, true);
+    CHECK(answer.status == 200);
+    CHECK(answer.complete);
+    const auto events = sse_events(answer.body);
+    REQUIRE(events.size() > 2);
+    CHECK(events.back() == "[DONE]");
+  }
+}
+
+TEST_CASE("litellm: tool calls keep id, name and arguments, streamed and not", "[litellm]") {
+  proxy service{before_litellm()};
+  for (const bool stream : {false, true}) {
+    const auto answer = ask(service.port(), "up-tools", stream);
+    CHECK(answer.status == 200);
+    CHECK(answer.complete);
+    CHECK(answer.body.find(R"("tool_calls")") != std::string::npos);
+    CHECK(answer.body.find(R"("id":"call_)") != std::string::npos);
+    CHECK(answer.body.find(R"("arguments")") != std::string::npos);
+  }
+}
+
+TEST_CASE("litellm: errors keep their meaning", "[litellm]") {
+  proxy service{before_litellm()};
+  const std::vector<std::pair<std::string, int>> rows{
+      {"up-400", 400}, {"up-401", 502}, {"up-403", 403}, {"up-404", 404}, {"up-408", 504},
+      {"up-422", 422}, {"up-429", 429}, {"up-500", 502}, {"up-503", 503}, {"no-such-model", 400}};
+  for (const auto& [model, status] : rows) {
+    INFO(model);
+    const auto answer = ask(service.port(), model);
+    CHECK(answer.status == status);
+    CHECK(answer.header("content-type") == "application/json");
+    CHECK(answer.body.find(R"("error")") != std::string::npos);
+  }
+}
+
+TEST_CASE("litellm: our own wrong key is a 502, never the caller's 401", "[litellm]") {
+  auto values = before_litellm();
+  values.litellm_api_key = "sk-wrong";
+  proxy service{values};
+  const auto answer = ask(service.port(), "mock-text");
+  CHECK(answer.status == 502);
+  CHECK(answer.body.find(R"("code":"upstream_auth")") != std::string::npos);
+}
+
+TEST_CASE("litellm: a provider that cuts its stream shows as an error, not as a success", "[litellm]") {
+  proxy service{before_litellm()};
+  const auto answer = ask(service.port(), "up-cut-stream", true);
+  CHECK(answer.status == 200);
+  CHECK(answer.body.find(R"("error")") != std::string::npos);
+  CHECK(answer.body.find("[DONE]") == std::string::npos);
+}
+
+}  // namespace llm_proxy::test
