@@ -49,12 +49,13 @@ void acceptor_state::accept_next() {
   if (!listener_ || draining_) return;
   listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
                                            const boost::system::error_code& ec, tcp::socket socket) {
+    if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
     enter(self_, [&] { on_accept(ec, std::move(socket)); });
   });
 }
 
 void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket socket) {
-  if (draining_ || ec == boost::asio::error::operation_aborted) return;
+  if (draining_) return;
   if (ec) {
     // Out of descriptors or memory: accepting again at once would only spin.
     spdlog::error("accept: {}", ec.message());

@@ -126,6 +126,7 @@ using adapter_actor =
 /// Which adapter is to take one more request? `asked` counts the pools that had no room.
 struct lease_adapter {
   std::size_t asked = 0;
+  bool unlimited = false;  ///< the model list: takes no client's place, and none keeps it out
 };
 /// The least loaded adapter of this thread. It counts as loaded until the last copy of `slot` is gone, so
 /// that a session that ends, however it ends, gives its place back.

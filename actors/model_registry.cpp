@@ -35,12 +35,12 @@ void fetch(self_pointer self) {
     fetch_failed(self, error);
   };
   // No timeout here: the adapter answers within its own.
-  self->request(state.pool, caf::infinite, lease_adapter{})
+  self->request(state.pool, caf::infinite, lease_adapter{0, true})
       .then(
           [self, failed](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
                 .then(
-                    [self, slot = lease.slot](models& answer) {
+                    [self](models& answer) {
                       self->state.fetching = false;
                       take_list(self, std::move(answer.list));
                     },

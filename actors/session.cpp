@@ -382,7 +382,10 @@ void session_state::hold(std::string_view bytes) {
 
 void session_state::release_held() {
   if (answer_.status >= 300) {
-    fail({errc::upstream_error, {}, "an error body of more than 4 MiB", {}});
+    // Its status says enough.
+    cancel_upstream();
+    held_.clear();
+    end_held();
     return;
   }
   released_ = true;
@@ -431,6 +434,10 @@ void session_state::grant() {
   const auto kept = client_->backlog() + judge_.held();
   const auto free = owed_ - std::min(owed_, kept);
   if (free < grant_portion) return;
+  // Upstream was held up by a slow client: its time runs from now on.
+  if (owed_ >= credit_window && phase_ != phase::opening) {
+    deadline_->expires_after(context_->options.idle_timeout);
+  }
   owed_ -= free;
   self_->send(lease_.adapter, grant_credit{self_->id(), free});
 }
@@ -473,7 +480,7 @@ void session_state::fail(failure reason) {
   cancel_upstream();
   detail_ = reason.detail;
   const bool streaming = phase_ == phase::streaming;
-  if (streaming || !wants_stream_) reason = cut_answer(std::move(reason), streaming);
+  reason = cut_answer(std::move(reason), streaming);
   if (!client_->answer_started()) {
     refuse(reason);
     return;

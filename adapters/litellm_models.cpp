@@ -1,5 +1,7 @@
 #include "adapters/litellm_models.hpp"
 
+#include "http/upstream_answer.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -78,9 +80,9 @@ void litellm_model_fetch::list_ended(const failure& reason) {
     give_up({errc::upstream_invalid_response, {}, reason.detail, {}});
   } else if (reason.code != errc::none) {
     give_up(reason);
-  } else if (status_ == 401) {
+  } else if (refuses_our_key(status_, body_)) {
     spdlog::error("upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)");
-    give_up({errc::upstream_auth, {}, "401 for /v1/models", {}});
+    give_up({errc::upstream_auth, {}, std::to_string(status_) + " for /v1/models", {}});
   } else if (status_ != 200) {
     give_up({errc::upstream_error, {}, "status " + std::to_string(status_) + " for /v1/models", {}});
   } else if (auto list = read_models(body_)) {

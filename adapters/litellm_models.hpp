@@ -35,7 +35,6 @@ class litellm_model_fetch final : public call_events {
   caf::typed_response_promise<models> promise_;
   deadline deadline_;
   std::unique_ptr<client_call> call_;
-  std::string path_;
   unsigned status_ = 0;
   std::string body_;
   std::vector<model_entry> list_;

@@ -21,19 +21,20 @@ pool_state::~pool_state() {
   for (const auto& each : members) caf::anon_send_exit(each.adapter, caf::exit_reason::user_shutdown);
 }
 
-std::optional<adapter_lease> pool_state::lease() {
+std::optional<adapter_lease> pool_state::lease(bool unlimited) {
   member* best = nullptr;
   std::size_t best_load = 0;
   for (std::size_t i = 0; i < members.size(); ++i) {
     auto& candidate = members[(next + i) % members.size()];
     const auto load = candidate.load->load(std::memory_order_relaxed);
-    if (options.max_concurrent > 0 && load >= options.max_concurrent) continue;
+    if (!unlimited && options.max_concurrent > 0 && load >= options.max_concurrent) continue;
     if (best == nullptr || load < best_load) {
       best = &candidate;
       best_load = load;
     }
   }
   if (best == nullptr) return std::nullopt;
+  if (unlimited) return adapter_lease{best->adapter, nullptr};
   next = (next + 1) % members.size();
   best->load->fetch_add(1, std::memory_order_relaxed);
   std::shared_ptr<const void> slot{
@@ -58,9 +59,9 @@ pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_
   });
   return {
       [self](const lease_adapter& request) -> caf::result<adapter_lease> {
-        if (auto lease = self->state.lease()) return std::move(*lease);
+        if (auto lease = self->state.lease(request.unlimited)) return std::move(*lease);
         if (request.asked < self->state.others.size()) {
-          return self->delegate(self->state.others.front(), lease_adapter{request.asked + 1});
+          return self->delegate(self->state.others.front(), lease_adapter{request.asked + 1, false});
         }
         return to_error(
             {errc::overloaded, "All adapters are at their limit of concurrent requests.", {}, {}});

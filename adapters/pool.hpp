@@ -36,7 +36,8 @@ struct pool_state {
   ~pool_state();
 
   /// The least loaded member with room, those chosen longest ago first; nullopt when all are full.
-  std::optional<adapter_lease> lease();
+  /// `unlimited`: room or not, and it does not count.
+  std::optional<adapter_lease> lease(bool unlimited);
 
   pool_options options;
   std::vector<member> members;

@@ -61,10 +61,14 @@ client::client(boost::asio::io_context& io, deadlines& timers, client_options op
 client::~client() = default;
 
 std::shared_ptr<upstream_socket> client::take_idle() {
-  if (idle_.empty()) return nullptr;
-  auto socket = idle_.back()->release();
-  idle_.pop_back();
-  return socket;
+  while (!idle_.empty()) {
+    auto socket = idle_.back()->release();
+    idle_.pop_back();
+    // What a peer said out of turn would be taken for the next answer; its read may not have run yet.
+    if (!socket->readable()) return socket;
+    socket->close();
+  }
+  return nullptr;
 }
 
 std::shared_ptr<upstream_socket> client::make_socket() {
@@ -139,8 +143,7 @@ void client_call::on_sent(const boost::system::error_code& ec) {
     return;
   }
   // An upstream that refuses a body may answer and close without reading it: its answer is worth more than
-  // our broken pipe, and the read under way finds it or the end.
-  if (!socket_->reading() && !try_again()) fail({errc::upstream_disconnected, {}, ec.message(), {}});
+  // our broken pipe. A read finds it or the end: one is under way, or waits for credit.
 }
 
 void client_call::grant(std::size_t bytes) {

@@ -66,6 +66,9 @@ void connection::start_read() {
 void connection::on_read(const boost::system::error_code& ec, std::size_t n) {
   reading_ = false;
   if (stage_ == stage::closed) return;
+  if (ec == boost::asio::error::eof && stage_ == stage::lingering && backlog() > 0) {
+    return;  // the client has only closed its sending side: the answer's rest is still wanted
+  }
   if (ec) {
     close();
     return;
@@ -140,6 +143,7 @@ void connection::receive_body() {
   if (fault.code != errc::none) {
     if (fault.code == errc::bad_request) close_after_ = true;
     stage_ = stage::deciding;
+    body_ = {};
     if (events_ != nullptr) events_->on_body_failed(fault);
     return;
   }
@@ -166,6 +170,7 @@ void connection::next_request() {
   stage_ = stage::waiting;
   parser_.emplace();
   head_started_ = false;
+  body_ = {};
   discarded_ = 0;
   body_written_ = 0;
   answer_started_ = false;
@@ -192,6 +197,8 @@ void connection::on_read_deadline() {
       }
       break;
     case stage::discarding:
+      finish_close();
+      break;
     case stage::lingering:
       close();
       break;
@@ -265,12 +272,14 @@ void connection::end_answer() {
   if (stage_ == stage::closed) return;
   if (framing_ == body_framing::chunked && !suppress_body_) pending_ += "0\r\n\r\n";
   schedule();
-  if (close_after_) {
+  if (close_after_ || draining_) {
     finish_close();
   } else if (parser_->done()) {
     next_request();
   } else {
     stage_ = stage::discarding;
+    // An answer that took long may have outlived the body's deadline.
+    if (!read_deadline_.armed()) read_deadline_.expires_after(timeouts_.body);
     discard_body();
     start_read();
   }
@@ -278,7 +287,10 @@ void connection::end_answer() {
 
 void connection::break_answer() {
   events_ = nullptr;
-  if (stage_ != stage::closed) finish_close();
+  if (stage_ == stage::closed) return;
+  // Where the end of the connection is the end of the body, only a reset tells that this is none.
+  reset_after_ = framing_ == body_framing::until_close;
+  finish_close();
 }
 
 void connection::finish_close() {
@@ -294,8 +306,14 @@ void connection::linger() {
   // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
   // make the kernel reset the connection and destroy the answer.
   boost::system::error_code ignored;
+  if (reset_after_) {
+    socket_.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
+    close();
+    return;
+  }
   socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
   read_deadline_.expires_after(linger_time);
+  start_read();
 }
 
 // -- writing -------------------------------------------------------------------
@@ -362,6 +380,7 @@ void connection::wait_writable() {
 void connection::drain() {
   draining_ = true;
   if (stage_ == stage::waiting && !head_started_ && in_.empty()) close();
+  if (stage_ == stage::discarding) finish_close();
 }
 
 void connection::force_end() {

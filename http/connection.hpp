@@ -160,6 +160,7 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   bool suppress_body_ = false;  // HEAD
   bool close_after_ = false;
   bool end_written_ = false;  // shut down once all is sent
+  bool reset_after_ = false;  // reset then, instead
   bool draining_ = false;
   bool continue_owed_ = false;  // 100-continue asked for and not sent
 };

@@ -39,7 +39,11 @@ failure check_target(std::string_view method, std::string_view target) {
     return refuse(errc::bad_request, "The request target holds a fragment.");
   }
   const bool origin_form = target.front() == '/';
-  const bool absolute_form = istarts_with(target, "http://") || istarts_with(target, "https://");
+  // RFC 9110 §4.2.1, §4.2.4: an http address without a host, or with user info, is to be rejected.
+  const auto authority = istarts_with(target, "http://")    ? target.substr(7)
+                         : istarts_with(target, "https://") ? target.substr(8)
+                                                            : std::string_view{};
+  const bool absolute_form = is_valid_host(authority.substr(0, authority.find_first_of("/?")));
   const bool asterisk_form = target == "*" && method == "OPTIONS";
   const bool authority_form = method == "CONNECT" && is_valid_host(target);
   if (!origin_form && !absolute_form && !asterisk_form && !authority_form) {

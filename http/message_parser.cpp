@@ -13,8 +13,6 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t max_extension_bytes = 16 * 1024;
-
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
 }
@@ -62,14 +60,10 @@ std::size_t beast_parser<is_request>::on_body_impl(beast_view bytes, error_code&
 }
 
 template <bool is_request>
-void beast_parser<is_request>::on_chunk_header_impl(std::uint64_t, beast_view extensions, error_code& ec) {
-  extension_bytes_ += extensions.size();
-  if (extension_bytes_ > max_extension_bytes) ec = boost::beast::http::error::bad_chunk_extension;
-}
+void beast_parser<is_request>::on_chunk_header_impl(std::uint64_t, beast_view, error_code&) {}
 
 template <bool is_request>
 std::size_t beast_parser<is_request>::on_chunk_body_impl(std::uint64_t, beast_view bytes, error_code&) {
-  body_sink->append(bytes.data(), bytes.size());
   return bytes.size();
 }
 
@@ -84,9 +78,6 @@ template class beast_parser<false>;
 namespace {
 
 using boost::beast::error_code;
-
-/// A chunk header or trailer that does not end within this is refused instead of waited for.
-constexpr std::size_t max_framing_bytes = max_request_head;
 
 /// `http://host/path` → `/path` (RFC 9112 §3.2.2: origin servers must accept the absolute form).
 std::string origin_form(std::string target) {
@@ -143,15 +134,18 @@ request_head request_parser::take_head() {
 }
 
 std::size_t request_parser::read_body(std::string_view bytes, std::string& sink, failure& fault) {
-  if (parser_.is_done() || bytes.empty()) return 0;
+  if (done() || bytes.empty()) return 0;
+  if (parser_.chunked()) {
+    const auto used = chunks_.read(bytes, sink);
+    if (chunks_.broken())
+      fault = {errc::bad_request, "The request body's chunked framing is broken.", {}, {}};
+    return used;
+  }
   parser_.body_sink = &sink;
   error_code ec;
-  const auto consumed = parser_.put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
-  if (ec == boost::beast::http::error::need_more) ec = {};
-  if (ec || (!parser_.is_done() && bytes.size() - consumed > max_framing_bytes)) {
-    fault = {errc::bad_request, "The request body's chunked framing is broken.", ec.message(), {}};
-  }
-  return consumed;
+  const auto used = parser_.put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
+  if (ec && ec != boost::beast::http::error::need_more) fault = {errc::bad_request, {}, ec.message(), {}};
+  return used;
 }
 
 response_parser::response_parser(bool to_head) : to_head_{to_head} {
@@ -166,6 +160,11 @@ void response_parser::restart() {
 std::size_t response_parser::read(std::string_view bytes, std::string& sink, failure& fault) {
   std::size_t used = 0;
   while (used < bytes.size() && !done()) {
+    if (head_done_ && parser_->chunked()) {
+      used += chunks_.read(bytes.substr(used), sink);
+      if (chunks_.broken()) fault = {errc::upstream_invalid_response, {}, "broken chunked framing", {}};
+      return used;
+    }
     parser_->body_sink = &sink;
     parser_->eager(head_done_);
     error_code ec;
@@ -176,9 +175,8 @@ std::size_t response_parser::read(std::string_view bytes, std::string& sink, fai
     if (!head_done_) head_bytes_ += consumed;
     const bool endless_head =
         !parser_->is_header_done() && head_bytes_ + bytes.size() - used > max_request_head;
-    const bool endless_framing = more && bytes.size() - used > max_framing_bytes;
-    if (ec || endless_head || endless_framing) {
-      fault = {errc::upstream_invalid_response, {}, ec ? ec.message() : "endless head or framing", {}};
+    if (ec || endless_head) {
+      fault = {errc::upstream_invalid_response, {}, ec ? ec.message() : "endless head", {}};
       return used;
     }
     if (!head_done_ && parser_->is_header_done()) {

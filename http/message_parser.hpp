@@ -1,6 +1,8 @@
-// Beast's incremental parser, turned into values: a head, then the body's bytes as they come.
+// Beast's incremental parser, turned into values: a head, then the body's bytes as they come. Chunked bodies
+// have a reader of their own.
 #pragma once
 
+#include "http/chunk_reader.hpp"
 #include "http/errc.hpp"
 #include "http/message.hpp"
 
@@ -15,8 +17,7 @@ namespace llm_proxy {
 
 namespace detail {
 
-/// What both directions share. Trailers are read and dropped; chunk extensions are bounded, since Beast
-/// sets no limit on them.
+/// What both directions share: heads, and bodies that are not chunked (chunk_reader.hpp has those).
 template <bool is_request>
 class beast_parser : public boost::beast::http::basic_parser<is_request> {
  public:
@@ -47,7 +48,6 @@ class beast_parser : public boost::beast::http::basic_parser<is_request> {
   void on_finish_impl(error_code&) override;
 
   bool head_done_ = false;
-  std::size_t extension_bytes_ = 0;
 };
 
 }  // namespace detail
@@ -66,10 +66,11 @@ class request_parser {
   /// Appends body bytes to `sink` and returns how many of `bytes` were consumed.
   std::size_t read_body(std::string_view bytes, std::string& sink, failure& fault);
   /// The request has been read to its end.
-  bool done() const { return parser_.is_done(); }
+  bool done() const { return parser_.is_done() || chunks_.done(); }
 
  private:
   detail::beast_parser<true> parser_;
+  chunk_reader chunks_;
   std::size_t checked_ = 0;  // bytes of an unfinished head that were looked at
 };
 
@@ -87,7 +88,7 @@ class response_parser {
 
   bool head_done() const { return head_done_; }
   response_head take_head();
-  bool done() const { return head_done_ && parser_->is_done(); }
+  bool done() const { return head_done_ && (parser_->is_done() || chunks_.done()); }
   /// True if another response may follow on the connection.
   bool keep_alive() const { return parser_->keep_alive(); }
 
@@ -95,6 +96,7 @@ class response_parser {
   void restart();
 
   std::optional<detail::beast_parser<false>> parser_;
+  chunk_reader chunks_;
   bool to_head_;
   bool head_done_ = false;
   std::size_t head_bytes_ = 0;

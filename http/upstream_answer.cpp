@@ -55,25 +55,25 @@ answer_plan plan_answer(const response_head& head, bool wants_stream) {
   return answer_plan::hold;
 }
 
+bool refuses_our_key(unsigned status, std::string_view body) {
+  if (status == 401) return find_error(body).type != "key_model_access_denied";
+  // LiteLLM without a database takes an unknown key for one that it would have to look up.
+  return status == 400 && find_error(body).type == "no_db_connection";
+}
+
 held_verdict judge_held(const response_head& head, std::string_view body) {
   const auto status = head.status;
   if (status < 300) return judge_success(head, body);
   const auto detail = "upstream status " + std::to_string(status);
   const bool readable = !is_encoded(head);
   const bool has_object = readable && is_json_object(body);
-  if (status == 401) {
-    if (has_object && find_error(body).type == "key_model_access_denied") {
-      return {403, errc::upstream_error, std::nullopt, detail, {}};
-    }
+  if (refuses_our_key(status, has_object ? body : std::string_view{})) {
     return replace(errc::upstream_auth, detail);
   }
-  // LiteLLM without a database takes an unknown key for one that it would have to look up.
-  if (status == 400 && has_object && find_error(body).type == "no_db_connection") {
-    return replace(errc::upstream_auth, detail);
-  }
+  if (status == 401) return {403, errc::upstream_error, std::nullopt, detail, {}};
   if (status == 408) return replace(errc::upstream_timeout, detail);
   held_verdict verdict{client_status(status), errc::upstream_error, std::nullopt, detail, {}};
-  if (readable && !has_object) {
+  if (readable ? !has_object : body.empty()) {
     verdict.replaced =
         failure{errc::upstream_error,
                 "The model gateway answered " + std::to_string(status) + " without a usable body.",

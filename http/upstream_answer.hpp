@@ -35,6 +35,10 @@ struct held_verdict {
 /// error.
 held_verdict judge_held(const response_head& head, std::string_view body);
 
+/// True if an error answer says that the key is wrong which this service has for upstream (a 401 may also say
+/// that the key is right and this model is not for it).
+bool refuses_our_key(unsigned status, std::string_view body);
+
 /// What a client is told when a held or streamed body did not come to its end.
 /// `streaming`: an event stream was being passed on.
 failure cut_answer(failure reason, bool streaming);

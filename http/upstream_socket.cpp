@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <sys/socket.h>
 #include <utility>
 
 namespace llm_proxy {
@@ -62,7 +64,9 @@ void upstream_socket::connect_to(const tcp::resolver::results_type& endpoints) {
         }
         auto& tls = *self->tls_;
         boost::system::error_code ignored;
-        SSL_set_tlsext_host_name(tls.native_handle(), self->host_.c_str());  // SNI
+        boost::asio::ip::make_address(self->host_, ignored);
+        // SNI names hosts, never addresses (RFC 6066 §3).
+        if (ignored) SSL_set_tlsext_host_name(tls.native_handle(), self->host_.c_str());
         tls.set_verify_callback(boost::asio::ssl::host_name_verification{self->host_}, ignored);
         tls.async_handshake(boost::asio::ssl::stream_base::client,
                             [self](const boost::system::error_code& failed) {
@@ -82,7 +86,9 @@ void upstream_socket::connected(const boost::system::error_code& ec) {
 void upstream_socket::send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body) {
   const std::array<boost::asio::const_buffer, 2> buffers{
       boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
+  sending_ = true;
   auto sent = [self = shared_from_this(), head, body](const boost::system::error_code& ec, std::size_t) {
+    self->sending_ = false;
     if (self->user_ != nullptr) self->user_->on_sent(ec);
   };
   if (tls_) {
@@ -112,11 +118,19 @@ void upstream_socket::read(std::size_t limit) {
   }
 }
 
+bool upstream_socket::readable() {
+  char byte = 0;
+  const auto n = ::recv(lowest().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n >= 0 || errno != EAGAIN || !in_.empty();
+}
+
 void upstream_socket::close() {
   user_ = nullptr;
   if (std::exchange(closed_, true)) return;
   resolver_.cancel();
   boost::system::error_code ignored;
+  // A half-sent request is of no use to anybody: with a reset its rest is not sent before the end is.
+  if (sending_) lowest().set_option(boost::asio::socket_base::linger{true, 0}, ignored);
   lowest().close(ignored);
 }
 

@@ -42,9 +42,11 @@ class upstream_socket : public std::enable_shared_from_this<upstream_socket> {
   void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
   /// Reads once, at most `limit` bytes. No more than one read is under way.
   void read(std::size_t limit);
-  bool reading() const { return reading_; }
+  /// Bytes or an end have come that were not read yet.
+  bool readable();
   byte_buffer& input() { return in_; }
-  /// Forgets the user and closes at once. A TLS peer gets no goodbye: the request is over or given up.
+  /// Forgets the user and closes at once, by a reset while a request is being sent. A TLS peer gets no
+  /// goodbye: the request is over or given up.
   void close();
   bool closed() const { return closed_; }
   /// Frees what a waiting connection does not need.
@@ -65,6 +67,7 @@ class upstream_socket : public std::enable_shared_from_this<upstream_socket> {
   byte_buffer in_;
   std::size_t read_size_;
   bool reading_ = false;
+  bool sending_ = false;
   bool closed_ = false;
 };
 

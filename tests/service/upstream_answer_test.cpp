@@ -1,0 +1,396 @@
+// What the client gets of an upstream's answer that is no stream: status, headers, body, errors.
+#include "support/catch.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <string>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+const std::string odd_json = " {\"ok\" : 1.0,\"n\":9007199254740993,\"x\":1,\"x\":null,\"s\":\"\\ud800\"}\n";
+
+/// An answer as a test wants it: all chats get it.
+struct wanted {
+  int status = 200;
+  std::string body;
+  header_list headers{{"content-type", "application/json"}};
+};
+
+upstream_script always(wanted answer) {
+  return chats([answer = std::move(answer)](const auto&, upstream_reply& reply) {
+    auto headers = answer.headers;
+    headers.emplace_back("content-length", std::to_string(answer.body.size()));
+    reply.head(answer.status, headers);
+    reply.send(answer.body);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("answer: its body reaches the client byte for byte", "[service][upstream][answer]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  for (const auto& body :
+       {odd_json, "[1]" + std::string(100'000, ' '), R"({"a":")" + std::string(3'000'000, 'b') + "\"}"}) {
+    up.set_script(always({200, body}));
+    auto answer = chat(service, chat_body("m"));
+    CHECK(answer.status == 200);
+    CHECK((answer.body == body));
+    CHECK(answer.header("content-length") == std::to_string(body.size()));
+    // However it was framed.
+    up.set_script(chats([&](const auto&, auto& reply) {
+      reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
+      for (std::size_t at = 0; at < body.size(); at += 7001) reply.chunk(body.substr(at, 7001));
+      reply.end_chunks({{"x-trailer", "1"}});
+    }));
+    answer = chat(service, chat_body("m"));
+    CHECK((answer.status == 200 && answer.body == body));
+    up.set_script(chats([&](const auto&, auto& reply) {
+      reply.head(200, {{"content-type", "application/json"}, {"connection", "close"}});
+      reply.send(body);
+      reply.close();
+    }));
+    answer = chat(service, chat_body("m"));
+    CHECK((answer.status == 200 && answer.body == body));
+  }
+}
+
+TEST_CASE("answer: the headers that come back, and those that do not", "[service][upstream][answer]") {
+  const header_list back{{"content-type", "application/json; charset=utf-8"},
+                         {"retry-after", "1"},
+                         {"retry-after-ms", "900"},
+                         {"x-should-retry", "false"},
+                         {"x-ratelimit-remaining-requests", "9"},
+                         {"anthropic-ratelimit-tokens-limit", "5"},
+                         {"openai-processing-ms", "12"},
+                         {"openai-version", "2020-10-01"},
+                         {"request-id", "req_1"},
+                         {"x-litellm-call-id", "c"},
+                         {"X-LiteLLM-Model-Id", "m"},
+                         {"x-litellm-response-cost", "0.1"},
+                         {"llm_provider-retry-after", "3"},
+                         {"llm_provider-openai-processing-ms", "7"}};
+  const std::vector<std::string> withheld{"x-litellm-key-spend",
+                                          "X-Litellm-Model-Api-Base",
+                                          "llm_provider-set-cookie",
+                                          "set-cookie",
+                                          "server",
+                                          "via",
+                                          "x-powered-by",
+                                          "access-control-allow-origin",
+                                          "etag",
+                                          "x-internal",
+                                          "location",
+                                          "keep-alive",
+                                          "x-request-id",
+                                          "alt-svc",
+                                          "strict-transport-security"};
+  wanted answer{200, R"({"ok":true})", back};
+  for (const auto& name : withheld) answer.headers.emplace_back(name, "from-upstream");
+  answer.headers.emplace_back("date", "Thu, 01 Jan 1970 00:00:00 GMT");
+  scripted_upstream up{always(answer)};
+  proxy service{litellm_settings(up.url())};
+  const auto got = chat(service, chat_body("m"), {{"x-request-id", "mine"}});
+  for (const auto& [name, value] : back) {
+    INFO(name);
+    CHECK(got.all(name) == std::vector<std::string>{value});
+  }
+  CHECK_FALSE(contains(got.head, "from-upstream"));
+  CHECK_FALSE(contains(got.head, "1970"));
+  CHECK(got.all("x-request-id") == std::vector<std::string>{"mine"});
+  CHECK(got.all("date").size() <= 1);
+  CHECK(got.all("content-length").size() == 1);
+}
+
+TEST_CASE("answer: a JSON body is labelled as JSON whatever upstream said", "[service][upstream][answer]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  up.set_script(always({200, R"({"ok":1})", {}}));
+  CHECK(chat(service, chat_body("m")).all("content-type") == std::vector<std::string>{"application/json"});
+  up.set_script(always({200, R"({"ok":1})", {{"content-type", "text/plain"}}}));
+  CHECK(chat(service, chat_body("m")).all("content-type") == std::vector<std::string>{"application/json"});
+}
+
+TEST_CASE("answer: 4xx and the retryable 5xx keep status and body, others become 502",
+          "[service][upstream][answer]") {
+  const std::string body =
+      "{ \"error\" : {\"message\":\"m\",\"type\":\"None\",\"param\":null,\"code\":\"x\"},\"n\":1.0}\n";
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  for (const bool stream : {false, true}) {
+    for (const auto& [from, to] : std::vector<std::pair<int, int>>{{400, 400},
+                                                                   {402, 402},
+                                                                   {403, 403},
+                                                                   {404, 404},
+                                                                   {409, 409},
+                                                                   {413, 413},
+                                                                   {422, 422},
+                                                                   {429, 429},
+                                                                   {451, 451},
+                                                                   {499, 499},
+                                                                   {503, 503},
+                                                                   {504, 504},
+                                                                   {529, 529},
+                                                                   {500, 502},
+                                                                   {501, 502},
+                                                                   {502, 502},
+                                                                   {520, 502},
+                                                                   {599, 502}}) {
+      INFO(from << " stream " << stream);
+      up.set_script(always({from, body, {{"content-type", "application/json"}, {"retry-after", "7"}}}));
+      const auto answer = chat(service, chat_body("m", stream));
+      CHECK(answer.status == to);
+      CHECK(answer.body == body);
+      CHECK(answer.header("retry-after") == "7");
+      CHECK(answer.complete);
+    }
+  }
+}
+
+TEST_CASE("answer: a refusal of our own key is 502, a timeout of upstream's 504",
+          "[service][upstream][answer]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  const auto outcome = [&](int status, const std::string& type) {
+    up.set_script(always({status,
+                          R"({"error":{"message":"sk-secret","type":")" + type + R"(","code":"1"}})",
+                          {{"content-type", "application/json"}, {"retry-after", "7"}}}));
+    return chat(service, chat_body("m"));
+  };
+  auto answer = outcome(401, "auth_error");
+  CHECK(answer.status == 502);
+  CHECK(contains(answer.body, R"("code":"upstream_auth")"));
+  CHECK_FALSE(contains(answer.body, "sk-secret"));
+  CHECK(answer.header("retry-after") == "7");
+  CHECK_FALSE(answer.has("www-authenticate"));
+  answer = outcome(401, "key_model_access_denied");
+  CHECK(answer.status == 403);
+  CHECK(contains(answer.body, "key_model_access_denied"));
+  answer = outcome(400, "no_db_connection");
+  CHECK(answer.status == 502);
+  CHECK(contains(answer.body, R"("code":"upstream_auth")"));
+  answer = outcome(408, "Timeout");
+  CHECK(answer.status == 504);
+  CHECK(contains(answer.body, R"("code":"upstream_timeout")"));
+  CHECK(answer.header("retry-after") == "7");
+}
+
+TEST_CASE("answer: a redirect is never followed", "[service][upstream][answer]") {
+  scripted_upstream elsewhere;
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  for (const int status : {300, 301, 302, 303, 304, 307, 308}) {
+    up.set_script(always({status, "", {{"location", elsewhere.url("/v1/chat/completions")}}}));
+    const auto answer = chat(service, chat_body("m"));
+    INFO(status);
+    CHECK(answer.status == 502);
+    CHECK(contains(answer.body, R"("code":"upstream_invalid_response")"));
+    CHECK_FALSE(answer.has("location"));
+    CHECK_FALSE(contains(answer.body, std::to_string(elsewhere.port())));
+  }
+  CHECK(elsewhere.accepted() == 0);
+}
+
+TEST_CASE("answer: an error body that is no JSON object is replaced by one", "[service][upstream][answer]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  const std::vector<wanted> rows{
+      {404, "<html>nginx at 10.0.0.7</html>", {{"content-type", "text/html"}}},
+      {500, "Internal Server Error", {{"content-type", "text/plain"}}},
+      {429, "[]"},
+      {400, "\"text\""},
+      {503, ""},
+      {422, "{\"detail\":"},
+      {413, "{\"a\":\"\xff\"}"},
+      {429, "", {{"content-type", "application/json"}, {"content-encoding", "gzip"}}}};
+  for (auto row : rows) {
+    row.headers.emplace_back("retry-after", "7");
+    up.set_script(always(row));
+    const auto answer = chat(service, chat_body("m"));
+    INFO(row.status << " " << row.body);
+    CHECK(answer.status == (row.status == 500 ? 502 : row.status));
+    CHECK(answer.all("content-type") == std::vector<std::string>{"application/json"});
+    CHECK_FALSE(answer.has("content-encoding"));
+    CHECK(answer.body.starts_with(R"({"error":{"message":)"));
+    CHECK(contains(answer.body, R"("param":null,"code":")"));
+    CHECK_FALSE(contains(answer.body, "10.0.0.7"));
+    CHECK(answer.header("retry-after") == "7");
+  }
+}
+
+TEST_CASE("answer: a success that is no whole JSON is a 502, for streams too",
+          "[service][upstream][answer]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    const auto what = req.text("model");
+    const header_list json{{"content-type", "application/json"}};
+    const header_list sized{{"content-type", "application/json"}, {"content-length", "100"}};
+    if (what == "html") reply.json(200, "<html>It works!</html>", {});
+    if (what == "empty") reply.json(200, "");
+    if (what == "no-content") reply.head(204, {});
+    if (what == "utf8") reply.json(200, "{\"a\":\"\xff\"}");
+    if (what == "two") reply.json(200, "{}{}");
+    if (what == "nul") reply.json(200, std::string("{}\0", 3));
+    if (what == "half") reply.json(200, "{\"a\":");
+    if (what == "cut" || what == "reset") {
+      reply.head(200, sized);
+      reply.send("{\"a\":1}");
+      if (what == "cut") reply.close();
+      if (what == "reset") reply.reset();
+    }
+    if (what == "cut-chunk") {
+      reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
+      reply.send("8\r\n{\"a\":1}\n");
+      reply.close();
+    }
+    if (what == "bad-chunk") {
+      reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
+      reply.chunk("{\"a\":1}");
+      reply.send("zz\r\n");
+      reply.close();
+    }
+    if (what == "unknown-coding") {
+      reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "gzip, chunked"}});
+      reply.chunk("{\"a\":1}");
+      reply.end_chunks();
+    }
+    if (what == "two-lengths") {
+      reply.head(200, {{"content-length", "7"}, {"content-length", "8"}});
+      reply.send("{\"a\":1} ");
+    }
+    if (what == "no-http") reply.send("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+    if (what == "http2") reply.send("HTTP/2.0 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    if (what == "upgrade")
+      reply.send("HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    if (what == "endless-head") {
+      reply.send("HTTP/1.1 200 OK\r\n");
+      while (reply.send("x-filler: " + std::string(1000, 'a') + "\r\n")) {
+      }
+    }
+    if (what == "nothing") reply.close();
+    if (what == "nothing-reset") reply.reset();
+  })};
+  proxy service{litellm_settings(up.url())};
+  for (const bool stream : {false, true}) {
+    for (const auto* what : {"html", "empty", "no-content", "utf8", "two", "nul", "half", "cut", "reset",
+                             "cut-chunk", "bad-chunk", "unknown-coding", "two-lengths", "no-http", "http2",
+                             "upgrade", "endless-head", "nothing", "nothing-reset"}) {
+      INFO(what << " stream " << stream);
+      const auto answer = chat(service, chat_body(what, stream));
+      CHECK(answer.status == 502);
+      CHECK(contains(answer.body, R"("code":"upstream_invalid_response")"));
+      CHECK(answer.complete);
+      CHECK(answer.all("content-type") == std::vector<std::string>{"application/json"});
+    }
+  }
+}
+
+TEST_CASE("answer: an error inside a 200 gets the status that its code names, else 502",
+          "[service][upstream][answer]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  const auto status = [&](const std::string& code) {
+    up.set_script(always({200, R"({"error":{"message":"m","type":"t","param":null,"code":)" + code + "}}"}));
+    return chat(service, chat_body("m")).status;
+  };
+  for (const auto& [code, wanted_status] :
+       std::vector<std::pair<std::string, int>>{{"\"429\"", 429},
+                                                {"400", 400},
+                                                {"\"503\"", 503},
+                                                {"500", 502},
+                                                {"\"401\"", 502},
+                                                {"408", 504},
+                                                {"\"context_length\"", 502},
+                                                {"null", 502},
+                                                {"200", 502},
+                                                {"99999999999", 502}}) {
+    INFO(code);
+    CHECK(status(code) == wanted_status);
+  }
+  up.set_script(always({200, R"({"error":null,"choices":[]})"}));
+  CHECK(chat(service, chat_body("m")).status == 200);
+}
+
+TEST_CASE("answer: a compressed body is passed on when it is whole", "[service][upstream][answer]") {
+  const std::string squeezed{"\x1f\x8b\x08\x00\xff\xfe\x00 no JSON", 16};
+  const header_list gzip{{"content-type", "application/json"}, {"content-encoding", "gzip"}};
+  scripted_upstream up{always({200, squeezed, gzip})};
+  proxy service{litellm_settings(up.url())};
+  auto answer = chat(service, chat_body("m"), {{"accept-encoding", "gzip"}});
+  CHECK(answer.status == 200);
+  CHECK(answer.body == squeezed);
+  CHECK(answer.header("content-encoding") == "gzip");
+  up.set_script(always({429, squeezed, gzip}));
+  answer = chat(service, chat_body("m"), {{"accept-encoding", "gzip"}});
+  CHECK(answer.status == 429);
+  CHECK(answer.body == squeezed);
+  up.set_script(chats([&](const auto&, auto& reply) {
+    reply.head(200, {{"content-encoding", "gzip"}, {"content-length", "100"}});
+    reply.send(squeezed);
+    reply.close();
+  }));
+  CHECK(chat(service, chat_body("m"), {{"accept-encoding", "gzip"}}).status == 502);
+}
+
+TEST_CASE("answer: over 4 MiB it is passed on from there, and a later cut breaks the connection",
+          "[service][upstream][answer]") {
+  const std::string body = R"({"a":")" + std::string(6 << 20, 'b') + "\"}";
+  std::atomic<bool> cut{false};
+  gate seen;
+  scripted_upstream up{chats([&](const auto&, auto& reply) {
+    reply.head(200, {{"content-type", "application/json"}, {"content-length", std::to_string(body.size())}});
+    reply.send(body.substr(0, 5 << 20));
+    seen.wait();  // the client has the head before upstream ends
+    if (!cut) reply.send(body.substr(5 << 20));
+    reply.close();
+  })};
+  proxy service{litellm_settings(up.url())};
+  raw_connection client{service.port()};
+  REQUIRE(send_chat(client, chat_body("m")));
+  response_reader reader{client};
+  REQUIRE(reader.read_head(milliseconds{10'000}));
+  seen.open();
+  while (reader.read_more(milliseconds{10'000})) {
+  }
+  CHECK(reader.answer().complete);
+  CHECK((reader.answer().body == body));
+  cut = true;
+  const auto broken = chat(service, chat_body("m"));
+  CHECK(broken.status == 200);
+  CHECK_FALSE(broken.complete);
+  CHECK(broken.closed);
+}
+
+TEST_CASE("answer: an error over 4 MiB keeps its status", "[service][upstream][answer]") {
+  scripted_upstream up{always({429, R"({"a":")" + std::string(5 << 20, 'b') + "\"}"})};
+  proxy service{litellm_settings(up.url())};
+  const auto answer = chat(service, chat_body("m"));
+  CHECK(answer.status == 429);
+  CHECK(answer.body.starts_with(R"({"error":{)"));
+}
+
+TEST_CASE("answer: a stream request may be answered by JSON", "[service][upstream][answer]") {
+  scripted_upstream up{always({200, odd_json})};
+  proxy service{litellm_settings(up.url())};
+  const auto answer = chat(service, chat_body("m", true));
+  CHECK(answer.status == 200);
+  CHECK(answer.body == odd_json);
+  CHECK(answer.header("content-type") == "application/json");
+}
+
+TEST_CASE("answer: silence half-way is a 504", "[service][upstream][answer]") {
+  scripted_upstream up{chats([](const auto&, auto& reply) {
+    reply.head(200, {{"content-type", "application/json"}, {"content-length", "100"}});
+    reply.send("{\"a\":");
+    reply.hang();
+  })};
+  auto values = litellm_settings(up.url());
+  values.idle_timeout = milliseconds{150};
+  proxy service{values};
+  const auto answer = chat(service, chat_body("m"));
+  CHECK(answer.status == 504);
+  CHECK(contains(answer.body, R"("code":"upstream_timeout")"));
+}
+
+}  // namespace llm_proxy::test

@@ -1,0 +1,232 @@
+// Connections to the upstream: kept, reused, given up; addresses that cannot be reached.
+#include "support/catch.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <netdb.h>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// One thread, so that one adapter has all connections.
+settings one_thread(const std::string& url) {
+  auto values = litellm_settings(url);
+  values.threads = 1;
+  return values;
+}
+
+void ok(const upstream_request&, upstream_reply& reply) {
+  reply.json(200, R"({"ok":true})");
+}
+
+}  // namespace
+
+TEST_CASE("connections: they are kept and used again, for streams too", "[service][upstream][keepalive]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    if (req.is_true("stream")) {
+      reply.sse({delta, stop, "[DONE]"});
+    } else {
+      ok(req, reply);
+    }
+  })};
+  proxy service{one_thread(up.url())};
+  REQUIRE(get(service, "/v1/models").status == 200);  // the list has come: its connection is idle
+  for (int i = 0; i < 6; ++i) CHECK(chat(service, chat_body("m", i % 2 == 1)).status == 200);
+  CHECK(up.accepted() == 1);
+}
+
+TEST_CASE("connections: idle ones are closed at 4 s, before uvicorn does at 5",
+          "[service][upstream][keepalive]") {
+  scripted_upstream up{chats(ok)};
+  proxy service{one_thread(up.url())};
+  REQUIRE(chat(service, chat_body("m")).status == 200);
+  const auto answered = test_clock::now();
+  const auto closing = up.closing_of(chats_of(up).front().connection, 6s);
+  REQUIRE(closing);
+  CHECK(closing->how == read_end::eof);
+  CHECK(closing->at - answered > 3500ms);
+  CHECK(closing->at - answered < 4900ms);
+}
+
+TEST_CASE("connections: a kept one that dies costs nobody a request", "[service][upstream][keepalive]") {
+  std::atomic<int> how{0};
+  scripted_upstream up{chats([&](const upstream_request& req, upstream_reply& reply) {
+    // In the race the request is on its way when upstream gives up its idle connection.
+    if (req.number > 0 && how == 1) return reply.close();
+    if (req.number > 0 && how == 2) return reply.reset();
+    ok(req, reply);
+    if (how == 3) reply.close();  // no race: closed while idle
+  })};
+  proxy service{one_thread(up.url())};
+  REQUIRE(get(service, "/v1/models").status == 200);
+  for (int each : {1, 2, 3, 3, 0}) {
+    how = each;
+    INFO(each);
+    const auto answer = chat(service, chat_body("m", each == 2));
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"ok":true})");
+    if (each == 3) CHECK(up.wait_for_open(0));
+  }
+}
+
+TEST_CASE("connections: a request is sent again once at most, and never after a byte of an answer",
+          "[service][upstream][keepalive]") {
+  std::atomic<bool> speak{false};
+  scripted_upstream up{chats([&](const auto&, auto& reply) {
+    if (speak) reply.send("HTTP/1.1 ");
+    reply.close();
+  })};
+  proxy service{one_thread(up.url())};
+  REQUIRE(get(service, "/v1/models").status == 200);
+  auto answer = chat(service, chat_body("m"));
+  CHECK(answer.status == 502);
+  CHECK(chats_of(up).size() == 2);  // the kept connection, then a fresh one
+  up.clear_requests();
+  answer = chat(service, chat_body("m"));
+  CHECK(answer.status == 502);
+  CHECK(chats_of(up).size() == 1);  // a fresh one
+  proxy other{one_thread(up.url())};
+  REQUIRE(get(other, "/v1/models").status == 200);
+  speak = true;
+  up.clear_requests();
+  CHECK(chat(other, chat_body("m")).status == 502);
+  CHECK(chats_of(up).size() == 1);
+}
+
+TEST_CASE("connections: one with bytes beyond its answer is not used again",
+          "[service][upstream][keepalive]") {
+  const std::string smuggled = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"stolen\":1}";
+  std::atomic<int> how{0};
+  scripted_upstream up{chats([&](const upstream_request&, upstream_reply& reply) {
+    const std::string whole = "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+    if (how == 0) {
+      reply.send(whole + smuggled);
+    } else if (how == 1) {
+      reply.send(whole);
+      reply.sleep(1ms);
+      reply.send(smuggled);
+    } else {
+      reply.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n{\"ok\":true}\r\n0\r\n\r\n" +
+                 smuggled);
+    }
+  })};
+  proxy service{one_thread(up.url())};
+  for (int each : {0, 1, 2}) {
+    how = each;
+    INFO(each);
+    for (int i = 0; i < 4; ++i) {
+      CHECK(chat(service, chat_body("m")).body == R"({"ok":true})");
+      if (each == 1) CHECK(up.closing_of(chats_of(up).back().connection, 2s));
+    }
+  }
+  std::set<std::size_t> used;
+  for (const auto& req : chats_of(up)) CHECK(used.insert(req.connection).second);
+}
+
+TEST_CASE("connections: one that upstream wants to close is not used again",
+          "[service][upstream][keepalive]") {
+  std::atomic<int> how{0};
+  scripted_upstream up{chats([&](const auto&, upstream_reply& reply) {
+    if (how == 0) reply.json(200, "{}", {{"connection", "close"}});
+    if (how == 1) reply.json(200, "{}", {{"connection", "Keep-Alive, Close"}});
+    if (how == 2) reply.send("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+  })};
+  proxy service{one_thread(up.url())};
+  for (int each : {0, 1, 2}) {
+    how = each;
+    INFO(each);
+    CHECK(chat(service, chat_body("m")).status == 200);
+    CHECK(up.closing_of(chats_of(up).back().connection, 2s));
+  }
+}
+
+TEST_CASE("connections: an answer before the request was read is passed on, its connection closed",
+          "[service][upstream][keepalive]") {
+  scripted_upstream::options how;
+  how.read_bodies = false;
+  how.receive_buffer = 4096;
+  scripted_upstream up{chats([](const auto&, upstream_reply& reply) {
+                         reply.json(413, R"({"error":{"message":"too large"}})");
+                         reply.half_close();
+                         reply.read_body(5s);
+                       }),
+                       how};
+  proxy service{one_thread(up.url())};
+  const auto answer = chat(service, chat_body("m", false, std::string(8'000'000, 'a')));
+  CHECK(answer.status == 413);
+  CHECK(contains(answer.body, "too large"));
+  CHECK(up.closing_of(chats_of(up).back().connection, 2s));
+}
+
+TEST_CASE("connections: 1xx answers are skipped", "[service][upstream]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    reply.send(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\nx-ratelimit-a: 1\r\n\r\n");
+    reply.sleep(5ms);
+    reply.send("HTTP/1.1 102 Processing\r\n\r\n");
+    ok(req, reply);
+  })};
+  proxy service{one_thread(up.url())};
+  REQUIRE(get(service, "/v1/models").status == 200);
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = chat(service, chat_body("m"));
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"ok":true})");
+    CHECK(answer.interim.empty());
+    CHECK_FALSE(answer.has("x-ratelimit-a"));
+  }
+  CHECK(up.accepted() == 1);
+}
+
+TEST_CASE("connections: every address of a name is tried", "[service][upstream][connect]") {
+  // Where localhost is ::1 too, that comes first and refuses one of the two.
+  for (const auto& [family, v6] : {std::pair{AF_INET, false}, std::pair{AF_INET6, true}}) {
+    addrinfo hints{};
+    hints.ai_family = family;
+    addrinfo* found = nullptr;
+    if (::getaddrinfo("localhost", nullptr, &hints, &found) != 0) continue;
+    ::freeaddrinfo(found);
+    scripted_upstream::options how;
+    how.ipv6 = v6;
+    scripted_upstream up{chats(ok), how};
+    proxy service{one_thread("http://localhost:" + std::to_string(up.port()))};
+    CHECK(chat(service, chat_body("m")).status == 200);
+    CHECK(wait_for_chat(up).header("host") == "localhost:" + std::to_string(up.port()));
+  }
+}
+
+TEST_CASE("connections: an IPv6 address in the URL", "[service][upstream][connect]") {
+  scripted_upstream::options how;
+  how.ipv6 = true;
+  scripted_upstream up{chats(ok), how};
+  proxy service{one_thread("http://[::1]:" + std::to_string(up.port()))};
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(wait_for_chat(up).header("host") == "[::1]:" + std::to_string(up.port()));
+}
+
+TEST_CASE("connections: an upstream that is not there is a 502 that does not say where it should be",
+          "[service][upstream][connect]") {
+  refused_port nobody;
+  const auto port = std::to_string(nobody.port());
+  for (const auto& url : {"http://127.0.0.1:" + port, "http://localhost:" + port,
+                          "http://no-such-host.invalid:" + port, "https://127.0.0.1:" + port}) {
+    INFO(url);
+    proxy service{one_thread(url)};
+    for (const auto& answer :
+         {chat(service, chat_body("m")), chat(service, chat_body("m", true)), get(service, "/v1/models")}) {
+      CHECK(answer.status == 502);
+      CHECK(contains(answer.body, R"("code":"upstream_unreachable")"));
+      CHECK(answer.header("content-type") == "application/json");
+      for (const auto& secret : {port, std::string{"127.0.0.1"}, std::string{"no-such-host"}}) {
+        CHECK_FALSE(contains(answer.head + answer.body, secret));
+      }
+    }
+  }
+}
+
+}  // namespace llm_proxy::test

@@ -1,0 +1,172 @@
+// The model list: LiteLLM's order, its enrichment, and what is served while LiteLLM is down.
+#include "support/catch.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <string>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An upstream that answers /v1/models by `list` and /model/info by `info`.
+upstream_script lists(std::string list, std::string info, int info_status = 200) {
+  return [=](const upstream_request& req, upstream_reply& reply) {
+    if (req.target == "/v1/models") {
+      reply.json(200, list);
+    } else if (req.target == "/model/info") {
+      reply.json(info_status, info);
+    } else {
+      reply.json(200, R"({"ok":true})");
+    }
+  };
+}
+
+std::string entry(const std::string& id, const std::string& provider, int context) {
+  return R"({"id":")" + id + R"(","name":")" + id + R"(","provider":")" + provider +
+         R"(","context_length":)" + std::to_string(context) + R"(,"is_available":true})";
+}
+
+}  // namespace
+
+TEST_CASE("models: they come in upstream's order, enriched by /model/info", "[service][upstream][models]") {
+  const std::string list =
+      R"({"object":"list","data":[{"id":"z/one","created":5,"owned_by":"me","max_input_tokens":1},)"
+      R"({"id":"b","context_length":2,"max_input_tokens":3},{"id":"a","max_input_tokens":4},{"id":"c"},)"
+      R"({"id":"d","context_length":5},{"id":"e","max_input_tokens":null}]})";
+  const std::string info =
+      R"({"data":[{"model_name":"z/one","model_info":{"max_input_tokens":9,"litellm_provider":"p"}},)"
+      R"({"model_name":"d","model_info":{"max_input_tokens":null,"litellm_provider":"q"}},)"
+      R"({"model_name":"unlisted","model_info":{"max_input_tokens":7}},{"model_name":5},7]})";
+  scripted_upstream up{lists(list, info)};
+  proxy service{litellm_settings(up.url())};
+  CHECK(get(service, "/v1/llm/models").body ==
+        "[" + entry("z/one", "p", 9) + "," + entry("b", "LiteLLM", 2) + "," + entry("a", "LiteLLM", 4) + "," +
+            entry("c", "LiteLLM", 4096) + "," + entry("d", "q", 5) + "," + entry("e", "LiteLLM", 4096) + "]");
+  const auto openai = get(service, "/v1/models");
+  CHECK(openai.header("content-type") == "application/json");
+  CHECK(openai.body.starts_with(
+      R"({"object":"list","data":[{"id":"z/one","object":"model","created":5,"owned_by":"me"},{"id":"b",)"));
+  for (const auto* path : {"/v1/models/z/one", "/v1/models/z%2Fone", "/v1/models/%7a%2fone?x=1"}) {
+    const auto one = get(service, path);
+    CHECK(one.status == 200);
+    CHECK(one.body == R"({"id":"z/one","object":"model","created":5,"owned_by":"me"})");
+  }
+  const auto none = get(service, "/v1/models/z");
+  CHECK(none.status == 404);
+  CHECK(contains(none.body, R"("code":"model_not_found")"));
+  // The list is asked for by our key, once.
+  std::size_t asked = 0;
+  for (const auto& req : up.requests()) {
+    if (req.target != "/v1/models") continue;
+    ++asked;
+    CHECK(req.method == "GET");
+    CHECK(req.header("authorization") == "Bearer upstream-key");
+    CHECK(req.body.empty());
+  }
+  CHECK(asked == 1);
+}
+
+TEST_CASE("models: /model/info forbidden, broken or gone costs only the enrichment",
+          "[service][upstream][models]") {
+  const std::string list = R"({"data":[{"id":"a","max_input_tokens":4}]})";
+  for (const int status : {403, 404, 500, 200}) {
+    scripted_upstream up{
+        lists(list, status == 200 ? R"({"data":[)" : R"({"error":{"message":"no"}})", status)};
+    proxy service{litellm_settings(up.url())};
+    CHECK(get(service, "/v1/llm/models").body == "[" + entry("a", "LiteLLM", 4) + "]");
+  }
+  scripted_upstream cut{[&](const upstream_request& req, upstream_reply& reply) {
+    if (req.target == "/v1/models") {
+      reply.json(200, list);
+    } else {
+      reply.close();
+    }
+  }};
+  proxy service{litellm_settings(cut.url())};
+  CHECK(get(service, "/v1/llm/models").body == "[" + entry("a", "LiteLLM", 4) + "]");
+}
+
+TEST_CASE("models: the list is kept and served while upstream is down", "[service][upstream][models]") {
+  scripted_upstream up{lists(R"({"data":[{"id":"a"}]})", "{}")};
+  proxy service{litellm_settings(up.url())};
+  REQUIRE(get(service, "/v1/llm/models").status == 200);
+  const auto asked = up.request_count();
+  for (int i = 0; i < 4; ++i) CHECK(get(service, "/v1/models").status == 200);
+  CHECK(up.request_count() == asked);
+  up.stop();
+  for (const auto* path : {"/v1/llm/models", "/v1/models", "/v1/models/a"}) {
+    CHECK(get(service, path).status == 200);
+  }
+}
+
+TEST_CASE("models: without a list ever, upstream's failure is told", "[service][upstream][models]") {
+  const auto plain = [](int status, std::string body) {
+    return [=](const upstream_request&, upstream_reply& reply) { reply.json(status, body); };
+  };
+  struct row {
+    upstream_script script;
+    std::string code;
+  };
+  scripted_upstream other{plain(500, "{}")};
+  proxy alone{litellm_settings(other.url())};
+  for (const auto& [script, code] : std::vector<row>{
+           {plain(500, "{}"), "upstream_error"},
+           {plain(503, "{}"), "upstream_error"},
+           {plain(401, "{}"), "upstream_auth"},
+           {plain(400, R"({"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}})"),
+            "upstream_auth"},
+           {plain(200, "<html>"), "upstream_invalid_response"},
+           {plain(200, "{}"), "upstream_invalid_response"},
+           {plain(302, "{}"), "upstream_error"},
+           {[](const upstream_request&, upstream_reply& reply) { reply.close(); },
+            "upstream_invalid_response"}}) {
+    other.set_script(script);
+    (void)get(alone, "/v1/models");  // may have been asked of the script before
+    const auto answer = get(alone, "/v1/models");
+    INFO(code);
+    CHECK(answer.status == 502);
+    CHECK(contains(answer.body, "\"code\":\"" + code + "\""));
+  }
+  // It recovers by itself.
+  other.set_script(lists(R"({"data":[{"id":"a"}]})", "{}"));
+  CHECK(get(alone, "/v1/models/a").status == 200);
+}
+
+TEST_CASE("models: the service starts and serves while upstream is down", "[service][upstream][models]") {
+  std::uint16_t port = 0;
+  {
+    refused_port nobody;
+    port = nobody.port();
+  }
+  proxy service{litellm_settings("http://127.0.0.1:" + std::to_string(port))};
+  CHECK(request(service.port(), "GET", "/health").status == 200);
+  CHECK(get(service, "/v1/models").status == 502);
+  CHECK(chat(service, chat_body("m")).status == 502);
+  scripted_upstream::options how;
+  how.port = port;
+  scripted_upstream up{lists(R"({"data":[{"id":"a"}]})", "{}"), how};
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(get(service, "/v1/models/a").status == 200);
+}
+
+TEST_CASE("models: a list that does not come delays no chat and takes no chat's place",
+          "[service][upstream][models]") {
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+    if (!is_chat(req)) return reply.hang();
+    reply.json(200, R"({"ok":true})");
+  }};
+  auto values = litellm_settings(up.url());
+  values.threads = 1;
+  values.adapter_max_concurrent = 1;
+  proxy service{values};
+  REQUIRE(up.wait_for_requests(1));
+  const auto begun = test_clock::now();
+  CHECK(chat(service, chat_body("")).status == 200);
+  CHECK(chat(service, chat_body("unknown/model")).status == 200);
+  CHECK(test_clock::now() - begun < 2s);
+}
+
+}  // namespace llm_proxy::test

@@ -1,0 +1,105 @@
+#include "http/deadlines.hpp"
+
+#include "support/catch.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+}  // namespace
+
+TEST_CASE("deadlines: they fire once, in the order they are due", "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  std::string order;
+  deadline late{all, [&] { order += 'c'; }};
+  deadline early{all, [&] { order += 'a'; }};
+  deadline middle{all, [&] { order += 'b'; }};
+  late.expires_after(3ms);
+  early.expires_after(1ms);
+  middle.expires_after(2ms);
+  CHECK(late.armed());
+  io.run();
+  CHECK(order == "abc");
+  CHECK_FALSE(late.armed());
+}
+
+TEST_CASE("deadlines: one that is moved is due at its last setting", "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  std::string order;
+  deadline later{all, [&] { order += 'l'; }};
+  deadline sooner{all, [&] { order += 's'; }};
+  const auto begin = steady_clock::now();
+  later.expires_after(1ms);
+  sooner.expires_after(1h);
+  later.expires_after(10ms);
+  sooner.expires_after(5ms);
+  io.run();
+  CHECK(order == "sl");
+  CHECK(steady_clock::now() - begin >= 10ms);
+}
+
+TEST_CASE("deadlines: 0, cancel and the end of one keep it from firing", "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  int fired = 0;
+  deadline off{all, [&] { ++fired; }};
+  off.expires_after(1ms);
+  off.expires_after(0ms);
+  CHECK_FALSE(off.armed());
+  deadline cancelled{all, [&] { ++fired; }};
+  cancelled.expires_after(1ms);
+  cancelled.cancel();
+  auto gone = std::make_unique<deadline>(all, [&] { ++fired; });
+  gone->expires_after(1ms);
+  gone.reset();
+  io.run();
+  CHECK(fired == 0);
+}
+
+TEST_CASE("deadlines: one may end itself, end others or set itself again when it fires",
+          "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  std::unique_ptr<deadline> other = std::make_unique<deadline>(all, [] { FAIL("was destroyed"); });
+  std::unique_ptr<deadline> own;
+  own = std::make_unique<deadline>(all, [&] {
+    other.reset();
+    own.reset();
+  });
+  int times = 0;
+  std::unique_ptr<deadline> again;
+  again = std::make_unique<deadline>(all, [&] {
+    if (++times < 3) again->expires_after(1ms);
+  });
+  const auto due = steady_clock::now() + 1ms;
+  own->expires_at(due);
+  other->expires_at(due + 1us);
+  again->expires_at(due + 2us);
+  io.run();
+  CHECK(times == 3);
+  CHECK_FALSE(own);
+}
+
+TEST_CASE("deadlines: after stop() none fires and the io_context runs out of work", "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  deadline never{all, [] { FAIL("fired after stop"); }};
+  never.expires_after(1h);
+  all.stop();
+  io.run();
+  never.expires_after(1ms);
+  io.restart();
+  io.run();
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,55 @@
+#include "http/errc.hpp"
+
+#include "http/openai.hpp"
+#include "support/catch.hpp"
+
+#include <cstddef>
+#include <set>
+#include <string>
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr auto last = static_cast<std::size_t>(errc::internal);
+
+}  // namespace
+
+TEST_CASE("errc: every code has a row of its own that can be told to a client", "[unit][errc]") {
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const auto code = static_cast<errc>(i);
+    const auto& row = describe(code);
+    INFO(row.name);
+    CHECK(row.code == code);
+    CHECK_FALSE(row.name.empty());
+    CHECK(names.insert(row.name).second);
+    if (code == errc::none) continue;
+    CHECK(row.status >= 400);
+    CHECK(row.status < 600);
+    CHECK_FALSE(row.type.empty());
+    CHECK_FALSE(row.message.empty());
+    // A client's fault is a 4xx, but for what HTTP itself calls a server's: 501 and 505.
+    const bool client_fault = row.status < 500 || row.status == 501 || row.status == 505;
+    CHECK((row.source == error_source::downstream) == client_fault);
+    CHECK((row.status == 502 || row.status == 504) == (row.source == error_source::upstream));
+    if (row.retryable) CHECK((row.status == 408 || row.status >= 500));
+    const auto body = body_of({code, {}, "detail for the log", {}});
+    CHECK(is_json_object(body));
+    CHECK(body.find(R"("code":")" + std::string{row.name} + '"') != std::string::npos);
+    CHECK(body.find("detail for the log") == std::string::npos);
+  }
+}
+
+TEST_CASE("errc: what is no code is an internal error", "[unit][errc]") {
+  CHECK(describe(static_cast<errc>(last + 1)).code == errc::internal);
+}
+
+TEST_CASE("errc: a failure's own message and param are told, its detail is not", "[unit][errc]") {
+  CHECK(body_of({errc::invalid_shape, "no \"role\"", "10.0.0.1", "messages[0].role"}) ==
+        R"({"error":{"message":"no \"role\"","type":"invalid_request_error","param":"messages[0].role",)"
+        R"("code":"invalid_request"}})");
+  CHECK(body_of({errc::unauthorized, {}, {}, {}}) == unauthorized_body());
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,96 @@
+#include "http/message.hpp"
+
+#include "http/request_id.hpp"
+#include "support/catch.hpp"
+
+#include <set>
+#include <string>
+
+namespace llm_proxy {
+
+TEST_CASE("header list: names are found in any letter case, values in order", "[unit][message]") {
+  header_list list;
+  CHECK(list.empty());
+  list.add("Content-Type", "a");
+  list.add("x", "");
+  list.add("CONTENT-TYPE", "b");
+  CHECK(list.size() == 3);
+  CHECK(list.find("content-type") == "a");
+  CHECK(list.find("X") == "");
+  CHECK_FALSE(list.find("y"));
+  CHECK(list.count("Content-type") == 2);
+  list.remove("content-TYPE");
+  CHECK(list.size() == 1);
+  CHECK_FALSE(list.find("content-type"));
+  list.add("content-type", "c");
+  CHECK(list.find("content-type") == "c");
+}
+
+TEST_CASE("header list: tokens are found in lists, over several fields", "[unit][message]") {
+  header_list list;
+  list.add("connection", "Keep-Alive , x");
+  list.add("connection", ",close,");
+  CHECK(list.has_token("Connection", "keep-alive"));
+  CHECK(list.has_token("connection", "X"));
+  CHECK(list.has_token("connection", "CLOSE"));
+  CHECK_FALSE(list.has_token("connection", "clos"));
+  CHECK_FALSE(list.has_token("te", "close"));
+}
+
+TEST_CASE("message: media types are compared without case and parameters", "[unit][message]") {
+  CHECK(media_type(" Application/JSON ; charset=utf-8") == "Application/JSON");
+  for (const auto* json : {"application/json", "APPLICATION/JSON", "application/problem+json"}) {
+    CHECK(is_json_media(json));
+  }
+  for (const auto* other : {"", "+json", "json", "text/plain", "application/jsonl", "application/json5"}) {
+    INFO(other);
+    CHECK_FALSE(is_json_media(other));
+  }
+}
+
+TEST_CASE("message: a path is the target without its query", "[unit][message]") {
+  request_head head;
+  head.target = "/a/b?c?d";
+  CHECK(head.path() == "/a/b");
+  head.target = "?";
+  CHECK(head.path().empty());
+}
+
+TEST_CASE("message: statuses have their phrase, unknown ones one too", "[unit][message]") {
+  CHECK(reason_phrase(200) == "OK");
+  CHECK(reason_phrase(404) == "Not Found");
+  CHECK(reason_phrase(422) == "Unprocessable Entity");
+  CHECK_FALSE(reason_phrase(529).empty());
+  CHECK(reason_phrase(477) == "Unknown");
+}
+
+TEST_CASE("message: comparing and trimming touch ASCII only", "[unit][message]") {
+  CHECK(iequals("aZ-1", "Az-1"));
+  CHECK_FALSE(iequals("a", "ab"));
+  CHECK_FALSE(iequals("\xc3\xa4", "\xc3\x84"));
+  CHECK_FALSE(iequals("[", "{"));
+  CHECK(istarts_with("X-Stainless-OS", "x-stainless-"));
+  CHECK_FALSE(istarts_with("x-", "x-stainless-"));
+  CHECK(trimmed(" \t a b \t") == "a b");
+  CHECK(trimmed(" \t").empty());
+  CHECK(is_token("GET"));
+  CHECK_FALSE(is_token(""));
+  CHECK_FALSE(is_token("a b"));
+  CHECK_FALSE(is_token("a:b"));
+}
+
+TEST_CASE("request id: made ones differ and are sane, odd ones are not", "[unit][message]") {
+  std::set<std::string> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(make_request_id());
+  CHECK(ids.size() == 1000);
+  CHECK(ids.begin()->size() == 32);
+  CHECK(is_sane_request_id(*ids.begin()));
+  CHECK(is_sane_request_id(std::string(128, '~')));
+  for (const std::string& odd :
+       {std::string{}, std::string(129, 'a'), std::string{"a b"}, std::string{"a\"b"}, std::string{"a\\b"},
+        std::string{"a'b"}, std::string{"\x7f"}, std::string{"\xc3\xa4"}}) {
+    CHECK_FALSE(is_sane_request_id(odd));
+  }
+}
+
+}  // namespace llm_proxy
