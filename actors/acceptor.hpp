@@ -59,7 +59,7 @@ class acceptor_state : public connection_owner {
   std::unordered_set<std::shared_ptr<connection>> connections_;
   std::vector<acceptor_actor> all_;
   std::optional<boost::asio::ip::tcp::acceptor> listener_;
-  std::size_t most_ = 0;           // connections at one time, since memory was last given back
+  std::size_t most_ = 0;  // connections at one time, since memory was last given back
   std::optional<deadline> trim_;
   std::optional<deadline> pause_;  // after running out of descriptors
   std::vector<caf::typed_response_promise<drained>> waiting_;

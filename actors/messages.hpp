@@ -194,7 +194,8 @@ failure to_failure(const caf::error& error);
 
 #define LLM_PROXY_MESSAGES(X)                                                                              \
   X(authorize)                                                                                             \
-  X(principal) X(resolve_model) X(resolved_model) X(get_models) X(models) X(models_changed) X(refresh_due) \
+  X(principal)                                                                                             \
+  X(resolve_model) X(resolved_model) X(get_models) X(models) X(models_changed) X(refresh_due)              \
       X(registry_peers) X(pool_peers) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk)      \
           X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) \
               X(start_listening) X(drain) X(drained) X(force_drain)

@@ -12,6 +12,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "actors/verdict.hpp"
 #include "config/access_log.hpp"
 #include "http/chat_request.hpp"
 #include "http/chat_stream.hpp"
@@ -47,24 +48,6 @@ struct session_context {
   pool_actor pool;
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
 };
-
-/// How a request ended: one word, for the log.
-enum class verdict : std::uint8_t {
-  complete,          ///< answered in full
-  truncated,         ///< the upstream broke off
-  upstream_error,    ///< upstream answered with an error
-  upstream_timeout,  ///< upstream did not answer in time
-  client_gone,       ///< the client left first
-  rejected_auth,     ///< no key, or a wrong one
-  rejected_limit,    ///< over a limit
-  rejected_invalid,  ///< not a request that can be served
-  drained,           ///< cut by the shutdown
-  internal,          ///< our fault
-};
-std::string_view to_string(verdict how);
-
-/// The verdict of a request that was refused with `code`.
-verdict verdict_of(errc code);
 
 class session_state : public exchange_events {
  public:

@@ -24,7 +24,7 @@ constexpr std::array rows{
     error_row{errc::version_not_supported, 505, invalid, "http_version_not_supported", client_side, false, "Only HTTP/1.1 and HTTP/1.0 are spoken here."},
     error_row{errc::expectation_failed, 417, invalid, "expectation_failed", client_side, false, "Only 'Expect: 100-continue' is understood."},
     error_row{errc::request_timeout, 408, invalid, "request_timeout", client_side, true, "The request did not arrive in time."},
-    error_row{errc::unauthorized, 401, "authentication_error", "unauthorized", client_side, false, "Missing or wrong internal key: send it as 'x-internal-auth' or 'Authorization: Bearer'."},
+    error_row{errc::unauthorized, 401, "authentication_error", "unauthorized", client_side, false, "Missing or wrong internal key: send it as 'x-internal-auth', 'Authorization: Bearer' or 'x-api-key'."},
     error_row{errc::not_found, 404, invalid, "not_found", client_side, false, "No such path."},
     error_row{errc::model_not_found, 404, invalid, "model_not_found", client_side, false, "No such model."},
     error_row{errc::method_not_allowed, 405, invalid, "method_not_allowed", client_side, false, "This path does not take that method."},
@@ -56,9 +56,9 @@ const error_row& describe(errc code) {
 
 std::string body_of(const failure& fault) {
   const auto& row = describe(fault.code);
-  if (fault.code == errc::unauthorized) return unauthorized_body();
-  return error_body(fault.message.empty() ? row.message : std::string_view{fault.message}, row.type,
-                    fault.param, row.name);
+  const std::string_view message = fault.message.empty() ? row.message : std::string_view{fault.message};
+  if (fault.code == errc::unauthorized) return unauthorized_body(message, row.type);
+  return error_body(message, row.type, fault.param, row.name);
 }
 
 }  // namespace llm_proxy

@@ -91,9 +91,8 @@ std::string error_body(std::string_view message, std::string_view type, std::str
   return R"({"error":)" + error_object(message, type, param, code) + "}";
 }
 
-std::string unauthorized_body() {
-  return R"({"detail":"unauthorized","error":)" +
-         error_object("missing or wrong API key", "authentication_error", "", "unauthorized") + "}";
+std::string unauthorized_body(std::string_view message, std::string_view type) {
+  return R"({"detail":"unauthorized","error":)" + error_object(message, type, "", "unauthorized") + "}";
 }
 
 bool is_json_object(std::string_view json) {

@@ -19,7 +19,7 @@ std::string error_body(std::string_view message, std::string_view type, std::str
                        std::string_view code = {});
 
 /// The 401 body: `detail` for the original service's clients, `error` for OpenAI's.
-std::string unauthorized_body();
+std::string unauthorized_body(std::string_view message, std::string_view type);
 
 /// An upstream's error object.
 struct embedded_error {

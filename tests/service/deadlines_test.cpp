@@ -50,6 +50,20 @@ TEST_CASE("deadlines: the next head on a kept connection has its own time", "[se
   CHECK(read_response(client, patience).status == 408);
 }
 
+TEST_CASE("deadlines: REQUEST_TIMEOUT while the client's body is awaited is the client's 408",
+          "[service][deadline]") {
+  auto values = mock_settings();
+  values.request_timeout = 200ms;
+  proxy service{values};
+  raw_connection client{service.port()};
+  const auto whole = chat_bytes(chat_body("m"));
+  REQUIRE(client.send(whole.substr(0, whole.size() - 1)));
+  const auto answer = read_response(client, patience);
+  CHECK(answer.status == 408);
+  CHECK(holds(answer.body, R"("code":"request_timeout")"));
+  CHECK(eventually([&] { return service.in_flight() == 0; }));
+}
+
 TEST_CASE("deadlines: a body that trickles is a 408 when its time is over", "[service][deadline]") {
   auto values = mock_settings();
   values.client_body_timeout = 300ms;

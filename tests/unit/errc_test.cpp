@@ -49,7 +49,8 @@ TEST_CASE("errc: a failure's own message and param are told, its detail is not",
   CHECK(body_of({errc::invalid_shape, "no \"role\"", "10.0.0.1", "messages[0].role"}) ==
         R"({"error":{"message":"no \"role\"","type":"invalid_request_error","param":"messages[0].role",)"
         R"("code":"invalid_request"}})");
-  CHECK(body_of({errc::unauthorized, {}, {}, {}}) == unauthorized_body());
+  const auto& row = describe(errc::unauthorized);
+  CHECK(body_of({errc::unauthorized, {}, {}, {}}) == unauthorized_body(row.message, row.type));
 }
 
 }  // namespace llm_proxy

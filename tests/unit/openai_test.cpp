@@ -16,8 +16,8 @@ TEST_CASE("openai: error bodies", "[openai]") {
   CHECK(error_body("m", "t") == R"({"error":{"message":"m","type":"t","param":null,"code":null}})");
   CHECK(is_valid_json(error_body("\xFF\n\0"s, "t")));
   CHECK(
-      unauthorized_body() ==
-      R"({"detail":"unauthorized","error":{"message":"missing or wrong API key","type":"authentication_error","param":null,"code":"unauthorized"}})");
+      unauthorized_body("no key", "authentication_error") ==
+      R"({"detail":"unauthorized","error":{"message":"no key","type":"authentication_error","param":null,"code":"unauthorized"}})");
 }
 
 TEST_CASE("openai: is_json_object", "[openai]") {
