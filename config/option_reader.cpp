@@ -75,7 +75,7 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
 }
 
-std::string quoted(std::string_view value) {
+std::string in_quotes(std::string_view value) {
   return '"' + log_safe(value) + '"';
 }
 
@@ -89,7 +89,7 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
 }
 
 complaint not_accepted(const option& o, std::string_view value) {
-  return quoted(value) + " is not accepted; it takes " + accepted(o);
+  return in_quotes(value) + " is not accepted; it takes " + accepted(o);
 }
 
 template <class Names, class T>
@@ -145,7 +145,7 @@ complaint read(const option& o, std::string_view value, milliseconds& out) {
   const double ms = number * unit->second;
   if (ms > static_cast<double>(o.most)) return not_accepted(o, value);
   // Rounded to 0 it would mean "off", the opposite of what was asked for.
-  if (ms > 0 && ms < 1) return quoted(value) + " is too short; the least is 1ms (0 = off)";
+  if (ms > 0 && ms < 1) return in_quotes(value) + " is too short; the least is 1ms (0 = off)";
   out = milliseconds{std::llround(ms)};
   return {};
 }
@@ -160,9 +160,9 @@ complaint read(const option&, std::string_view value, std::vector<std::string>& 
     // token of RFC 9110 section 5.6.2
     if (!std::all_of(name.begin(), name.end(),
                      [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))
-      return quoted(name) + " is no header name; it takes names such as x-tenant, comma-separated";
+      return in_quotes(name) + " is no header name; it takes names such as x-tenant, comma-separated";
     if (std::find(never_forwarded.begin(), never_forwarded.end(), name) != never_forwarded.end())
-      return quoted(name) +
+      return in_quotes(name) +
              " is never forwarded: it is a credential, belongs to one connection or is set by llm-proxy";
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
