@@ -21,7 +21,7 @@ esac
 # 1.81 and its libboost-dev is 1.74, which is too old; Debian 13 and Ubuntu 24.04 have 1.83.
 packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev
   libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
-[ $all = yes ] && packages="$packages python3 python3-venv"
+[ $all = yes ] && packages="$packages python3 python3-venv openssl"
 least_boost=1.81
 
 new_enough() { # package version
