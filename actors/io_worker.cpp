@@ -46,9 +46,10 @@ void io_worker::start() {
 }
 
 void io_worker::stop() {
-  if (!thread_.joinable()) return;
-  boost::asio::post(io_, [this] { stopping_ = true; });
-  thread_.join();
+  if (thread_.joinable()) {
+    boost::asio::post(io_, [this] { stopping_ = true; });
+    thread_.join();
+  }
   // Jobs that were posted after the last turn hold references to their actors.
   io_.restart();
   io_.poll();
@@ -72,6 +73,15 @@ void io_worker::run() {
   }
   deadlines_.stop();
   finish_turn();
+  current_worker = nullptr;
+}
+
+void io_worker::poll() {
+  current_worker = this;
+  io_.restart();
+  do {
+    finish_turn();
+  } while (io_.poll_one() > 0 || !jobs_.empty() || !turn_.empty());
   current_worker = nullptr;
 }
 

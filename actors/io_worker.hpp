@@ -31,6 +31,8 @@ class io_worker final : public caf::execution_unit {
   void start();
   /// Ends the loop after the turn at hand and joins the thread; what is left in the queue is released.
   void stop();
+  /// Runs in the calling thread what is ready, until nothing is: for tests, instead of start().
+  void poll();
 
   std::size_t index() const { return index_; }
   boost::asio::io_context& io() { return io_; }

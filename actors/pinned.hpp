@@ -56,10 +56,14 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
     return result;
   }
 
-  /// Ends the actor, from a message handler or from a socket's: quit() alone would wait for the next message.
+  /// Ends the actor, from a message handler or from a socket's. Outside of a message quit() would leave it half
+  /// dead: CAF runs no actor without behavior again, not even to clean it up.
   void leave() {
-    this->quit();
-    if (!running_) caf::anon_send_exit(this, caf::exit_reason::user_shutdown);
+    if (running_) {
+      this->quit();
+    } else {
+      caf::anon_send_exit(this, caf::exit_reason::user_shutdown);
+    }
   }
 
  private:

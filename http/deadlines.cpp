@@ -15,7 +15,7 @@ void deadline::expires_after(steady_clock::duration timeout) {
   if (timeout <= steady_clock::duration::zero()) {
     cancel();
   } else {
-    expires_at(steady_clock::now() + timeout);
+    expires_at(owner_.now() + timeout);
   }
 }
 
@@ -43,21 +43,21 @@ void deadlines::arm() {
     return;
   }
   armed_for_ = (*queue_.begin())->queued_;
-  timer_.expires_at(armed_for_);
+  timer_.expires_at(armed_for_ - moved_);
   timer_.async_wait([this](const boost::system::error_code& ec) {
     if (!ec && !stopped_) fire();
   });
 }
 
 void deadlines::fire() {
-  const auto now = steady_clock::now();
+  const auto due_by = now();
   // on_expiry may destroy its own deadline and others: after each call the queue's front is all that is
   // trusted.
-  while (!queue_.empty() && (*queue_.begin())->queued_ <= now) {
+  while (!queue_.empty() && (*queue_.begin())->queued_ <= due_by) {
     auto& entry = **queue_.begin();
     remove(entry);
     if (entry.due_ == deadline::never) continue;
-    if (entry.due_ > now) {
+    if (entry.due_ > due_by) {
       entry.queued_ = entry.due_;
       queue_.insert(&entry);
       continue;
@@ -67,6 +67,11 @@ void deadlines::fire() {
     call();
   }
   arm();
+}
+
+void deadlines::advance(steady_clock::duration duration) {
+  moved_ += duration;
+  fire();
 }
 
 void deadlines::stop() {

@@ -51,6 +51,10 @@ class deadlines {
   /// Drops the timer, so that the io_context can run out of work. Deadlines no longer fire.
   void stop();
 
+  steady_clock::time_point now() const { return steady_clock::now() + moved_; }
+  /// Moves this thread's time on by `duration`, and calls what is due by then: for tests.
+  void advance(steady_clock::duration duration);
+
  private:
   friend class deadline;
   struct earlier {
@@ -67,6 +71,7 @@ class deadlines {
   boost::asio::steady_timer timer_;
   std::set<deadline*, earlier> queue_;
   steady_clock::time_point armed_for_ = steady_clock::time_point::max();
+  steady_clock::duration moved_{0};
   bool stopped_ = false;
 };
 

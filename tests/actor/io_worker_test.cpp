@@ -1,0 +1,124 @@
+// Actors pinned to an I/O thread, and that thread.
+#include "actors/io_worker.hpp"
+
+#include "actors/io_scheduler.hpp"
+#include "actors/pinned.hpp"
+#include "support/actor_stage.hpp"
+
+#include <boost/asio/post.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace llm_proxy::test {
+
+namespace {
+
+struct probe_state {
+  static inline const char* name = "probe";
+};
+
+using probe = pinned_pointer<auth_actor, probe_state>;
+
+/// An auth actor that does what the test says.
+auth_actor spawn_probe(caf::actor_system& system, io_worker& home, std::function<principal(probe)> act) {
+  return spawn_on(system, home, [act](probe self) -> auth_actor::behavior_type {
+    return {[self, act](const authorize&) { return act(self); }};
+  });
+}
+
+}  // namespace
+
+TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor][io_worker]") {
+  caf::actor_system_config config;
+  config.set("scheduler.max-threads", 2);
+  config.load<io_scheduler>();
+  config.load<caf::id_block::llm_proxy>();
+  caf::actor_system system{config};
+  auto& scheduler = io_scheduler::of(system);
+  REQUIRE(scheduler.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    auto& home = scheduler.worker(i);
+    std::promise<std::thread::id> home_thread;
+    boost::asio::post(home.io(), [&] { home_thread.set_value(std::this_thread::get_id()); });
+    std::thread::id ran_on;
+    const auto actor = spawn_probe(system, home, [&](probe) {
+      ran_on = std::this_thread::get_id();
+      return principal{home.is_current() ? "home" : "abroad"};
+    });
+    // From this thread, and from an actor of the other one.
+    caf::scoped_actor self{system};
+    self->request(actor, caf::infinite, authorize{})
+        .receive([](const principal& who) { CHECK(who.name == "home"); },
+                 [](const caf::error&) { FAIL("no answer"); });
+    CHECK(ran_on == home_thread.get_future().get());
+    const auto relay =
+        spawn_on(system, scheduler.worker(1 - i), [actor](probe from) -> auth_actor::behavior_type {
+          return {[from, actor](const authorize& asked) { return from->delegate(actor, asked); }};
+        });
+    self->request(relay, caf::infinite, authorize{})
+        .receive([](const principal& who) { CHECK(who.name == "home"); },
+                 [](const caf::error&) { FAIL("no answer"); });
+    for (const auto& each : {actor, relay}) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  }
+}
+
+TEST_CASE("pinned: an exception in a handler ends that actor, and its asker hears of it",
+          "[actor][io_worker]") {
+  actor_stage stage;
+  const auto throws = stage.cast(spawn_probe(stage.system(), stage.home(),
+                                             [](probe) -> principal { throw std::runtime_error{"secret"}; }));
+  const auto other =
+      stage.cast(spawn_probe(stage.system(), stage.home(), [](probe) { return principal{"fine"}; }));
+  CHECK(stage.ask<principal>(throws, authorize{})->code() == errc::internal);
+  CHECK(stage.ask<principal>(throws, authorize{})->code() == errc::internal);
+  CHECK(stage.ask<principal>(other, authorize{})->value->name == "fine");
+}
+
+TEST_CASE("pinned: an exception in a socket's handler ends its actor", "[actor][io_worker]") {
+  actor_stage stage;
+  probe inside = nullptr;
+  const auto actor = stage.cast(spawn_probe(stage.system(), stage.home(), [&](probe self) {
+    inside = self;
+    return principal{};
+  }));
+  stage.ask<principal>(actor, authorize{});
+  boost::asio::post(stage.home().io(), [&] { enter(inside, [] { throw std::runtime_error{"socket"}; }); });
+  stage.poll();
+  CHECK(stage.ask<principal>(actor, authorize{})->code() == errc::internal);
+}
+
+TEST_CASE("pinned: leave() ends an actor from a message's handler and from a socket's",
+          "[actor][io_worker]") {
+  actor_stage stage;
+  probe inside = nullptr;
+  const auto stays = stage.cast(spawn_probe(stage.system(), stage.home(), [&](probe self) {
+    inside = self;
+    return principal{"answered"};
+  }));
+  const auto leaves = stage.cast(spawn_probe(stage.system(), stage.home(), [](probe self) {
+    self->leave();
+    return principal{"answered"};
+  }));
+  CHECK(stage.ask<principal>(leaves, authorize{})->value->name == "answered");
+  CHECK(stage.ask<principal>(leaves, authorize{})->error);
+  CHECK(stage.ask<principal>(stays, authorize{})->value);
+  boost::asio::post(stage.home().io(), [&] { inside->leave(); });
+  stage.poll();
+  CHECK(stage.ask<principal>(stays, authorize{})->error);
+}
+
+TEST_CASE("messages: a failure crosses as an error and comes back whole; other errors are internal",
+          "[actor][messages]") {
+  const auto back = to_failure(to_error({errc::invalid_shape, "what", "why", "where"}));
+  CHECK(back.code == errc::invalid_shape);
+  CHECK(back.message == "what");
+  CHECK(back.detail == "why");
+  CHECK(back.param == "where");
+  CHECK(to_failure(caf::sec::request_receiver_down).code == errc::internal);
+}
+
+}  // namespace llm_proxy::test

@@ -1,0 +1,138 @@
+#include "actors/model_registry.hpp"
+
+#include "support/actor_stage.hpp"
+
+#include <string>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+model_list one_model(const std::string& id) {
+  model_entry entry;
+  entry.id = id;
+  return std::make_shared<const std::vector<model_entry>>(1, entry);
+}
+
+/// An upstream whose list is what `script` says, asked through a pool that always has room.
+struct scripted_models {
+  model_list list;      // null: it fails
+  bool answers = true;  // false: it keeps its askers waiting
+  int asked = 0;
+  std::vector<caf::typed_response_promise<models>> waiting;
+
+  void answer_waiting() {
+    for (auto& promise : std::exchange(waiting, {})) promise.deliver(models{list});
+  }
+};
+
+pool_actor pool_of(actor_stage& stage, std::shared_ptr<scripted_models> script) {
+  const auto adapter = stage.scripted<adapter_actor>([script](adapter_actor::pointer self) {
+    return adapter_actor::behavior_type{
+        [](const open_stream&) -> caf::result<stream_head> { return caf::sec::unexpected_message; },
+        [](const grant_credit&) {}, [](const cancel_stream&) {},
+        [script, self](get_models) -> caf::result<models> {
+          ++script->asked;
+          if (!script->answers) {
+            script->waiting.push_back(self->make_response_promise<models>());
+            return script->waiting.back();
+          }
+          if (!script->list) return to_error({errc::upstream_unreachable, {}, "down", {}});
+          return models{script->list};
+        }};
+  });
+  return stage.scripted<pool_actor>([adapter](pool_actor::pointer) {
+    return pool_actor::behavior_type{[adapter](const lease_adapter& request) -> caf::result<adapter_lease> {
+                                       CHECK(request.unlimited);
+                                       return adapter_lease{adapter, nullptr};
+                                     },
+                                     [](const pool_peers&) {}};
+  });
+}
+
+registry_actor registry_on(actor_stage& stage, const pool_actor& pool) {
+  model_registry_options options;
+  options.default_model = "default";
+  return stage.cast(spawn_on(stage.system(), stage.home(), model_registry, &stage.home(), options, pool));
+}
+
+std::string first_id(const reply<models>& answer) {
+  return answer.value ? answer.value->list->front().id : "";
+}
+
+}  // namespace
+
+TEST_CASE("registry: an empty name is the default model, any other stands for itself", "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  CHECK(stage.ask<resolved_model>(registry, resolve_model{""})->value->id == "default");
+  CHECK(stage.ask<resolved_model>(registry, resolve_model{"a/b"})->value->id == "a/b");
+}
+
+TEST_CASE("registry: the first one fetches, once for all who ask meanwhile, and tells the others",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->answers = false;
+  const auto pool = pool_of(stage, script);
+  const std::vector all{registry_on(stage, pool), registry_on(stage, pool)};
+  for (const auto& each : all) stage.tell(each, registry_peers{all});
+  const auto of_first = stage.ask<models>(all[0], get_models{});
+  const auto of_second = stage.ask<models>(all[1], get_models{});
+  CHECK(of_first->open());
+  CHECK(of_second->open());
+  CHECK(script->asked == 1);
+  script->list = one_model("a");
+  script->answer_waiting();
+  stage.poll();
+  CHECK(first_id(*of_first) == "a");
+  CHECK(first_id(*of_second) == "a");
+  // Told, not asked: the second one has a list of its own now.
+  stage.kill(all[0]);
+  CHECK(first_id(*stage.ask<models>(all[1], get_models{})) == "a");
+}
+
+TEST_CASE("registry: a first fetch that fails is an error for who waits, and is tried again",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->answers = false;
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  stage.tell(registry, registry_peers{{registry}});
+  const auto waiting = stage.ask<models>(registry, get_models{});
+  for (auto& promise : std::exchange(script->waiting, {}))
+    promise.deliver(to_error({errc::upstream_timeout, {}, {}, {}}));
+  stage.poll();
+  CHECK(waiting->code() == errc::upstream_timeout);
+  CHECK(script->asked == 1);
+  script->answers = true;
+  script->list = one_model("a");
+  stage.advance(9s);
+  CHECK(script->asked == 1);
+  stage.advance(2s);
+  CHECK(script->asked == 2);
+  CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "a");
+}
+
+TEST_CASE("registry: a list once known is served while a refresh fails, and refreshed when it works again",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->list = one_model("old");
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  stage.tell(registry, registry_peers{{registry}});
+  CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "old");
+  script->list = nullptr;
+  stage.advance(5min);
+  CHECK(script->asked == 2);
+  CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "old");
+  script->list = one_model("new");
+  stage.advance(10s);
+  CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "new");
+}
+
+}  // namespace llm_proxy::test

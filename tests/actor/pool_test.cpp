@@ -1,0 +1,96 @@
+#include "adapters/pool.hpp"
+
+#include "support/actor_stage.hpp"
+
+#include <set>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+adapter_actor idle_adapter(actor_stage& stage) {
+  return stage.scripted<adapter_actor>([](adapter_actor::pointer) {
+    return adapter_actor::behavior_type{
+        [](const open_stream&) -> caf::result<stream_head> { return caf::sec::unexpected_message; },
+        [](const grant_credit&) {}, [](const cancel_stream&) {},
+        [](get_models) -> caf::result<models> { return models{}; }};
+  });
+}
+
+pool_actor pool_on(actor_stage& stage, pool_options options) {
+  return stage.cast(spawn_on(stage.system(), stage.home(), pool, options,
+                             adapter_factory{[&stage] { return idle_adapter(stage); }}));
+}
+
+adapter_lease lease_of(actor_stage& stage, const pool_actor& from, lease_adapter request = {}) {
+  const auto answer = stage.ask<adapter_lease>(from, request);
+  REQUIRE(answer->value);
+  return *answer->value;
+}
+
+}  // namespace
+
+TEST_CASE("pool: the least loaded adapter is chosen, and a lease's last copy gives its place back",
+          "[actor][pool]") {
+  actor_stage stage;
+  const auto from = pool_on(stage, {3, 0});
+  std::vector<adapter_lease> held;
+  std::set<caf::actor_id> used;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(lease_of(stage, from));
+    used.insert(held.back().adapter.id());
+  }
+  CHECK(used.size() == 3);
+  const auto freed = held[1].adapter.id();
+  const auto copy = held[1];
+  held.erase(held.begin() + 1);
+  // The copy still counts: all three are equally loaded, and whoever comes next makes one of them busier.
+  held.push_back(lease_of(stage, from));
+  held.push_back(lease_of(stage, from));
+  held.push_back(lease_of(stage, from));
+  CHECK(copy.adapter.id() == freed);
+  const_cast<adapter_lease&>(copy) = {};
+  CHECK(lease_of(stage, from).adapter.id() == freed);
+}
+
+TEST_CASE("pool: over its limit it refuses, but for the model list", "[actor][pool]") {
+  actor_stage stage;
+  const auto from = pool_on(stage, {2, 1});
+  const auto one = lease_of(stage, from);
+  auto two = lease_of(stage, from);
+  CHECK(stage.ask<adapter_lease>(from, lease_adapter{})->code() == errc::overloaded);
+  CHECK(lease_of(stage, from, lease_adapter{0, true}).slot == nullptr);
+  two = {};
+  CHECK(lease_of(stage, from).adapter != one.adapter);
+}
+
+TEST_CASE("pool: a full one asks its neighbours, each once", "[actor][pool]") {
+  actor_stage stage;
+  const auto a = pool_on(stage, {1, 1});
+  const auto b = pool_on(stage, {1, 1});
+  const auto c = pool_on(stage, {1, 1});
+  stage.tell(a, pool_peers{{b, c}});
+  stage.tell(b, pool_peers{{c, a}});
+  stage.tell(c, pool_peers{{a, b}});
+  std::vector<adapter_lease> held;
+  std::set<caf::actor_id> used;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(lease_of(stage, a));
+    used.insert(held.back().adapter.id());
+  }
+  CHECK(used.size() == 3);
+  CHECK(stage.ask<adapter_lease>(a, lease_adapter{})->code() == errc::overloaded);
+  CHECK(stage.ask<adapter_lease>(c, lease_adapter{})->code() == errc::overloaded);
+}
+
+TEST_CASE("pool: an adapter that dies is replaced by one without load", "[actor][pool]") {
+  actor_stage stage;
+  const auto from = pool_on(stage, {1, 1});
+  const auto held = lease_of(stage, from);
+  stage.kill(held.adapter);
+  const auto next = lease_of(stage, from);
+  CHECK(next.adapter != held.adapter);
+}
+
+}  // namespace llm_proxy::test

@@ -1,0 +1,135 @@
+// A session that goes well: what it asks of whom, what it passes on, how it keeps to its credit and its
+// deadlines.
+#include "support/session_stage.hpp"
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+}  // namespace
+
+TEST_CASE("session: a chat goes from its head to its answer, and leaves nothing", "[actor][session]") {
+  session_stage on;
+  on.begin(plain_chat);
+  REQUIRE(on.record.opened.size() == 1);
+  CHECK(on.context->in_flight->load() == 1);
+  CHECK(on.leased == 1);
+  const auto& order = on.record.opened.front();
+  CHECK(order.credit == credit_window);
+  CHECK(*order.request->body == R"({"model":"m","messages":[]})");
+  on.head(200, "application/json");
+  on.say(stream_chunk{R"({"ok":)"});
+  CHECK(on.received().empty());
+  on.say(stream_chunk{"true}"});
+  on.say(stream_done{});
+  CHECK(on.has("HTTP/1.1 200 OK"));
+  CHECK(on.has("\r\n\r\n{\"ok\":true}"));
+  CHECK(on.record.cancelled.empty());
+  on.check_over();
+}
+
+TEST_CASE("session: the status line of a stream waits for its first event", "[actor][session]") {
+  session_stage on;
+  on.begin(streamed_chat);
+  on.head(200, "text/event-stream");
+  on.say(stream_chunk{": comment\n\n"});
+  CHECK(on.received().empty());
+  on.say(stream_chunk{delta_event});
+  CHECK(on.has(": comment\n\n"));
+  CHECK(on.has(delta_event));
+  on.say(stream_chunk{end_events});
+  on.say(stream_done{});
+  CHECK(on.has("[DONE]\n\n\r\n0\r\n\r\n"));
+  on.check_over();
+}
+
+TEST_CASE("session: credit comes back as the client takes bytes, and never beyond the window",
+          "[actor][session]") {
+  session_stage on;
+  on.begin(streamed_chat);
+  on.head(200, "text/event-stream");
+  std::size_t sent = 0;
+  // As an adapter would: never more than it was granted.
+  const auto send_all_credit = [&] {
+    while (sent + delta_event.size() <= credit_window + on.record.granted) {
+      sent += delta_event.size();
+      on.stage.tell(on.record.opened.back().sink, stream_chunk{delta_event});
+      if (sent > 64 * credit_window) break;
+    }
+  };
+  for (int round = 0; round < 200; ++round) send_all_credit();
+  const auto stuck = sent;
+  // The client read nothing: the kernel's buffers and one window are full, and that is all.
+  CHECK(stuck < 64 * credit_window);
+  for (int round = 0; round < 50 && sent == stuck; ++round) {
+    on.received();
+    send_all_credit();
+  }
+  CHECK(sent > stuck);
+}
+
+TEST_CASE("session: what an adapter says after the end does no harm", "[actor][session]") {
+  session_stage on;
+  on.begin(plain_chat);
+  const auto sink = on.record.opened.back().sink;
+  on.head(200, "application/json");
+  on.say(stream_chunk{"{}"});
+  on.say(stream_done{});
+  on.stage.tell(sink, stream_done{});
+  on.stage.tell(sink, stream_chunk{"more"});
+  on.stage.tell(sink, stream_failed{{errc::internal, {}, {}, {}}});
+  CHECK_FALSE(on.has("more"));
+  CHECK_FALSE(on.ended);
+}
+
+TEST_CASE("session: its deadlines are those of its phase", "[actor][session]") {
+  session_stage on;
+  on.context->options.first_byte_timeout = 10s;
+  on.context->options.idle_timeout = 5s;
+  SECTION("no head within FIRST_BYTE_TIMEOUT") {
+    on.begin(plain_chat);
+    on.stage.advance(9s);
+    CHECK(on.received().empty());
+    on.stage.advance(2s);
+    CHECK(on.has("504 Gateway Timeout"));
+  }
+  SECTION("a head and comments, but no event within FIRST_BYTE_TIMEOUT") {
+    on.begin(streamed_chat);
+    on.head(200, "text/event-stream");
+    on.stage.advance(6s);
+    on.say(stream_chunk{": ping\n\n"});
+    on.stage.advance(5s);
+    CHECK(on.has("504 Gateway Timeout"));
+  }
+  SECTION("silence after an event for IDLE_TIMEOUT; comments are silence") {
+    on.begin(streamed_chat);
+    on.head(200, "text/event-stream");
+    on.say(stream_chunk{delta_event});
+    on.stage.advance(4s);
+    on.say(stream_chunk{delta_event});
+    on.stage.advance(4s);
+    CHECK_FALSE(on.has("upstream_timeout"));
+    on.say(stream_chunk{": ping\n\n"});
+    on.stage.advance(2s);
+    CHECK(on.has(R"("code":"upstream_timeout"}})"));
+    CHECK_FALSE(on.has("\r\n0\r\n\r\n"));
+    CHECK(on.ended);
+  }
+  SECTION("all of it within REQUEST_TIMEOUT") {
+    on.context->options.request_timeout = 7s;
+    on.begin(streamed_chat);
+    on.head(200, "text/event-stream");
+    for (int i = 0; i < 4; ++i) {
+      on.say(stream_chunk{delta_event});
+      on.stage.advance(2s);
+    }
+    CHECK(on.has(R"("code":"upstream_timeout"}})"));
+    CHECK(on.ended);
+  }
+  CHECK(on.record.cancelled.size() == 1);
+  on.check_over();
+}
+
+}  // namespace llm_proxy::test
