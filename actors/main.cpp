@@ -2,6 +2,7 @@
 #include "actors/proxy.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
+#include "http/route.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -58,10 +59,20 @@ int serve(const llm_proxy::settings& values) {
   return 0;
 }
 
+/// What only the routes know of the settings.
+void check_passthrough(llm_proxy::parsed_settings& parsed) {
+  for (const auto& prefix : parsed.values.passthrough_paths) {
+    const auto reason = llm_proxy::refuse_passthrough(prefix);
+    if (reason.empty()) continue;
+    parsed.faults.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{reason});
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto parsed = llm_proxy::load_settings();
+  auto parsed = llm_proxy::load_settings();
+  check_passthrough(parsed);
   if (const auto code = llm_proxy::run_command_line(argc, argv, parsed)) return *code;
   raise_descriptor_limit();
   return serve(parsed.values);

@@ -67,6 +67,7 @@ struct refresh_due {};
 struct upstream_request {
   std::shared_ptr<const request_head> head;
   std::string request_id;
+  std::string method = "POST";
   std::string path;  ///< upstream's path, query included
   std::shared_ptr<const std::string> body;
   bool stream = false;
@@ -195,10 +196,12 @@ failure to_failure(const caf::error& error);
 #define LLM_PROXY_MESSAGES(X)                                                                              \
   X(authorize)                                                                                             \
   X(principal)                                                                                             \
-  X(resolve_model) X(resolved_model) X(get_models) X(models) X(models_changed) X(refresh_due)              \
-      X(registry_peers) X(pool_peers) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk)      \
-          X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) \
-              X(start_listening) X(drain) X(drained) X(force_drain)
+  X(resolve_model)                                                                                         \
+  X(resolved_model)                                                                                        \
+  X(get_models) X(models) X(models_changed) X(refresh_due) X(registry_peers) X(pool_peers) X(grant_credit) \
+      X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream)       \
+          X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening) X(drain) X(drained)         \
+              X(force_drain)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

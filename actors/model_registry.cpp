@@ -1,5 +1,6 @@
 #include "actors/model_registry.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace llm_proxy {
@@ -8,9 +9,9 @@ namespace {
 
 using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
 
-void take_list(self_pointer self, model_list list) {
+void take_list(self_pointer self, const model_list& list) {
   auto& state = self->state;
-  state.list = std::move(list);
+  state.list = state.with_aliases(list);
   for (const auto& peer : state.peers) {
     if (peer != self) self->send(peer, models_changed{state.list});
   }
@@ -42,7 +43,7 @@ void fetch(self_pointer self) {
                 .then(
                     [self](models& answer) {
                       self->state.fetching = false;
-                      take_list(self, std::move(answer.list));
+                      take_list(self, answer.list);
                     },
                     failed);
           },
@@ -52,7 +53,27 @@ void fetch(self_pointer self) {
 }  // namespace
 
 resolved_model model_registry_state::resolve(const std::string& model) const {
-  return {model.empty() ? options.default_model : model};
+  const auto& wanted = model.empty() ? options.default_model : model;
+  for (const auto& [alias, id] : options.aliases) {
+    if (alias == wanted) return {id};
+  }
+  return {wanted};
+}
+
+model_list model_registry_state::with_aliases(const model_list& upstream) const {
+  if (options.aliases.empty()) return upstream;
+  auto all = *upstream;
+  const auto find = [&all](const std::string& id) {
+    return std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
+  };
+  for (const auto& [alias, id] : options.aliases) {
+    if (find(alias) != all.end()) continue;
+    const auto target = find(id);
+    auto entry = target != all.end() ? *target : model_entry{};
+    entry.id = entry.name = alias;
+    all.push_back(std::move(entry));
+  }
+  return std::make_shared<const std::vector<model_entry>>(std::move(all));
 }
 
 registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,

@@ -17,6 +17,7 @@ namespace llm_proxy {
 
 struct model_registry_options {
   std::string default_model;
+  std::vector<std::pair<std::string, std::string>> aliases;  ///< name and the id it stands for
   std::chrono::milliseconds refresh_every{std::chrono::minutes{5}};
   std::chrono::milliseconds retry_every{std::chrono::seconds{10}};  ///< after a fetch that failed
 };
@@ -25,6 +26,8 @@ struct model_registry_state {
   static inline const char* name = "model_registry";
 
   resolved_model resolve(const std::string& model) const;
+  /// Upstream's list and the aliases behind it, each with what is known of its model.
+  model_list with_aliases(const model_list& upstream) const;
 
   model_registry_options options;
   model_list list;  // null until the first fetch succeeded

@@ -56,8 +56,8 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
     return result;
   }
 
-  /// Ends the actor, from a message handler or from a socket's. Outside of a message quit() would leave it half
-  /// dead: CAF runs no actor without behavior again, not even to clean it up.
+  /// Ends the actor, from a message handler or from a socket's. Outside of a message quit() would leave it
+  /// half dead: CAF runs no actor without behavior again, not even to clean it up.
   void leave() {
     if (running_) {
       this->quit();

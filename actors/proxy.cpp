@@ -52,7 +52,10 @@ session_options make_session_options(const settings& values) {
   options.version = values.version;
   options.max_body_bytes = values.max_body_bytes;
   options.max_concurrent_requests = values.max_concurrent_requests;
+  options.passthrough_paths = values.passthrough_paths;
+  options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;
   options.first_byte_timeout = values.first_byte_timeout;
+  options.stream_commit_after = values.stream_commit_after;
   options.idle_timeout = values.idle_timeout;
   options.request_timeout = values.request_timeout;
   return options;
@@ -92,6 +95,7 @@ proxy::proxy(const settings& values, fake_author author)
                               make_factory(values, author, *system_, home)));
     model_registry_options registry_options;
     registry_options.default_model = values.default_model;
+    for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
     registries_.push_back(spawn_on(*system_, home, model_registry, &home, registry_options, pools_.back()));
     auto context = std::make_shared<session_context>();
     context->options = make_session_options(values);

@@ -63,7 +63,7 @@ void session_state::ask_auth() {
 
 void session_state::route() {
   enter_phase(phase::routing);
-  route_ = find_route(head_->method, head_->path());
+  route_ = find_route(head_->method, head_->path(), context_->options.passthrough_paths);
   switch (route_.target) {
     case endpoint::none:
       refuse({errc::not_found, {}, {}, {}});
@@ -84,8 +84,8 @@ void session_state::route() {
     case endpoint::llm_models:
       answer_models();
       break;
-    case endpoint::chat_completions:
-      begin_chat();
+    case endpoint::upstream:
+      begin_upstream();
       break;
   }
 }
@@ -113,8 +113,8 @@ void session_state::answer_models() {
       .then(answer, [this](const caf::error& error) { refuse(to_failure(error)); });
 }
 
-void session_state::begin_chat() {
-  if (auto fault = check_chat_head(); fault.code != errc::none) {
+void session_state::begin_upstream() {
+  if (auto fault = check_head(); fault.code != errc::none) {
     refuse(fault);
     return;
   }
@@ -127,21 +127,37 @@ void session_state::begin_chat() {
     refuse({errc::overloaded, {}, {}, {}}, std::move(headers));
     return;
   }
+  judge_ = stream_judge{route_.row->speaks};
+  if (route_.row->body == body_kind::none) {
+    lease();
+    return;
+  }
   enter_phase(phase::reading);
   client_->read_body(context_->options.max_body_bytes);
 }
 
-failure session_state::check_chat_head() const {
+failure session_state::check_head() const {
   const auto& headers = head_->headers;
   if (headers.find("expect") && !head_->expects_continue && head_->minor_version == 1) {
     return {errc::expectation_failed, {}, {}, {}};
   }
+  const auto kind = route_.row->body;
+  if (kind == body_kind::none) return {errc::none, {}, {}, {}};
   if (const auto encoding = headers.find("content-encoding");
       encoding && !iequals(trimmed(*encoding), "identity")) {
     return {errc::unsupported_encoding, {}, {}, {}};
   }
-  if (const auto type = headers.find("content-type"); type && !is_json_media(media_type(*type))) {
+  const auto type = headers.find("content-type");
+  const bool wants_json = kind == body_kind::json || kind == body_kind::optional_json;
+  if (wants_json && type && !is_json_media(media_type(*type)))
     return {errc::unsupported_media_type, {}, {}, {}};
+  if (kind == body_kind::multipart) {
+    if (!type || !iequals(media_type(*type), "multipart/form-data"))
+      return {
+          errc::unsupported_media_type, "The body must be sent as content-type multipart/form-data.", {}, {}};
+    if (!has_boundary(*type))
+      return {
+          errc::bad_request, "The content-type multipart/form-data names no boundary.", {}, "content-type"};
   }
   const auto limit = context_->options.max_body_bytes;
   if (head_->content_length.value_or(0) > limit) {
@@ -160,29 +176,40 @@ void session_state::on_body_failed(const failure& fault) {
 
 void session_state::take_body(std::string&& body) {
   bytes_in_ = body.size();
-  auto checked = check_chat_request(body);
+  const auto& row = *route_.row;
+  if (row.rules == nullptr || (row.body == body_kind::optional_json && body.empty())) {
+    if (row.rules == nullptr) body_ = std::make_shared<const std::string>(std::move(body));
+    lease();
+    return;
+  }
+  auto checked = check_request(*row.rules, body);
   if (auto* fault = std::get_if<request_fault>(&checked)) {
     const auto code = fault->status == 400 ? errc::invalid_json : errc::invalid_shape;
     refuse({code, std::move(fault->message), {}, std::move(fault->param)});
     return;
   }
-  const auto& request = std::get<chat_request>(checked);
+  const auto& request = std::get<gated_request>(checked);
   wants_stream_ = request.stream;
   body_ = std::make_shared<const std::string>(std::move(body));
-  resolve(request);
+  if (request.model_at.empty()) {
+    lease();
+  } else {
+    resolve(request);
+  }
 }
 
 // -- to the adapter -----------------------------------------------------------------
 
-void session_state::resolve(const chat_request& request) {
+void session_state::resolve(const gated_request& request) {
   enter_phase(phase::opening);
   model_ = request.model;
   self_->request(context_->registry, caf::infinite, resolve_model{model_})
       .then(
-          [this, begin = request.model_begin, end = request.model_end](const resolved_model& resolved) {
+          [this, at = request.model_at](const resolved_model& resolved) {
             if (resolved.id != model_) {
               model_ = resolved.id;
-              body_ = std::make_shared<const std::string>(splice(*body_, begin, end, json_quoted(model_)));
+              body_ =
+                  std::make_shared<const std::string>(splice(*body_, at.begin, at.end, json_quoted(model_)));
             }
             lease();
           },
@@ -190,6 +217,7 @@ void session_state::resolve(const chat_request& request) {
 }
 
 void session_state::lease() {
+  enter_phase(phase::opening);
   self_->request(context_->pool, caf::infinite, lease_adapter{})
       .then(
           [this](adapter_lease& lease) {
@@ -207,11 +235,17 @@ void session_state::open() {
   auto request = std::make_shared<upstream_request>();
   request->head = head_;
   request->request_id = id_;
-  request->path = head_->target;
+  request->method = head_->method == "HEAD" ? "GET" : head_->method;
+  request->path = route_.path;
+  request->path += std::string_view{head_->target}.substr(head_->path().size());  // the query
   request->body = std::move(body_);
   request->stream = wants_stream_;
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
   deadline_->expires_after(context_->options.first_byte_timeout);
+  if (wants_stream_ && context_->options.stream_commit_after.count() > 0) {
+    silence_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_silence(); }); });
+    silence_->expires_after(context_->options.stream_commit_after);
+  }
   stream_open_ = true;
   self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
       .then([this](stream_head& answer) { on_head(std::move(answer.head)); },
@@ -233,6 +267,7 @@ void session_state::finish(verdict how) {
   phase_ = phase::closed;
   cancel_upstream();
   deadline_.reset();
+  silence_.reset();
   total_.reset();
   lease_ = {};
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);

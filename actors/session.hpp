@@ -14,10 +14,10 @@
 #include "actors/pinned.hpp"
 #include "actors/verdict.hpp"
 #include "config/access_log.hpp"
-#include "http/chat_request.hpp"
-#include "http/chat_stream.hpp"
 #include "http/connection.hpp"
+#include "http/request_gate.hpp"
 #include "http/route.hpp"
+#include "http/stream_judge.hpp"
 #include "http/upstream_answer.hpp"
 
 #include <atomic>
@@ -34,7 +34,10 @@ struct session_options {
   std::string version;
   std::size_t max_body_bytes = 0;
   std::size_t max_concurrent_requests = 0;  ///< over all threads; 0 = off
+  std::vector<std::string> passthrough_paths;
+  error_wording wording = error_wording::normalized;
   std::chrono::milliseconds first_byte_timeout{0};
+  std::chrono::milliseconds stream_commit_after{0};  ///< 0 = never before the first event
   std::chrono::milliseconds idle_timeout{0};
   std::chrono::milliseconds request_timeout{0};
 };
@@ -83,24 +86,29 @@ class session_state : public exchange_events {
   void route();
   void answer_health();
   void answer_models();
-  void begin_chat();
-  failure check_chat_head() const;
+  void begin_upstream();
+  failure check_head() const;
   void take_body(std::string&& body);
-  void resolve(const chat_request& request);
+  void resolve(const gated_request& request);
   void lease();
   void open();
   void pass_on(std::string_view bytes);
   void commit_stream();
+  void on_silence();
+  void refuse_first_event(std::string_view events);
   void end_stream();
   void hold(std::string_view bytes);
   void release_held();
   void end_held();
+  void end_early_stream(const held_verdict& outcome);
   void grant();
   void on_idle();
   void on_total_deadline();
   void fail(failure reason);
   void cancel_upstream();
 
+  answer_terms terms() const;
+  dialect speaks() const;
   void answer_json(unsigned status, std::string_view body, header_list headers = {});
   void refuse(const failure& fault, header_list headers = {});
   void end_answer(verdict how);
@@ -126,8 +134,12 @@ class session_state : public exchange_events {
   std::shared_ptr<const std::string> body_;
   bool stream_open_ = false;
   response_head answer_;
-  chat_stream judge_;
-  bool judged_ = true;          // false: compressed, known by its framing alone
+  stream_judge judge_;
+  bool judged_ = true;               // false: compressed or opaque, known by its framing alone
+  bool event_stream_ = false;        // what is passed on are events
+  bool early_ = false;               // opened by STREAM_COMMIT_AFTER, before upstream's head or first event
+  std::optional<deadline> silence_;  // STREAM_COMMIT_AFTER, then the pause between comments
+  std::uint64_t heard_ = 0;          // the judge's progress when it was last looked at
   std::string held_;            // a body that is held back; of a stream, what comes before its first event
   bool released_ = false;       // a held body grew too long and is passed on
   std::size_t owed_ = 0;        // bytes received and not granted again

@@ -1,10 +1,13 @@
 // The session's second half: from the adapter's first word to the client's last byte.
 #include "actors/session.hpp"
+#include "config/log_safe.hpp"
+#include "http/error_shape.hpp"
 #include "http/header_policy.hpp"
+#include "http/litellm_error.hpp"
 #include "http/openai.hpp"
-#include "http/sse.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace llm_proxy {
@@ -17,8 +20,19 @@ constexpr std::size_t max_held = 4 * 1024 * 1024;
 constexpr std::size_t max_early_comments = 16 * 1024;
 /// Credit is given back in portions of this size, so that a usual stream costs no message for it.
 constexpr std::size_t grant_portion = 16 * 1024;
+/// Between two comments of a silent stream: well below the 60 s after which balancers cut.
+constexpr auto keep_alive_pause = std::chrono::seconds{15};
 /// nginx's word for "the client closed before the answer"; only in the log.
 constexpr unsigned client_closed_request = 499;
+
+/// The length that an answer passed on as it comes has, where upstream tells it.
+std::optional<std::uint64_t> known_length(const response_head& head) {
+  const auto text = head.headers.find("content-length");
+  if (!text || head.headers.find("transfer-encoding")) return std::nullopt;
+  std::uint64_t length = 0;
+  const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), length);
+  return fault == std::errc{} && end == text->data() + text->size() ? std::optional{length} : std::nullopt;
+}
 
 }  // namespace
 
@@ -27,7 +41,7 @@ constexpr unsigned client_closed_request = 499;
 void session_state::on_head(response_head&& head) {
   if (phase_ != phase::opening) return;
   answer_ = std::move(head);
-  switch (plan_answer(answer_, wants_stream_)) {
+  switch (plan_answer(answer_, terms())) {
     case answer_plan::refuse:
       fail({errc::upstream_invalid_response, {}, "upstream status " + std::to_string(answer_.status), {}});
       break;
@@ -35,9 +49,17 @@ void session_state::on_head(response_head&& head) {
       const auto encoding = answer_.headers.find("content-encoding");
       judged_ = !encoding || iequals(trimmed(*encoding), "identity");
       // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
+      event_stream_ = true;
       enter_phase(phase::streaming);
+      if (early_ && !judged_)
+        fail({errc::upstream_invalid_response, {}, "a compressed stream after the comments", {}});
       break;
     }
+    case answer_plan::pass:
+      judged_ = false;
+      enter_phase(phase::streaming);
+      deadline_->expires_after(context_->options.idle_timeout);
+      break;
     case answer_plan::hold:
       enter_phase(phase::holding);
       deadline_->expires_after(context_->options.idle_timeout);
@@ -55,6 +77,10 @@ void session_state::on_chunk(std::string&& data) {
       pass_on(data);
     } else {
       const auto ready = judge_.feed(data);
+      if (judge_.error_seen() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
+        refuse_first_event(ready);
+        return;
+      }
       chunks_ = judge_.events();
       if (judge_.progress() != std::exchange(progress_, judge_.progress())) {
         deadline_->expires_after(context_->options.idle_timeout);
@@ -87,12 +113,42 @@ void session_state::pass_on(std::string_view bytes) {
 void session_state::commit_stream() {
   status_ = answer_.status;
   response_head out{status_, client_headers(answer_.headers)};
-  out.headers.add("cache-control", "no-cache");
-  out.headers.add("x-accel-buffering", "no");
+  if (event_stream_) {
+    out.headers.add("cache-control", "no-cache");
+    out.headers.add("x-accel-buffering", "no");
+  }
   out.headers.add("x-request-id", id_);
-  client_->start_answer(out, body_framing::chunked, 0, false);
-  client_->write(held_);
-  held_ = {};
+  const auto length = event_stream_ ? std::nullopt : known_length(answer_);
+  client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
+                        length.value_or(0), false);
+  client_->write(std::exchange(held_, {}));
+}
+
+/// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.
+void session_state::on_silence() {
+  silence_->expires_after(keep_alive_pause);
+  if (std::exchange(heard_, judge_.progress()) != judge_.progress()) return;
+  if (!client_->answer_started()) {
+    if (phase_ != phase::opening && phase_ != phase::streaming) return;
+    early_ = true;
+    event_stream_ = true;
+    if (phase_ == phase::opening) {
+      answer_.status = 200;
+      answer_.headers.add("content-type", "text/event-stream");
+    }
+    commit_stream();
+  }
+  if (!judge_.inside_event() && judged_ && event_stream_) client_->write(": keep-alive\n\n");
+}
+
+/// An error that came as a stream's first event, under a 200: the client gets the status it names.
+void session_state::refuse_first_event(std::string_view events) {
+  cancel_upstream();
+  held_ = first_event_data(held_ + std::string{events});
+  const auto error = find_error(held_);
+  answer_.status = error.status != 0 ? static_cast<unsigned>(error.status) : 502U;
+  answer_.headers.remove("content-type");
+  end_held();
 }
 
 void session_state::on_done() {
@@ -106,6 +162,10 @@ void session_state::on_done() {
 
 void session_state::end_stream() {
   if (!judged_) {
+    if (chunks_ == 0 && route_.row->speaks != dialect::opaque) {
+      fail({errc::upstream_invalid_response, {}, "empty body", {}});
+      return;
+    }
     if (!client_->answer_started()) commit_stream();
     end_answer(verdict::complete);
     return;
@@ -131,6 +191,10 @@ void session_state::hold(std::string_view bytes) {
 }
 
 void session_state::release_held() {
+  if (client_->answer_started()) {
+    fail({errc::upstream_invalid_response, {}, "no event stream after the comments", {}});
+    return;
+  }
   if (answer_.status >= 300) {
     // Its status says enough.
     cancel_upstream();
@@ -151,27 +215,38 @@ void session_state::end_held() {
     end_answer(verdict::complete);
     return;
   }
-  auto outcome = judge_held(answer_, held_);
+  auto outcome = judge_held(answer_, held_, terms());
   usage_ = outcome.usage;
   detail_ = std::move(outcome.detail);
-  auto headers = client_headers(answer_.headers);
-  if (outcome.replaced) {
-    if (outcome.code == errc::upstream_auth) {
-      spdlog::error("request {}: upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)",
-                    log_safe(id_));
-    }
-    headers.remove("content-type");
-    headers.remove("content-encoding");
-    if (outcome.status == describe(outcome.code).status) {
-      refuse(*outcome.replaced, std::move(headers));
-    } else {
-      answer_json(outcome.status, body_of(*outcome.replaced), std::move(headers));
-      end_answer(verdict_of(outcome.code));
-    }
+  if (outcome.code == errc::upstream_auth) {
+    spdlog::error("request {}: {} (LLM_PROXY__LITELLM_API_KEY)", log_safe(id_), log_safe(detail_));
+  }
+  if (client_->answer_started()) {
+    end_early_stream(outcome);
     return;
   }
-  answer_json(outcome.status, held_, std::move(headers));
+  auto headers = client_headers(answer_.headers);
+  if (outcome.code != errc::none) add_advice(headers, outcome.advice);
+  if (outcome.body) {
+    headers.remove("content-type");
+    headers.remove("content-encoding");
+  }
+  answer_json(outcome.status, outcome.body ? *outcome.body : held_, std::move(headers));
   end_answer(verdict_of(outcome.code));
+}
+
+/// A stream that was opened early turned out to be none.
+void session_state::end_early_stream(const held_verdict& outcome) {
+  if (outcome.code == errc::none) {
+    fail({errc::upstream_invalid_response, {}, "no event stream after the comments", {}});
+    return;
+  }
+  const std::string& body = outcome.body ? *outcome.body : held_;
+  const auto error = find_error(body);
+  const std::string_view message =
+      error.message.empty() ? describe(outcome.code).message : std::string_view{error.message};
+  client_->write(error_event(speaks(), {outcome.status, message, error.type, {}, error.code}));
+  break_answer(verdict_of(outcome.code));
 }
 
 void session_state::on_stream_failed(failure reason) {
@@ -233,16 +308,28 @@ void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
   cancel_upstream();
   detail_ = reason.detail;
-  const bool streaming = phase_ == phase::streaming;
+  const bool streaming = early_ || (phase_ == phase::streaming && event_stream_);
   reason = cut_answer(std::move(reason), streaming);
   if (!client_->answer_started()) {
     refuse(reason);
     return;
   }
   // The status line is gone: the client learns of it by an error event, and by an end that is none.
-  if (streaming && judged_ && !judge_.inside_event()) client_->write(sse_event(body_of(reason)));
+  if (streaming && judged_ && !judge_.inside_event()) client_->write(error_event(speaks(), reason));
   usage_ = judge_.usage;
   break_answer(verdict_of(reason.code));
+}
+
+answer_terms session_state::terms() const {
+  const auto& row = *route_.row;
+  // Shapes of an unknown dialect are not ours to rewrite.
+  const auto wording = row.speaks == dialect::opaque ? error_wording::raw : context_->options.wording;
+  return {row.speaks, wording, row.any_media, wants_stream_ || row.body != body_kind::json};
+}
+
+dialect session_state::speaks() const {
+  if (route_.row != nullptr) return route_.row->speaks;
+  return speaks_anthropic(head_->path()) ? dialect::anthropic : dialect::chat;
 }
 
 void session_state::answer_json(unsigned status, std::string_view body, header_list headers) {
@@ -268,7 +355,8 @@ void session_state::refuse(const failure& fault, header_list headers) {
     return;
   }
   if (fault.code == errc::unauthorized) headers.add("www-authenticate", "Bearer");
-  answer_json(describe(fault.code).status, body_of(fault), std::move(headers));
+  add_advice(headers, advice_for(fault.code));
+  answer_json(describe(fault.code).status, error_body(speaks(), fault), std::move(headers));
   end_answer(verdict_of(fault.code));
 }
 

@@ -24,7 +24,8 @@ void add_field(std::string& head, std::string_view name, std::string_view value)
 std::string upstream_head(const litellm_options& options, const upstream_request& request) {
   std::string head;
   head.reserve(768);
-  head += request.body ? "POST " : "GET ";
+  head += request.method;
+  head += ' ';
   head += options.address.prefix;
   head += request.path;
   head += " HTTP/1.1\r\n";
@@ -35,7 +36,9 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     for (const auto field : request.head->headers) {
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
       if (!goes_upstream(field.name, options.forward_headers)) continue;
-      typed = typed || iequals(field.name, "content-type");
+      const bool is_type = iequals(field.name, "content-type");
+      if (is_type && !request.body) continue;
+      typed = typed || is_type;
       add_field(head, field.name, field.value);
     }
   }
@@ -49,7 +52,11 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     head += "\r\n";
   }
   if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
-  if (request.body) add_field(head, "content-length", std::to_string(request.body->size()));
+  if (request.body) {
+    add_field(head, "content-length", std::to_string(request.body->size()));
+  } else if (request.method != "GET") {
+    add_field(head, "content-length", "0");
+  }
   head += "\r\n";
   return head;
 }

@@ -1,6 +1,6 @@
 #include "adapters/litellm_models.hpp"
 
-#include "http/upstream_answer.hpp"
+#include "http/litellm_error.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -41,6 +41,7 @@ void litellm_model_fetch::ask(std::string path) {
   status_ = 0;
   body_.clear();
   upstream_request request;
+  request.method = "GET";
   request.path = std::move(path);
   call_ = std::make_unique<client_call>(*self_->state.upstream,
                                         std::make_shared<const std::string>(upstream_head(options_, request)),
@@ -80,7 +81,7 @@ void litellm_model_fetch::list_ended(const failure& reason) {
     give_up({errc::upstream_invalid_response, {}, reason.detail, {}});
   } else if (reason.code != errc::none) {
     give_up(reason);
-  } else if (refuses_our_key(status_, body_)) {
+  } else if (refuses_our_key(status_, find_error(body_))) {
     spdlog::error("upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)");
     give_up({errc::upstream_auth, {}, std::to_string(status_) + " for /v1/models", {}});
   } else if (status_ != 200) {

@@ -109,8 +109,16 @@ complaint read(const option& o, std::string_view value, log_level& out) {
   return read_name(o, value, level_names, out);
 }
 
+complaint read(const option& o, std::string_view value, error_style& out) {
+  return read_name(o, value, style_names, out);
+}
+complaint read(const option& o, std::string_view value, bool& out) {
+  return read_name(o, value, flag_names, out);
+}
+
 template <class T>
-requires std::is_unsigned_v<T> complaint read(const option& o, std::string_view value, T& out) {
+requires(std::is_unsigned_v<T> && !std::is_same_v<T, bool>) complaint
+    read(const option& o, std::string_view value, T& out) {
   std::uint64_t unit = 1;
   std::string_view digits = value;
   if (o.type == kind::bytes) {
@@ -150,13 +158,53 @@ complaint read(const option& o, std::string_view value, milliseconds& out) {
   return {};
 }
 
-complaint read(const option&, std::string_view value, std::vector<std::string>& out) {
-  std::vector<std::string> names;
+/// The parts of a comma-separated list that are not empty.
+std::vector<std::string_view> list_of(std::string_view value) {
+  std::vector<std::string_view> parts;
   while (!value.empty()) {
     const auto comma = std::min(value.find(','), value.size());
-    const auto name = lower(trim(value.substr(0, comma)));
+    const auto part = trim(value.substr(0, comma));
     value.remove_prefix(std::min(comma + 1, value.size()));
-    if (name.empty()) continue;
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+bool is_plain_text(std::string_view value);
+bool is_url_path(std::string_view path);
+
+complaint read(const option& o, std::string_view value, std::vector<model_alias>& out) {
+  std::vector<model_alias> aliases;
+  for (const auto pair : list_of(value)) {
+    const auto equals = pair.find('=');
+    const auto name = trim(pair.substr(0, equals));
+    const auto model = equals == std::string_view::npos ? std::string_view{} : trim(pair.substr(equals + 1));
+    if (name.empty() || model.empty() || pair.size() > o.most || !is_plain_text(pair))
+      return not_accepted(o, pair);
+    if (std::any_of(aliases.begin(), aliases.end(), [&](const auto& known) { return known.name == name; }))
+      return in_quotes(name) + " is given twice";
+    aliases.push_back({std::string{name}, std::string{model}});
+  }
+  out = std::move(aliases);
+  return {};
+}
+
+complaint read_paths(const option& o, std::string_view value, std::vector<std::string>& out) {
+  std::vector<std::string> paths;
+  for (auto path : list_of(value)) {
+    while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+    if (path.front() != '/' || !is_url_path(path)) return not_accepted(o, path);
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.emplace_back(path);
+  }
+  out = std::move(paths);
+  return {};
+}
+
+complaint read(const option& o, std::string_view value, std::vector<std::string>& out) {
+  if (o.type == kind::paths) return read_paths(o, value, out);
+  std::vector<std::string> names;
+  for (const auto part : list_of(value)) {
+    const auto name = lower(part);
     // token of RFC 9110 section 5.6.2
     if (!std::all_of(name.begin(), name.end(),
                      [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))

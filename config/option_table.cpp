@@ -1,6 +1,7 @@
 #include "config/option_table.hpp"
 
 #include <chrono>
+#include <concepts>
 #include <numeric>
 
 namespace llm_proxy {
@@ -30,6 +31,10 @@ const std::array table{
     option{"LITELLM_PROXY_URL", &s::litellm_proxy_url, kind::url, 1, 2000, open, upstream, "Where LiteLLM listens; a path is put before every request's path."},
     option{"LITELLM_API_KEY", &s::litellm_api_key, kind::key, 0, 4096, secret, upstream, "Key for LiteLLM; none is sent when empty."},
     option{"DEFAULT_MODEL", &s::default_model, kind::text, 1, 200, open, upstream, "Model for requests whose model is the empty string."},
+    option{"MODEL_ALIASES", &s::model_aliases, kind::aliases, 0, 200, open, upstream, "Names that clients may use for models; upstream gets the model's id, the list shows both."},
+    option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, open, upstream, "Further paths that go to LiteLLM as they are, with all that lies below them; its management never does."},
+    option{"ERROR_STYLE", &s::error_style, kind::choice, 0, 0, open, upstream, "LiteLLM's errors as clean OpenAI errors without its internals, or byte for byte."},
+    option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, open, upstream, "Ask for the usage of every streamed chat; a chunk that the client did not ask for is counted and not passed on."},
     option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, open, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, open, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, open, upstream, "Requests in flight per adapter; 0 = no limit."},
@@ -39,6 +44,7 @@ const std::array table{
     option{"KEEP_ALIVE_TIMEOUT", &s::keep_alive_timeout, kind::seconds, 0, month, open, deadlines, "An idle client connection."},
     option{"CONNECT_TIMEOUT", &s::connect_timeout, kind::seconds, 0, month, open, deadlines, "One upstream connect, name look-up included."},
     option{"FIRST_BYTE_TIMEOUT", &s::first_byte_timeout, kind::seconds, 0, month, open, deadlines, "From the request sent to the first upstream byte; with LiteLLM this is the time to the first token."},
+    option{"STREAM_COMMIT_AFTER", &s::stream_commit_after, kind::seconds, 0, month, open, deadlines, "A stream without an event for so long is opened with 200 and kept alive by comments; off: its status waits for the first event."},
     option{"IDLE_TIMEOUT", &s::idle_timeout, kind::seconds, 0, month, open, deadlines, "Between two upstream chunks."},
     option{"REQUEST_TIMEOUT", &s::request_timeout, kind::seconds, 0, month, open, deadlines, "All of one request."},
     option{"DRAIN_TIMEOUT", &s::drain_timeout, kind::seconds, 0, month, open, deadlines, "What is in flight after SIGTERM or SIGINT; off means to wait as long as it takes."},
@@ -82,6 +88,18 @@ std::string show(const option&, llm_mode value) {
 std::string show(const option&, log_level value) {
   return name_of(level_names, value);
 }
+std::string show(const option&, error_style value) {
+  return name_of(style_names, value);
+}
+std::string show(const option&, std::same_as<bool> auto value) {
+  return value ? "true" : "false";
+}
+std::string show(const option&, const std::vector<model_alias>& value) {
+  std::string out;
+  for (const auto& [name, model] : value)
+    (out += out.empty() ? "" : ",").append(name).append("=").append(model);
+  return out;
+}
 std::string show(const option&, const std::string& value) {
   return value;
 }
@@ -96,6 +114,12 @@ std::string show(const option&, const std::vector<std::string>& value) {
                          [](std::string out, const std::string& name) {
                            return out.empty() ? name : std::move(out) + "," + name;
                          });
+}
+
+std::string choices(const option& o) {
+  if (std::holds_alternative<llm_mode settings::*>(o.place)) return one_of(mode_names);
+  if (std::holds_alternative<error_style settings::*>(o.place)) return one_of(style_names);
+  return one_of(level_names);
 }
 
 }  // namespace
@@ -113,9 +137,7 @@ std::string accepted(const option& o) {
   const auto longest = "at most " + format_duration(milliseconds{o.most});
   switch (o.type) {
     case kind::choice:
-      return (std::holds_alternative<llm_mode settings::*>(o.place) ? one_of(mode_names)
-                                                                    : one_of(level_names)) +
-             " (any letter case)";
+      return choices(o) + " (any letter case)";
     case kind::text:
       return "text of 1 to " + most + " bytes of UTF-8 without control characters, quotes and backslashes";
     case kind::key:
@@ -130,6 +152,12 @@ std::string accepted(const option& o) {
     case kind::bytes:
       return "bytes, or with unit KiB, MiB or GiB, from " + std::to_string(o.least) + " to " +
              format_bytes(o.most);
+    case kind::paths:
+      return "paths such as /v1/files, comma-separated";
+    case kind::aliases:
+      return "name=model pairs, comma-separated";
+    case kind::flag:
+      return "true or false";
     case kind::names:
       return "header names, comma-separated";
     case kind::seconds:

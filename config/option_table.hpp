@@ -18,9 +18,24 @@
 namespace llm_proxy {
 
 /// How the text of a value is read.
-enum class kind : std::uint8_t { choice, text, key, url, address, count, bytes, names, seconds, millis };
+enum class kind : std::uint8_t {
+  choice,
+  text,
+  key,
+  url,
+  address,
+  count,
+  bytes,
+  names,
+  paths,
+  aliases,
+  flag,
+  seconds,
+  millis,
+};
 
-using member = std::variant<llm_mode settings::*, log_level settings::*, std::string settings::*,
+using member = std::variant<llm_mode settings::*, log_level settings::*, error_style settings::*,
+                            bool settings::*, std::vector<model_alias> settings::*, std::string settings::*,
                             std::uint16_t settings::*, std::size_t settings::*,
                             std::chrono::milliseconds settings::*, std::vector<std::string> settings::*>;
 
@@ -41,6 +56,20 @@ inline constexpr std::uint64_t gib = std::uint64_t{1} << 30;
 inline constexpr std::array<std::pair<std::string_view, llm_mode>, 2> mode_names{{
     {"litellm", llm_mode::litellm},
     {"mock", llm_mode::mock},
+}};
+inline constexpr std::array<std::pair<std::string_view, error_style>, 2> style_names{{
+    {"normalized", error_style::normalized},
+    {"raw", error_style::raw},
+}};
+inline constexpr std::array<std::pair<std::string_view, bool>, 8> flag_names{{
+    {"true", true},
+    {"false", false},
+    {"on", true},
+    {"off", false},
+    {"yes", true},
+    {"no", false},
+    {"1", true},
+    {"0", false},
 }};
 inline constexpr std::array<std::pair<std::string_view, log_level>, 7> level_names{{
     {"TRACE", log_level::trace},

@@ -14,7 +14,16 @@
 namespace llm_proxy {
 
 enum class llm_mode : std::uint8_t { litellm, mock };
+/// Whose words a client reads when upstream answers with an error.
+enum class error_style : std::uint8_t { normalized, raw };
 enum class log_level : std::uint8_t { trace, debug, info, warning, error, critical };
+
+/// A name that clients may use for a model, and the id upstream gets for it.
+struct model_alias {
+  std::string name;
+  std::string model;
+  bool operator==(const model_alias&) const = default;
+};
 
 /// Every option is the environment variable `LLM_PROXY__<MEMBER>`; the initialisers are the defaults.
 struct settings {
@@ -32,8 +41,12 @@ struct settings {
   std::string litellm_proxy_url = "http://localhost:4000";  // http(s)://host[:port][/path], nothing else
   std::string litellm_api_key;
   std::string default_model = "gpt-3.5-turbo";
-  std::vector<std::string> forward_headers;  // lower case, without doubles
-  std::size_t adapter_pool_size = 0;         // 0 = number of threads
+  std::vector<model_alias> model_aliases;
+  std::vector<std::string> passthrough_paths;  // prefixes, each beginning with a slash
+  std::vector<std::string> forward_headers;    // lower case, without doubles
+  llm_proxy::error_style error_style = llm_proxy::error_style::normalized;
+  bool account_usage = false;
+  std::size_t adapter_pool_size = 0;  // 0 = number of threads
   std::size_t adapter_max_concurrent = 0;
 
   // Deadlines by phase; 0 = off.
@@ -43,6 +56,7 @@ struct settings {
   std::chrono::milliseconds keep_alive_timeout{std::chrono::seconds{75}};
   std::chrono::milliseconds connect_timeout{std::chrono::seconds{5}};
   std::chrono::milliseconds first_byte_timeout{std::chrono::minutes{10}};
+  std::chrono::milliseconds stream_commit_after{std::chrono::seconds{20}};
   std::chrono::milliseconds idle_timeout{std::chrono::minutes{2}};
   std::chrono::milliseconds request_timeout{0};
   std::chrono::milliseconds drain_timeout{std::chrono::minutes{10}};

@@ -36,9 +36,11 @@ bool is_end(json_token token) {
 void completion_reader::reset() {
   scanner_.reset();
   seen = finished = {};
-  uncountable = error = false;
+  uncountable = error = is_response = false;
   usage.reset();
-  is_object_ = false;
+  has_prompt_tokens = has_completion_tokens = false;
+  type_size_ = 0;
+  is_object_ = in_nested_usage_ = false;
 }
 
 void completion_reader::feed(std::string_view bytes) {
@@ -60,6 +62,7 @@ void completion_reader::take(json_token token) {
       break;
     case 2:
       if (top_ == member::usage && top_kind_ == json_token::begin_object) take_usage_member(token);
+      if (top_ == member::nested && top_kind_ == json_token::begin_object) take_nested_member(token);
       if (top_ == member::choices && top_kind_ == json_token::begin_array) {
         if (token == json_token::end_object) end_choice();
         in_choice_ = token == json_token::begin_object;
@@ -71,6 +74,7 @@ void completion_reader::take(json_token token) {
       break;
     default:
       if (in_choice_ && !is_end(token)) take_choice_member(token);
+      if (in_nested_usage_ && !is_end(token)) take_usage_member(token);
       break;
   }
 }
@@ -79,12 +83,15 @@ void completion_reader::take_top_member(json_token token) {
   if (token != json_token::key) {
     top_kind_ = token;
     if (top_ == member::error) error = says_something(token, scanner_.text());
+    if (top_ == member::type)
+      type_size_ = token == json_token::string ? scanner_.text().copy(type_.data(), type_.size()) : 0;
+    if (top_ == member::object) is_response = token == json_token::string && scanner_.text() == "response";
     return;
   }
   // A duplicate overrules what its namesake said.
   const auto key = scanner_.text();
   top_ = member::other;
-  in_choice_ = false;
+  in_choice_ = in_nested_usage_ = false;
   if (key == "choices") {
     top_ = member::choices;
     seen = finished = {};
@@ -94,9 +101,21 @@ void completion_reader::take_top_member(json_token token) {
     usage.reset();
   } else if (key == "error") {
     top_ = member::error;
+  } else if (key == "response" || key == "message") {
+    top_ = member::nested;
+  } else if (key == "type") {
+    top_ = member::type;
+  } else if (key == "object") {
+    top_ = member::object;
   } else {
     scanner_.skip_value();
   }
+}
+
+void completion_reader::take_nested_member(json_token token) {
+  if (token != json_token::key) return;
+  in_nested_usage_ = scanner_.text() == "usage";
+  if (!in_nested_usage_) scanner_.skip_value();
 }
 
 void completion_reader::take_usage_member(json_token token) {
@@ -111,6 +130,7 @@ void completion_reader::take_usage_member(json_token token) {
   const auto count = read_count(scanner_.text());
   if (!count) return;
   if (!usage) usage.emplace();
+  (inner_ == member::prompt ? has_prompt_tokens : has_completion_tokens) = true;
   (inner_ == member::prompt ? usage->prompt_tokens : usage->completion_tokens) = *count;
 }
 

@@ -1,5 +1,6 @@
-// Reads the few members of a chat completion, or of one chunk of a streamed one, that decide how a stream
-// stands: choices' finish reasons, usage, an error. Fed in pieces, in constant memory.
+// Reads the few members of an answer, or of one event of a streamed one, that decide how it stands: choices'
+// finish reasons, usage (also inside `response` or `message`), an error, its type. Fed in pieces, in constant
+// memory.
 #pragma once
 
 #include "http/json_scanner.hpp"
@@ -43,13 +44,32 @@ class completion_reader {
   choice_set finished;       // choices whose finish_reason says something (null and "" do not)
   bool uncountable = false;  // a choice with an index that is none, or beyond choice_set::capacity
   bool error = false;        // a top-level `error` that is not null, false or ""
+  bool is_response = false;  // a top-level `object` says "response": its own `error` is a part of it
   std::optional<token_usage> usage;
+  bool has_prompt_tokens = false;      // of usage
+  bool has_completion_tokens = false;  // of usage
+
+  /// The top-level `type`; empty: none. Cut at json_scanner::text_limit.
+  std::string_view type() const { return {type_.data(), type_size_}; }
 
  private:
-  enum class member : std::uint8_t { other, choices, error, usage, index, finish_reason, prompt, completion };
+  enum class member : std::uint8_t {
+    other,
+    choices,
+    error,
+    usage,
+    nested,  // response or message
+    type,
+    object,
+    index,
+    finish_reason,
+    prompt,
+    completion
+  };
 
   void take(json_token token);
   void take_top_member(json_token token);
+  void take_nested_member(json_token token);
   void take_usage_member(json_token token);
   void take_choice_member(json_token token);
   void end_choice();
@@ -59,6 +79,9 @@ class completion_reader {
   member top_ = member::other;    // the top-level member being read
   member inner_ = member::other;  // the member of a choice or of usage being read
   json_token top_kind_ = json_token::error;
+  std::array<char, json_scanner::text_limit> type_;  // NOLINT: type_size_ says how much of it is there
+  std::size_t type_size_ = 0;
+  bool in_nested_usage_ = false;
   bool is_object_ = false;
   bool in_choice_ = false;
   bool choice_finished_ = false;

@@ -1,7 +1,5 @@
 #include "http/errc.hpp"
 
-#include "http/openai.hpp"
-
 #include <array>
 
 namespace llm_proxy {
@@ -52,13 +50,6 @@ const error_row& describe(errc code) {
     if (row.code == code) return row;
   }
   return rows.back();
-}
-
-std::string body_of(const failure& fault) {
-  const auto& row = describe(fault.code);
-  const std::string_view message = fault.message.empty() ? row.message : std::string_view{fault.message};
-  if (fault.code == errc::unauthorized) return unauthorized_body(message, row.type);
-  return error_body(message, row.type, fault.param, row.name);
 }
 
 }  // namespace llm_proxy

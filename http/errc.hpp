@@ -60,7 +60,4 @@ struct failure {
   std::string param;    ///< OpenAI's error.param; empty: null
 };
 
-/// The JSON body a client gets for `fault`: `{"error":{"message","type","param","code"}}`.
-std::string body_of(const failure& fault);
-
 }  // namespace llm_proxy

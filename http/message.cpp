@@ -80,6 +80,20 @@ std::string_view media_type(std::string_view content_type) {
   return trimmed(content_type.substr(0, content_type.find(';')));
 }
 
+bool has_boundary(std::string_view content_type) {
+  constexpr std::string_view name = "boundary=";
+  for (auto at = content_type.find(';'); at != std::string_view::npos; at = content_type.find(';')) {
+    content_type.remove_prefix(at + 1);
+    auto parameter = trimmed(content_type.substr(0, content_type.find(';')));
+    if (!istarts_with(parameter, name)) continue;
+    parameter.remove_prefix(name.size());
+    if (parameter.size() >= 2 && parameter.front() == '"' && parameter.back() == '"')
+      parameter = parameter.substr(1, parameter.size() - 2);
+    return !parameter.empty() && parameter.size() <= 70;
+  }
+  return false;
+}
+
 bool is_json_media(std::string_view media) {
   return iequals(media, "application/json") ||
          (media.size() > 5 && iequals(media.substr(media.size() - 5), "+json"));

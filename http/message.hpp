@@ -122,6 +122,9 @@ struct response_head {
 /// The media type of a content-type value, without parameters: `application/json`.
 std::string_view media_type(std::string_view content_type);
 
+/// True if a multipart content-type names its boundary (RFC 2046 §5.1.1: 1 to 70 characters).
+bool has_boundary(std::string_view content_type);
+
 /// True if `media` is application/json or has the +json suffix (RFC 6839 §3.1).
 bool is_json_media(std::string_view media);
 

@@ -14,16 +14,6 @@ namespace llm_proxy {
 
 namespace {
 
-std::string quoted_or_null(std::string_view text) {
-  return text.empty() ? "null" : json_quoted(text);
-}
-
-std::string error_object(std::string_view message, std::string_view type, std::string_view param,
-                         std::string_view code) {
-  return R"({"message":)" + json_quoted(message) + R"(,"type":)" + json_quoted(type) + R"(,"param":)" +
-         quoted_or_null(param) + R"(,"code":)" + quoted_or_null(code) + "}";
-}
-
 /// An HTTP error status as `code` spells it, else 0.
 int error_status(std::string_view code) {
   int status = 0;
@@ -85,15 +75,6 @@ const Value* find_data(const Document& list) {
 }
 
 }  // namespace
-
-std::string error_body(std::string_view message, std::string_view type, std::string_view param,
-                       std::string_view code) {
-  return R"({"error":)" + error_object(message, type, param, code) + "}";
-}
-
-std::string unauthorized_body(std::string_view message, std::string_view type) {
-  return R"({"detail":"unauthorized","error":)" + error_object(message, type, "", "unauthorized") + "}";
-}
 
 bool is_json_object(std::string_view json) {
   json_scanner scanner;

@@ -14,13 +14,6 @@ namespace llm_proxy {
 
 // --- Errors
 
-/// `{"error":{"message","type","param","code"}}`; an empty param or code is null.
-std::string error_body(std::string_view message, std::string_view type, std::string_view param = {},
-                       std::string_view code = {});
-
-/// The 401 body: `detail` for the original service's clients, `error` for OpenAI's.
-std::string unauthorized_body(std::string_view message, std::string_view type);
-
 /// An upstream's error object.
 struct embedded_error {
   bool present = false;  // a top-level `error` that is not null, false or ""

@@ -1,5 +1,8 @@
 #include "http/route.hpp"
 
+#include "http/message.hpp"
+
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -7,19 +10,51 @@ namespace llm_proxy {
 
 namespace {
 
-struct route {
-  std::string_view method;  // GET stands for HEAD too
-  std::string_view path;    // ending in '/': the rest of the path is the parameter
-  endpoint target;
-};
+constexpr auto upstream = endpoint::upstream;
+constexpr std::string_view chat_path = "/v1/chat/completions";
 
+// clang-format off
 constexpr std::array routes{
     route{"GET", "/health", endpoint::health},
     route{"GET", "/v1/models", endpoint::models},
-    route{"GET", "/v1/models/", endpoint::model},
+    route{"GET", "/v1/models/", endpoint::model},  // ending in '/': the rest of the path is the id
     route{"GET", "/v1/llm/models", endpoint::llm_models},
-    route{"POST", "/v1/chat/completions", endpoint::chat_completions},
+
+    route{"POST", "/v1/chat/completions", upstream, {}, body_kind::json, dialect::chat, &chat_rules},
+    route{"POST", "/chat/completions", upstream, chat_path, body_kind::json, dialect::chat, &chat_rules},
+    route{"POST", "/v1/llm/chat/completions", upstream, chat_path, body_kind::json, dialect::chat, &chat_rules},
+    route{"POST", "/v1/completions", upstream, {}, body_kind::json, dialect::chat, &completion_rules},
+    route{"POST", "/v1/embeddings", upstream, {}, body_kind::json, dialect::chat, &embedding_rules},
+    route{"POST", "/v1/moderations", upstream, {}, body_kind::json, dialect::chat, &moderation_rules},
+    route{"POST", "/v1/rerank", upstream, {}, body_kind::json, dialect::chat, &rerank_rules},
+    route{"POST", "/v1/responses", upstream, {}, body_kind::json, dialect::responses, &response_rules},
+    route{"GET", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
+    route{"DELETE", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
+    route{"POST", "/v1/responses/{id}/cancel", upstream, {}, body_kind::optional_json, dialect::responses, &object_rules},
+    route{"POST", "/v1/messages", upstream, {}, body_kind::json, dialect::anthropic, &anthropic_rules},
+    route{"POST", "/v1/messages/count_tokens", upstream, {}, body_kind::json, dialect::anthropic, &anthropic_rules},
+    route{"POST", "/v1/images/generations", upstream, {}, body_kind::json, dialect::events, &image_rules},
+    route{"POST", "/v1/images/edits", upstream, {}, body_kind::multipart, dialect::events},
+    route{"POST", "/v1/audio/transcriptions", upstream, {}, body_kind::multipart, dialect::events, nullptr, true},
+    route{"POST", "/v1/audio/translations", upstream, {}, body_kind::multipart, dialect::events, nullptr, true},
+    route{"POST", "/v1/audio/speech", upstream, {}, body_kind::json, dialect::events, &speech_rules, true},
 };
+
+/// The operator's prefixes.
+constexpr route passed_through{"", "", upstream, {}, body_kind::any, dialect::opaque, nullptr, true};
+
+/// First segments (behind a version) of LiteLLM's own management and of what shows its inside: its routes of
+/// 1.103.2 without those that speak to models.
+constexpr std::array<std::string_view, 78> management{
+    "_next", "access_group", "active", "add", "agents", "alerting", "apply_guardrail", "audit", "authorize", "budget",
+    "cache", "callback", "callbacks", "claude-code", "cloudzero", "compliance", "config", "config_overrides", "cost",
+    "credentials", "customer", "debug", "delete", "docs", "email", "end_user", "fallback", "gateway", "get", "global",
+    "guardrails", "health", "introspect", "invitation", "jwt", "key", "litellm", "login", "logout", "management",
+    "mcp", "mcp-rest", "memory-usage-in-mem-cache", "metrics", "model", "model_group", "model_hub", "onboarding",
+    "openapi.json", "organization", "otel-spans", "policies", "policy", "project", "prompts", "provider", "public",
+    "redoc", "register", "reload", "revoke", "router", "routes", "schedule", "scim", "settings", "spend", "sso", "tag",
+    "team", "test", "token", "tool", "ui", "unified_access_group", "update", "user", "utils"};
+// clang-format on
 
 std::optional<int> hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -47,26 +82,115 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
+std::string_view first_segment(std::string_view path) {
+  return path.substr(0, path.find('/'));
+}
+
+/// No upstream, and no proxy before it, may read another path out of this segment than we do.
+bool is_plain_segment(std::string_view segment) {
+  const auto decoded = percent_decoded(segment);
+  if (decoded.empty() || decoded == "." || decoded == "..") return false;
+  // Decoded twice: a second proxy might do so.
+  const auto again = percent_decoded(decoded);
+  return std::none_of(again.begin(), again.end(),
+                      [](char c) {
+                        return c == '/' || c == '\\' || c == ';' || static_cast<unsigned char>(c) < ' ';
+                      }) &&
+         again != "." && again != "..";
+}
+
+bool has_plain_segments(std::string_view path) {
+  while (!path.empty()) {
+    path.remove_prefix(1);  // its slash
+    const auto segment = first_segment(path);
+    if (!is_plain_segment(segment)) return false;
+    path.remove_prefix(segment.size());
+  }
+  return true;
+}
+
+bool is_management(std::string_view path) {
+  auto segment = percent_decoded(first_segment(path.substr(1)));
+  const bool version = segment.size() >= 2 && (segment[0] == 'v' || segment[0] == 'V') && segment[1] >= '0' &&
+                       segment[1] <= '9';
+  if (version) {
+    const auto rest = path.substr(1).find('/');
+    if (rest == std::string_view::npos) return false;
+    segment = percent_decoded(first_segment(path.substr(rest + 2)));
+  }
+  return std::any_of(management.begin(), management.end(), [&](auto name) { return iequals(name, segment); });
+}
+
+bool lies_below(std::string_view path, std::string_view prefix) {
+  return path.substr(0, prefix.size()) == prefix &&
+         (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+/// Whether `path` is the row's; `parameter` gets the part that stands for {id} or for the rest.
+bool matches(const route& row, std::string_view path, std::string_view& parameter) {
+  if (row.path.back() == '/') {
+    if (path.size() <= row.path.size() || path.substr(0, row.path.size()) != row.path) return false;
+    parameter = path.substr(row.path.size());
+    return true;
+  }
+  constexpr std::string_view id = "{id}";
+  const auto at = row.path.find(id);
+  if (at == std::string_view::npos) return path == row.path;
+  if (path.substr(0, at) != row.path.substr(0, at)) return false;
+  const auto segment = first_segment(path.substr(at));
+  if (path.substr(at + segment.size()) != row.path.substr(at + id.size())) return false;
+  return is_plain_segment(segment);
+}
+
+bool takes(const route& row, std::string_view method) {
+  return row.method == method || (row.method == "GET" && method == "HEAD");
+}
+
 }  // namespace
 
-route_match find_route(std::string_view method, std::string_view path) {
+route_match find_route(std::string_view method, std::string_view path,
+                       const std::vector<std::string>& passthrough) {
+  route_match match;
   for (const auto& row : routes) {
-    const bool has_parameter = row.path.back() == '/';
-    const bool matches = has_parameter
-                             ? path.size() > row.path.size() && path.substr(0, row.path.size()) == row.path
-                             : path == row.path;
-    if (!matches) continue;
-    const bool is_get = row.method == "GET";
-    if (method != row.method && !(is_get && method == "HEAD")) {
-      return {endpoint::wrong_method, is_get ? "GET, HEAD" : row.method, {}};
+    std::string_view parameter;
+    if (!matches(row, path, parameter)) continue;
+    if (takes(row, method)) {
+      return {row.target,
+              {},
+              percent_decoded(parameter),
+              &row,
+              row.upstream_path.empty() ? path : row.upstream_path};
     }
-    return {row.target, {}, has_parameter ? percent_decoded(path.substr(row.path.size())) : std::string{}};
+    match.target = endpoint::wrong_method;
+    if (!match.allow.empty()) match.allow += ", ";
+    match.allow += row.method == "GET" ? "GET, HEAD" : row.method;
   }
-  return {};
+  if (match.target == endpoint::wrong_method) return match;
+  constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
+                                                    "PATCH", "DELETE", "OPTIONS"};
+  for (const auto& prefix : passthrough) {
+    if (std::find(methods.begin(), methods.end(), method) == methods.end()) break;
+    if (!lies_below(path, prefix) || !has_plain_segments(path) || is_management(path)) continue;
+    return {upstream, {}, {}, &passed_through, path};
+  }
+  return match;
 }
 
 bool is_public_path(std::string_view path) {
   return path == "/health";
+}
+
+bool speaks_anthropic(std::string_view path) {
+  return lies_below(path, "/v1/messages");
+}
+
+std::string_view refuse_passthrough(std::string_view prefix) {
+  if (prefix.size() < 2 || prefix.front() != '/') return "must begin with a slash and name something";
+  if (prefix.back() == '/') return "must not end with a slash";
+  if (!has_plain_segments(prefix) || prefix.find_first_of("%?#\\ ") != std::string_view::npos)
+    return "must be plain path segments";
+  if (is_management(prefix)) return "is LiteLLM's management, which is never passed through";
+  return {};
 }
 
 }  // namespace llm_proxy

@@ -1,32 +1,68 @@
-// The one table of what is served: method and path to endpoint.
+// The one table of what is served: method and path to endpoint, and what an upstream endpoint takes and says.
 #pragma once
+
+#include "http/body_rules.hpp"
+#include "http/dialect.hpp"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace llm_proxy {
 
 enum class endpoint : std::uint8_t {
-  none,              ///< no such path
-  wrong_method,      ///< the path exists, the method does not
-  health,            ///< GET /health
-  models,            ///< GET /v1/models
-  model,             ///< GET /v1/models/{id}
-  llm_models,        ///< GET /v1/llm/models, the original service's list
-  chat_completions,  ///< POST /v1/chat/completions
+  none,          ///< no such path
+  wrong_method,  ///< the path exists, the method does not
+  health,        ///< GET /health
+  models,        ///< GET /v1/models
+  model,         ///< GET /v1/models/{id}
+  llm_models,    ///< GET /v1/llm/models, the original service's list
+  upstream,      ///< passed on, as its row says
+};
+
+/// The body that a request to upstream brings.
+enum class body_kind : std::uint8_t {
+  none,           ///< nothing; what comes is not passed on
+  json,           ///< a JSON object, checked by the row's rules
+  optional_json,  ///< the same, or nothing
+  multipart,      ///< multipart/form-data, passed on as it comes
+  any,            ///< whatever it is, passed on as it comes
+};
+
+/// A row of the table. `{id}` in a path is one segment.
+struct route {
+  std::string_view method;  // GET stands for HEAD too; empty: every method
+  std::string_view path;
+  endpoint target = endpoint::none;
+  std::string_view upstream_path = {};  // empty: the path as it came
+  body_kind body = body_kind::none;
+  dialect speaks = dialect::chat;
+  const body_rules* rules = nullptr;
+  bool any_media = false;  // a 2xx need not be JSON: audio, text
 };
 
 struct route_match {
   endpoint target = endpoint::none;
-  std::string_view allow;  ///< for wrong_method: the Allow header (RFC 9110 §10.2.1)
-  std::string parameter;   ///< for model: the id, percent-decoded
+  std::string allow;           ///< for wrong_method: the Allow header (RFC 9110 §10.2.1)
+  std::string parameter;       ///< for model: the id, percent-decoded
+  const route* row = nullptr;  ///< for upstream
+  std::string_view path = {};  ///< for upstream: the path to ask for, the row's or the request's own
 };
 
-/// Finds the endpoint of a request. `path` has no query.
-route_match find_route(std::string_view method, std::string_view path);
+/// Finds the endpoint of a request. `path` has no query and outlives the match. `passthrough`: prefixes the
+/// operator added (`/v1/files` stands for itself and what lies below it).
+route_match find_route(std::string_view method, std::string_view path,
+                       const std::vector<std::string>& passthrough = {});
 
 /// True for paths that are answered without a key.
 bool is_public_path(std::string_view path);
+
+/// The error shapes that a client of this path expects, whether it exists or not.
+bool speaks_anthropic(std::string_view path);
+
+/// Why a prefix can't be passed through; empty: it can. LiteLLM's own management (keys, users, models,
+/// configuration …) is never reachable, whatever the prefix.
+std::string_view refuse_passthrough(std::string_view prefix);
 
 }  // namespace llm_proxy

@@ -1,6 +1,7 @@
 #include "http/upstream_answer.hpp"
 
 #include "http/completion_reader.hpp"
+#include "http/error_shape.hpp"
 #include "http/json_scanner.hpp"
 #include "http/openai.hpp"
 
@@ -13,74 +14,66 @@ bool is_encoded(const response_head& head) {
   return encoding && !iequals(trimmed(*encoding), "identity") && !encoding->empty();
 }
 
-held_verdict replace(errc code, std::string detail) {
-  return {describe(code).status, code, failure{code, {}, detail, {}}, detail, {}};
+held_verdict unusable(const answer_terms& terms, const std::string& detail) {
+  constexpr auto code = errc::upstream_invalid_response;
+  return {describe(code).status, code,   error_body(terms.speaks, failure{code, {}, {}, {}}),
+          advice_for(code),      detail, {}};
 }
 
-held_verdict judge_success(const response_head& head, std::string_view body) {
+held_verdict judge_error(const response_head& head, std::string_view body, const answer_terms& terms) {
+  auto error = decode_error(head, body, !is_encoded(head), terms.wording, terms.speaks);
+  held_verdict out{error.status, error.code, std::nullopt, error.advice, std::move(error.detail), {}};
+  if (!error.body.empty()) out.body = std::move(error.body);
+  // Nothing that could be passed on.
+  if (body.empty() && !out.body) {
+    out.body = error_body(terms.speaks, {out.status,
+                                         "The model gateway answered without a body.",
+                                         describe(out.code).type,
+                                         {},
+                                         describe(out.code).name});
+  }
+  return out;
+}
+
+held_verdict judge_success(const response_head& head, std::string_view body, const answer_terms& terms) {
   if (is_encoded(head)) {
-    if (body.empty()) return replace(errc::upstream_invalid_response, "empty body");
-    return {head.status, errc::none, std::nullopt, {}, {}};
+    if (body.empty()) return unusable(terms, "empty body");
+    return {head.status, errc::none, std::nullopt, {}, {}, {}};
   }
   completion_reader reader;
   reader.feed(body);
-  if (reader.finish() && !reader.error) return {head.status, errc::none, std::nullopt, {}, reader.usage};
-  if (!is_valid_json(body)) {
-    return replace(errc::upstream_invalid_response, body.empty() ? "empty body" : "body is not JSON");
-  }
+  // The object that a response is has an error of its own, null or not.
+  const bool whole = reader.finish();
+  if (whole && (!reader.error || reader.is_response))
+    return {head.status, errc::none, std::nullopt, {}, {}, reader.usage};
+  if (!is_valid_json(body)) return unusable(terms, body.empty() ? "empty body" : "body is not JSON");
   const auto error = find_error(body);
-  if (!error.present) return {head.status, errc::none, std::nullopt, {}, {}};
+  if (!error.present) return {head.status, errc::none, std::nullopt, {}, {}, {}};
   // It counts as if it had come under the status it names.
   const response_head named{error.status != 0 ? static_cast<unsigned>(error.status) : 502U, head.headers};
-  auto verdict = judge_held(named, body);
+  auto verdict = judge_error(named, body, terms);
   verdict.detail += ", inside a " + std::to_string(head.status);
   return verdict;
 }
 
-/// The client's status for an error status of upstream's.
-unsigned client_status(unsigned status) {
-  if (status < 500 || status == 503 || status == 504 || status == 529) return status;
-  return 502;
-}
-
 }  // namespace
 
-answer_plan plan_answer(const response_head& head, bool wants_stream) {
+answer_plan plan_answer(const response_head& head, const answer_terms& terms) {
   if (head.status >= 300 && head.status < 400) return answer_plan::refuse;
   if (head.status < 200 || head.status > 599) return answer_plan::refuse;
+  if (head.status >= 300) return answer_plan::hold;
   const auto type = head.headers.find("content-type");
-  if (head.status < 300 && wants_stream && type && iequals(media_type(*type), "text/event-stream")) {
-    return answer_plan::stream;
+  const auto media = type ? media_type(*type) : std::string_view{};
+  if (iequals(media, "text/event-stream")) {
+    if (terms.speaks == dialect::opaque) return answer_plan::pass;
+    return terms.may_stream ? answer_plan::stream : answer_plan::hold;
   }
+  if (terms.speaks == dialect::opaque || (terms.any_media && !is_json_media(media))) return answer_plan::pass;
   return answer_plan::hold;
 }
 
-bool refuses_our_key(unsigned status, std::string_view body) {
-  if (status == 401) return find_error(body).type != "key_model_access_denied";
-  // LiteLLM without a database takes an unknown key for one that it would have to look up.
-  return status == 400 && find_error(body).type == "no_db_connection";
-}
-
-held_verdict judge_held(const response_head& head, std::string_view body) {
-  const auto status = head.status;
-  if (status < 300) return judge_success(head, body);
-  const auto detail = "upstream status " + std::to_string(status);
-  const bool readable = !is_encoded(head);
-  const bool has_object = readable && is_json_object(body);
-  if (refuses_our_key(status, has_object ? body : std::string_view{})) {
-    return replace(errc::upstream_auth, detail);
-  }
-  if (status == 401) return {403, errc::upstream_error, std::nullopt, detail, {}};
-  if (status == 408) return replace(errc::upstream_timeout, detail);
-  held_verdict verdict{client_status(status), errc::upstream_error, std::nullopt, detail, {}};
-  if (readable ? !has_object : body.empty()) {
-    verdict.replaced =
-        failure{errc::upstream_error,
-                "The model gateway answered " + std::to_string(status) + " without a usable body.",
-                detail,
-                {}};
-  }
-  return verdict;
+held_verdict judge_held(const response_head& head, std::string_view body, const answer_terms& terms) {
+  return head.status < 300 ? judge_success(head, body, terms) : judge_error(head, body, terms);
 }
 
 failure cut_answer(failure reason, bool streaming) {

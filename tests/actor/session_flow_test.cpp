@@ -132,4 +132,88 @@ TEST_CASE("session: its deadlines are those of its phase", "[actor][session]") {
   on.check_over();
 }
 
+TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept alive by comments",
+          "[actor][session]") {
+  session_stage on;
+  on.context->options.first_byte_timeout = 10min;
+  on.context->options.idle_timeout = 10min;
+  on.context->options.stream_commit_after = 20s;
+  on.begin(streamed_chat);
+  SECTION("before its head") {}
+  SECTION("after its head and comments") {
+    on.head(200, "text/event-stream");
+    on.say(stream_chunk{": thinking\n\n"});
+  }
+  const bool has_head = !on.record.heads.empty() && !on.record.heads.back().pending();
+  on.stage.advance(19s);
+  CHECK(on.received().empty());
+  on.stage.advance(1s);
+  CHECK(on.has("HTTP/1.1 200 OK"));
+  CHECK(on.has("content-type: text/event-stream"));
+  CHECK(on.has(": keep-alive\n\n"));
+  CHECK(on.has(": thinking\n\n") == has_head);
+  const auto so_far = on.received().size();
+  on.stage.advance(14s);
+  CHECK(on.received().size() == so_far);
+  on.stage.advance(1s);
+  CHECK(on.received().size() > so_far);
+  SECTION("events follow as ever") {
+    if (!has_head) on.head(200, "text/event-stream");
+    on.say(stream_chunk{delta_event + end_events});
+    on.say(stream_done{});
+    CHECK(on.has(delta_event));
+    CHECK(on.has("[DONE]\n\n\r\n0\r\n\r\n"));
+    on.check_over();
+  }
+  SECTION("a failure is an error event and a broken connection") {
+    if (has_head) {
+      on.say(stream_failed{{errc::upstream_disconnected, {}, {}, {}}});
+      CHECK(on.has(R"("code":"upstream_disconnected"}})"));
+    } else {
+      on.head(429, "application/json");
+      on.say(stream_chunk{R"({"error":{"message":"slow down","type":"t","param":null,"code":"x"}})"});
+      on.say(stream_done{});
+      CHECK(on.has("data: {\"error\":{\"message\":\"slow down\""));
+    }
+    CHECK_FALSE(on.has("\r\n0\r\n\r\n"));
+    CHECK(on.ended);
+    on.check_over();
+  }
+}
+
+TEST_CASE("session: comments keep a stream alive that falls silent between events", "[actor][session]") {
+  session_stage on;
+  on.context->options.stream_commit_after = 20s;
+  on.begin(streamed_chat);
+  on.head(200, "text/event-stream");
+  for (int i = 0; i < 5; ++i) {
+    on.say(stream_chunk{delta_event});
+    on.stage.advance(10s);
+  }
+  CHECK_FALSE(on.has("keep-alive"));
+  on.stage.advance(15s);
+  on.stage.advance(15s);
+  CHECK(on.has("keep-alive"));
+}
+
+TEST_CASE("session: an error that is a stream's first event has the status that it names",
+          "[actor][session]") {
+  session_stage on;
+  on.begin(streamed_chat);
+  on.head(200, "text/event-stream");
+  SECTION("with one") {
+    on.say(stream_chunk{
+        ": ping\n\ndata: {\"error\":{\"message\":\"slow\",\"type\":\"None\",\"code\":\"429\"}}\n\n"});
+    CHECK(on.has("HTTP/1.1 429"));
+    CHECK(on.has(R"({"error":{"message":"slow","type":null,"code":"429"}})"));
+    CHECK(on.has("x-should-retry: true"));
+  }
+  SECTION("without one") {
+    on.say(stream_chunk{"data: {\"error\":{\"message\":\"oh\",\"type\":\"t\"}}\n\n"});
+    CHECK(on.has("HTTP/1.1 502"));
+  }
+  CHECK(on.has("content-type: application/json"));
+  on.check_over();
+}
+
 }  // namespace llm_proxy::test

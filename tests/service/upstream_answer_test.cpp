@@ -116,7 +116,7 @@ TEST_CASE("answer: a JSON body is labelled as JSON whatever upstream said", "[se
 TEST_CASE("answer: 4xx and the retryable 5xx keep status and body, others become 502",
           "[service][upstream][answer]") {
   const std::string body =
-      "{ \"error\" : {\"message\":\"m\",\"type\":\"None\",\"param\":null,\"code\":\"x\"},\"n\":1.0}\n";
+      "{ \"error\" : {\"message\":\"m\",\"type\":\"t\",\"param\":null,\"code\":\"x\"},\"n\":1.0}\n";
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
   for (const bool stream : {false, true}) {

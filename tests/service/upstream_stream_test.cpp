@@ -19,17 +19,6 @@ std::string event_of(const std::string& data) {
 
 const std::string done = "data: [DONE]\n\n";
 
-/// Sends `text` in chunks of `piece` bytes, then the zero chunk.
-upstream_script streams(std::string text, std::size_t piece) {
-  return chats([text = std::move(text), piece](const auto&, auto& reply) {
-    reply.sse_head();
-    for (std::size_t at = 0; at < text.size(); at += piece) {
-      if (!reply.chunk(std::string_view{text}.substr(at, piece))) return;
-    }
-    reply.end_chunks();
-  });
-}
-
 }  // namespace
 
 TEST_CASE("stream: an event reaches the client before upstream sends the next",
@@ -122,9 +111,10 @@ TEST_CASE("stream: what makes it complete, and nothing is added", "[service][ups
   proxy service{litellm_settings(up.url())};
   for (const auto& text : std::vector<std::string>{
            event_of(delta) + done, event_of(delta) + event_of(stop), event_of(delta) + event_of(error),
-           "event: error\ndata: {\"message\":\"m\"}\n\n", done, event_of(delta) + "data: [DONE]",
-           event_of(delta) + "data: [DONE]\n", event_of(delta) + "data: " + stop,
-           event_of(delta) + event_of(stop) + ": bye\n\n", event_of(finish(0)) + event_of(finish(1)),
+           event_of(delta) + "event: error\ndata: {\"message\":\"m\"}\n\n", done,
+           event_of(delta) + "data: [DONE]", event_of(delta) + "data: [DONE]\n",
+           event_of(delta) + "data: " + stop, event_of(delta) + event_of(stop) + ": bye\n\n",
+           event_of(finish(0)) + event_of(finish(1)),
            event_of(stop) +
                event_of(
                    R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})")}) {

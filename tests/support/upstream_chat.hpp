@@ -50,6 +50,17 @@ inline upstream_script chats(upstream_script script) {
   };
 }
 
+/// Sends `text` in chunks of `piece` bytes, then the zero chunk.
+inline upstream_script streams(std::string text, std::size_t piece) {
+  return chats([text = std::move(text), piece](const auto&, auto& reply) {
+    reply.sse_head();
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      if (!reply.chunk(std::string_view{text}.substr(at, piece))) return;
+    }
+    reply.end_chunks();
+  });
+}
+
 /// The chats that an upstream got.
 inline std::vector<upstream_request> chats_of(const scripted_upstream& up) {
   auto all = up.requests();

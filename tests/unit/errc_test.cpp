@@ -1,5 +1,6 @@
 #include "http/errc.hpp"
 
+#include "http/error_shape.hpp"
 #include "http/openai.hpp"
 #include "support/catch.hpp"
 
@@ -34,7 +35,7 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     CHECK((row.source == error_source::downstream) == client_fault);
     CHECK((row.status == 502 || row.status == 504) == (row.source == error_source::upstream));
     if (row.retryable) CHECK((row.status == 408 || row.status >= 500));
-    const auto body = body_of({code, {}, "detail for the log", {}});
+    const auto body = error_body(dialect::chat, failure{code, {}, "detail for the log", {}});
     CHECK(is_json_object(body));
     CHECK(body.find(R"("code":")" + std::string{row.name} + '"') != std::string::npos);
     CHECK(body.find("detail for the log") == std::string::npos);
@@ -46,11 +47,10 @@ TEST_CASE("errc: what is no code is an internal error", "[unit][errc]") {
 }
 
 TEST_CASE("errc: a failure's own message and param are told, its detail is not", "[unit][errc]") {
-  CHECK(body_of({errc::invalid_shape, "no \"role\"", "10.0.0.1", "messages[0].role"}) ==
+  CHECK(error_body(dialect::chat,
+                   failure{errc::invalid_shape, "no \"role\"", "10.0.0.1", "messages[0].role"}) ==
         R"({"error":{"message":"no \"role\"","type":"invalid_request_error","param":"messages[0].role",)"
         R"("code":"invalid_request"}})");
-  const auto& row = describe(errc::unauthorized);
-  CHECK(body_of({errc::unauthorized, {}, {}, {}}) == unauthorized_body(row.message, row.type));
 }
 
 }  // namespace llm_proxy

@@ -1,10 +1,10 @@
 #include "http/fake_completion.hpp"
 
-#include "http/chat_stream.hpp"
 #include "http/json_scanner.hpp"
 #include "http/json_walk.hpp"
 #include "http/openai.hpp"
 #include "http/sse.hpp"
+#include "http/stream_judge.hpp"
 #include "support/catch.hpp"
 
 #include <string>
@@ -91,7 +91,7 @@ TEST_CASE("fake: usage comes before [DONE] when it was asked for", "[fake]") {
   CHECK(
       chunks[8].find(R"("choices":[],"usage":{"prompt_tokens":3,"completion_tokens":6,"total_tokens":9})") !=
       std::string::npos);
-  chat_stream stream;
+  stream_judge stream;
   std::string bytes;
   for (const auto& chunk : chunks) bytes += sse_event(chunk);
   CHECK(stream.feed(bytes) == bytes);

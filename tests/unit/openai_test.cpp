@@ -9,17 +9,6 @@
 using namespace llm_proxy;
 using namespace std::string_literals;
 
-TEST_CASE("openai: error bodies", "[openai]") {
-  CHECK(
-      error_body("a \"b\"", "invalid_request_error", "messages[3].role", "invalid_type") ==
-      R"({"error":{"message":"a \"b\"","type":"invalid_request_error","param":"messages[3].role","code":"invalid_type"}})");
-  CHECK(error_body("m", "t") == R"({"error":{"message":"m","type":"t","param":null,"code":null}})");
-  CHECK(is_valid_json(error_body("\xFF\n\0"s, "t")));
-  CHECK(
-      unauthorized_body("no key", "authentication_error") ==
-      R"({"detail":"unauthorized","error":{"message":"no key","type":"authentication_error","param":null,"code":"unauthorized"}})");
-}
-
 TEST_CASE("openai: is_json_object", "[openai]") {
   CHECK(is_json_object(" {\"a\":[1e400]} \n"));
   for (const std::string& no : {""s, "[]"s, "\"{}\""s, "{"s, "{}x"s, "{}\0"s, "<html>"s, "null"s}) {

@@ -11,7 +11,7 @@ TEST_CASE("route: each row is found by method and path, HEAD with GET", "[unit][
     CHECK(find_route(method, "/v1/llm/models").target == endpoint::llm_models);
     CHECK(find_route(method, "/v1/models/a").target == endpoint::model);
   }
-  CHECK(find_route("POST", "/v1/chat/completions").target == endpoint::chat_completions);
+  CHECK(find_route("POST", "/v1/chat/completions").target == endpoint::upstream);
 }
 
 TEST_CASE("route: a known path with another method says which it takes", "[unit][route]") {
@@ -46,6 +46,57 @@ TEST_CASE("route: a model's id is the rest of the path, percent-decoded once", "
   CHECK(id("%C3%A4") == "\xc3\xa4");
   CHECK(id("%00") == std::string(1, '\0'));
   for (const auto* no_escape : {"%", "%4", "%g0", "%0g", "100%"}) CHECK(id(no_escape) == no_escape);
+}
+
+TEST_CASE("route: aliases of a path ask upstream for the one it knows", "[unit][route]") {
+  for (const auto* path : {"/v1/chat/completions", "/chat/completions", "/v1/llm/chat/completions"}) {
+    CHECK(find_route("POST", path).path == "/v1/chat/completions");
+  }
+  CHECK(find_route("POST", "/v1/embeddings").path == "/v1/embeddings");
+}
+
+TEST_CASE("route: an id is one segment that no server can read as another path", "[unit][route]") {
+  const auto* row = find_route("GET", "/v1/responses/resp_1").row;
+  REQUIRE(row != nullptr);
+  CHECK(row->body == body_kind::none);
+  CHECK(find_route("DELETE", "/v1/responses/resp_1").target == endpoint::upstream);
+  CHECK(find_route("POST", "/v1/responses/resp_1/cancel").path == "/v1/responses/resp_1/cancel");
+  CHECK(find_route("POST", "/v1/responses/resp_1").allow == "GET, HEAD, DELETE");
+  for (const auto* path : {"/v1/responses/", "/v1/responses/..", "/v1/responses/.", "/v1/responses/%2e%2e",
+                           "/v1/responses/a%2Fb", "/v1/responses/..%2f..%2fkey", "/v1/responses/%252e%252e",
+                           "/v1/responses/a%5cb", "/v1/responses/a/b", "/v1/responses/a/../../key/generate",
+                           "/v1/responses/a%252fb", "/v1/responses/a%00b", "/v1/responses/a;b"}) {
+    INFO(path);
+    CHECK(find_route("GET", path).target == endpoint::none);
+  }
+}
+
+TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does", "[unit][route]") {
+  const std::vector<std::string> some{"/v1/files", "/gemini", "/v1"};
+  for (const auto* path :
+       {"/v1/files", "/v1/files/file-1/content", "/gemini/v1beta/models/x:generateContent"}) {
+    INFO(path);
+    const auto match = find_route("GET", path, some);
+    CHECK(match.target == endpoint::upstream);
+    CHECK(match.path == path);
+    CHECK(find_route("GET", path).target == endpoint::none);
+  }
+  for (const auto* path :
+       {"/v1filesystem", "/geminis", "/gemini/../key/generate", "/gemini/%2e%2e/key/generate", "/gemini//x",
+        "/gemini/", "/v1/model/info", "/v1/Key/generate", "/v1/%6bey/generate", "/v1/mcp/server",
+        "/v2/key/info", "/key/generate"}) {
+    INFO(path);
+    CHECK(find_route("POST", path, some).target == endpoint::none);
+  }
+  CHECK(find_route("TRACE", "/v1/files", some).target == endpoint::none);
+  // A row of the table stays what it is.
+  CHECK(find_route("GET", "/v1/embeddings", some).target == endpoint::wrong_method);
+  CHECK(refuse_passthrough("/v1/files").empty());
+  for (const auto* prefix : {"/", "", "v1", "/key", "/v1/key", "/KEY/x", "/config", "/team/", "/a/../b",
+                             "/a//b", "/a%2e", "/model"}) {
+    INFO(prefix);
+    CHECK_FALSE(refuse_passthrough(prefix).empty());
+  }
 }
 
 TEST_CASE("route: only /health is public", "[unit][route]") {

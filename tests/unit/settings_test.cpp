@@ -54,6 +54,10 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "LITELLM_PROXY_URL",
                                          "LITELLM_API_KEY",
                                          "DEFAULT_MODEL",
+                                         "MODEL_ALIASES",
+                                         "PASSTHROUGH_PATHS",
+                                         "ERROR_STYLE",
+                                         "ACCOUNT_USAGE",
                                          "FORWARD_HEADERS",
                                          "ADAPTER_POOL_SIZE",
                                          "ADAPTER_MAX_CONCURRENT",
@@ -63,6 +67,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "KEEP_ALIVE_TIMEOUT",
                                          "CONNECT_TIMEOUT",
                                          "FIRST_BYTE_TIMEOUT",
+                                         "STREAM_COMMIT_AFTER",
                                          "IDLE_TIMEOUT",
                                          "REQUEST_TIMEOUT",
                                          "DRAIN_TIMEOUT",
@@ -428,6 +433,24 @@ TEST_CASE("settings: the printed configuration reads back as the same settings",
   CHECK(parsed.faults.empty());
   parsed.values.internal_api_key = values.internal_api_key;
   CHECK(parsed.values == values);
+}
+
+TEST_CASE("settings: MODEL_ALIASES are name=model pairs, PASSTHROUGH_PATHS plain paths", "[settings]") {
+  const auto aliases = accept("MODEL_ALIASES", " fast = gpt-4o-mini ,smart=vendor/a=b,").model_aliases;
+  CHECK(aliases == std::vector<model_alias>{{"fast", "gpt-4o-mini"}, {"smart", "vendor/a=b"}});
+  for (const char* bad : {"fast", "=m", "fast=", "a=b,c", "a=\"b\""}) refuse("MODEL_ALIASES", bad);
+  CHECK(contains(refuse("MODEL_ALIASES", "a=b,a=c"), "given twice"));
+  CHECK(accept("PASSTHROUGH_PATHS", "/v1/files/, /v1/batches,/v1/files").passthrough_paths ==
+        std::vector<std::string>{"/v1/files", "/v1/batches"});
+  for (const char* bad : {"v1/files", "/v1/fi les", "/v1/files?x"}) refuse("PASSTHROUGH_PATHS", bad);
+}
+
+TEST_CASE("settings: flags and styles take words", "[settings]") {
+  for (const char* on : {"true", "ON", "yes", "1"}) CHECK(accept("ACCOUNT_USAGE", on).account_usage);
+  for (const char* off : {"false", "Off", "no", "0"}) CHECK_FALSE(accept("ACCOUNT_USAGE", off).account_usage);
+  refuse("ACCOUNT_USAGE", "maybe");
+  CHECK(accept("ERROR_STYLE", "RAW").error_style == error_style::raw);
+  refuse("ERROR_STYLE", "nice");
 }
 
 TEST_CASE("settings: .env.example says nothing as it is, and the defaults when uncommented",

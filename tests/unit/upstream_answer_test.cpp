@@ -1,5 +1,6 @@
 #include "http/upstream_answer.hpp"
 
+#include "http/openai.hpp"
 #include "support/catch.hpp"
 
 #include <string>
@@ -20,35 +21,40 @@ response_head head(unsigned status, std::string_view type = "application/json",
 
 const std::string error = R"({"error":{"message":"m","type":"t","param":null,"code":"c"}})";
 
+held_verdict judged(const response_head& answer, std::string_view body) {
+  return judge_held(answer, body, {});
+}
+
 }  // namespace
 
 TEST_CASE("upstream answer: an event stream is one only where it was asked for", "[unit][upstream]") {
-  CHECK(plan_answer(head(200, "text/event-stream"), true) == answer_plan::stream);
-  CHECK(plan_answer(head(200, "Text/Event-Stream; charset=utf-8"), true) == answer_plan::stream);
-  CHECK(plan_answer(head(200, "text/event-stream"), false) == answer_plan::hold);
-  CHECK(plan_answer(head(200, "text/event-streams"), true) == answer_plan::hold);
-  CHECK(plan_answer(head(200, ""), true) == answer_plan::hold);
-  CHECK(plan_answer(head(429, "text/event-stream"), true) == answer_plan::hold);
+  CHECK(plan_answer(head(200, "text/event-stream"), {.may_stream = true}) == answer_plan::stream);
+  CHECK(plan_answer(head(200, "Text/Event-Stream; charset=utf-8"), {.may_stream = true}) ==
+        answer_plan::stream);
+  CHECK(plan_answer(head(200, "text/event-stream"), {.may_stream = false}) == answer_plan::hold);
+  CHECK(plan_answer(head(200, "text/event-streams"), {.may_stream = true}) == answer_plan::hold);
+  CHECK(plan_answer(head(200, ""), {.may_stream = true}) == answer_plan::hold);
+  CHECK(plan_answer(head(429, "text/event-stream"), {.may_stream = true}) == answer_plan::hold);
 }
 
 TEST_CASE("upstream answer: redirects and statuses that are none are refused", "[unit][upstream]") {
   for (const unsigned status : {0U, 99U, 199U, 300U, 302U, 399U, 600U, 999U}) {
     INFO(status);
-    CHECK(plan_answer(head(status), false) == answer_plan::refuse);
-    CHECK(plan_answer(head(status, "text/event-stream"), true) == answer_plan::refuse);
+    CHECK(plan_answer(head(status), {.may_stream = false}) == answer_plan::refuse);
+    CHECK(plan_answer(head(status, "text/event-stream"), {.may_stream = true}) == answer_plan::refuse);
   }
 }
 
 TEST_CASE("upstream answer: every status becomes the client's", "[unit][upstream]") {
   for (unsigned status = 400; status < 600; ++status) {
     INFO(status);
-    const auto outcome = judge_held(head(status), error);
+    const auto outcome = judged(head(status), error);
     unsigned wanted = status;
     if (status >= 500 && status != 503 && status != 504 && status != 529) wanted = 502;
     if (status == 401) wanted = 502;
     if (status == 408) wanted = 504;
     CHECK(outcome.status == wanted);
-    CHECK(outcome.replaced.has_value() == (status == 401 || status == 408));
+    CHECK(outcome.body.has_value() == (status == 401 || status == 408));
     CHECK(outcome.code != errc::none);
     CHECK_FALSE(outcome.detail.empty());
   }
@@ -56,32 +62,35 @@ TEST_CASE("upstream answer: every status becomes the client's", "[unit][upstream
 
 TEST_CASE("upstream answer: a 401 is our key's fault, but a model our key may not use is the client's",
           "[unit][upstream]") {
-  CHECK(judge_held(head(401), error).code == errc::upstream_auth);
-  CHECK(judge_held(head(401), "no JSON").code == errc::upstream_auth);
-  CHECK(judge_held(head(401), "").code == errc::upstream_auth);
-  const auto denied = judge_held(head(401), R"({"error":{"type":"key_model_access_denied"}})");
+  CHECK(judged(head(401), error).code == errc::upstream_auth);
+  CHECK(judged(head(401), "no JSON").code == errc::upstream_auth);
+  CHECK(judged(head(401), "").code == errc::upstream_auth);
+  const auto denied = judged(head(401), R"({"error":{"message":"no","type":"key_model_access_denied"}})");
   CHECK(denied.status == 403);
-  CHECK_FALSE(denied.replaced);
-  CHECK(judge_held(head(400), R"({"error":{"type":"no_db_connection"}})").code == errc::upstream_auth);
-  CHECK(judge_held(head(400), R"({"type":"no_db_connection"})").status == 400);
+  CHECK_FALSE(denied.body);
+  CHECK(judged(head(400), R"({"error":{"type":"no_db_connection"}})").code == errc::upstream_auth);
+  CHECK(judged(head(400), R"({"type":"no_db_connection"})").status == 400);
 }
 
 TEST_CASE("upstream answer: an error body that is no JSON object is replaced under its status",
           "[unit][upstream]") {
   for (const std::string body : {"", "text", "[]", "1", "{", "{}{}", "{\"a\":\"\xff\"}"}) {
     INFO(body);
-    const auto outcome = judge_held(head(429), body);
+    const auto outcome = judged(head(429), body);
     CHECK(outcome.status == 429);
-    REQUIRE(outcome.replaced);
-    CHECK_FALSE(outcome.replaced->message.empty());
+    REQUIRE(outcome.body);
+    CHECK(is_json_object(*outcome.body));
   }
-  CHECK_FALSE(judge_held(head(429), R"({"detail":"x"})").replaced);
-  CHECK_FALSE(judge_held(head(429, "application/json", "gzip"), "\x1f\x8b").replaced);
-  CHECK(judge_held(head(429, "application/json", "gzip"), "").replaced);
+  const response_head plain = head(429);
+  CHECK_FALSE(judge_held(plain, R"({"detail":"x"})", {.wording = error_wording::raw}).body);
+  CHECK(judged(plain, R"({"detail":"x"})").body ==
+        R"({"error":{"message":"x","type":"rate_limit_error","param":null,"code":null}})");
+  CHECK_FALSE(judged(head(429, "application/json", "gzip"), "\x1f\x8b").body);
+  CHECK(judged(head(429, "application/json", "gzip"), "").body);
 }
 
 TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]") {
-  const auto good = judge_held(
+  const auto good = judged(
       head(200), R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})");
   CHECK(good.status == 200);
   CHECK(good.code == errc::none);
@@ -89,24 +98,24 @@ TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]
   CHECK(good.usage->completion_tokens == 2);
   for (const std::string body : {"1", "[]", "\"a\"", "{\"error\":null}", "{\"error\":\"\"}"}) {
     INFO(body);
-    CHECK(judge_held(head(200), body).code == errc::none);
+    CHECK(judged(head(200), body).code == errc::none);
   }
   for (const std::string body : {"", " ", "<html>", "{", "{\"a\":\"\xff\"}", "{}x", "\xEF\xBB\xBF{}"}) {
     INFO(body);
-    const auto bad = judge_held(head(200), body);
+    const auto bad = judged(head(200), body);
     CHECK(bad.status == 502);
     CHECK(bad.code == errc::upstream_invalid_response);
-    CHECK(bad.replaced);
+    CHECK(bad.body);
   }
-  CHECK(judge_held(head(200, "application/json", "br"), "\xff").code == errc::none);
-  CHECK(judge_held(head(200, "application/json", "br"), "").status == 502);
-  CHECK(judge_held(head(200, "application/json", "identity"), "\xff").status == 502);
+  CHECK(judged(head(200, "application/json", "br"), "\xff").code == errc::none);
+  CHECK(judged(head(200, "application/json", "br"), "").status == 502);
+  CHECK(judged(head(200, "application/json", "identity"), "\xff").status == 502);
 }
 
 TEST_CASE("upstream answer: an error inside a success counts as under the status it names",
           "[unit][upstream]") {
   const auto status = [](const std::string& code) {
-    return judge_held(head(200), R"({"error":{"message":"m","code":)" + code + "}}").status;
+    return judged(head(200), R"({"error":{"message":"m","code":)" + code + "}}").status;
   };
   CHECK(status("429") == 429);
   CHECK(status("\"404\"") == 404);
@@ -116,7 +125,7 @@ TEST_CASE("upstream answer: an error inside a success counts as under the status
   CHECK(status("\"529\"") == 529);
   CHECK(status("\"x\"") == 502);
   CHECK(status("302") == 502);
-  CHECK(judge_held(head(200), R"({"error":"text"})").status == 502);
+  CHECK(judged(head(200), R"({"error":"text"})").status == 502);
 }
 
 TEST_CASE("upstream answer: what a cut is called depends on what was cut", "[unit][upstream]") {

@@ -1,9 +1,10 @@
-// Reads an upstream's streamed chat completion: says which bytes may go to the client now, and how the stream
-// ended. The bytes are never re-framed, merged or changed: what comes out is what went in, a whole event at a
-// time.
+// Reads an upstream's event stream in its dialect: says which bytes may go to the client now, and how the
+// stream ended. The bytes are never re-framed, merged or changed: what comes out is what went in, a whole
+// event at a time.
 #pragma once
 
 #include "http/completion_reader.hpp"
+#include "http/dialect.hpp"
 #include "http/sse.hpp"
 #include "http/token_usage.hpp"
 
@@ -15,11 +16,13 @@
 
 namespace llm_proxy {
 
-class chat_stream {
+class stream_judge {
  public:
   /// An event over this size is passed on in pieces as they come: waiting for its end would need the credits
   /// it holds.
   static constexpr std::size_t whole_event_limit = 16 * 1024;
+
+  explicit stream_judge(dialect speaks = dialect::chat) : speaks_{speaks} {}
 
   /// Takes the next bytes of the upstream's body. Returns the bytes that may now be passed on unchanged:
   /// whole events and comment lines; of an event over `whole_event_limit` the pieces as they come. Valid
@@ -37,7 +40,8 @@ class chat_stream {
   std::size_t held() const { return held_.size(); }
   /// A piece of an event was passed on whose end has not come.
   bool inside_event() const { return inside_event_; }
-  /// [DONE], an error event, or a finish_reason for every choice was seen.
+  /// The dialect's end was seen ([DONE], a finish_reason for every choice, message_stop, response.completed
+  /// …), or an error event.
   bool complete() const { return done_ || error_ || (!uncountable_ && !seen_.empty() && seen_ == finished_); }
   bool done_seen() const { return done_; }
   bool error_seen() const { return error_; }
@@ -57,6 +61,10 @@ class chat_stream {
   bool judge_event(bool ended);
   void begin_event();
 
+  void take_name(std::string_view piece);
+  void merge_usage();
+
+  dialect speaks_;
   sse_scanner lines_;
   completion_reader reader_;
   std::string held_;
@@ -74,10 +82,11 @@ class chat_stream {
   bool has_fields_ = false;  // it is more than comments
   bool has_data_ = false;
   bool in_data_line_ = false;
-  bool is_plain_ = false;          // its data was not read, for it holds nothing new
-  bool named_error_ = false;       // its last `event:` line says error
+  bool is_plain_ = false;      // its data was not read, for it holds nothing new
+  std::array<char, 40> name_;  // NOLINT: its last `event:` line, cut
+  std::uint8_t name_size_ = 0;
+  bool in_name_line_ = false;
   std::uint8_t done_matched_ = 0;  // bytes of its data that spell [DONE]
-  std::uint8_t name_matched_ = 0;  // bytes of its `event:` line that spell error
 };
 
 }  // namespace llm_proxy

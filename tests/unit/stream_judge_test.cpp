@@ -1,4 +1,4 @@
-#include "http/chat_stream.hpp"
+#include "http/stream_judge.hpp"
 
 #include "support/catch.hpp"
 
@@ -34,7 +34,7 @@ const std::string done = "data: [DONE]\n\n";
 struct run {
   std::string out;   // by feed()
   std::string last;  // by finish()
-  chat_stream stream;
+  stream_judge stream;
 
   run& feed(std::string_view piece) {
     // In memory of its own: reads beyond the piece are then the sanitizer's to see.
@@ -48,7 +48,7 @@ struct run {
   }
 };
 
-std::string state(const chat_stream& stream) {
+std::string state(const stream_judge& stream) {
   std::string text = stream.complete() ? "complete" : "open";
   if (stream.done_seen()) text += " done";
   if (stream.error_seen()) text += " error";
@@ -84,8 +84,8 @@ void check_at_every_split(std::string_view bytes, const std::string& wanted, std
 
 }  // namespace
 
-TEST_CASE("chat_stream: whole events pass at once and uncopied, what has begun is held", "[chat_stream]") {
-  chat_stream stream;
+TEST_CASE("stream judge: whole events pass at once and uncopied, what has begun is held", "[stream_judge]") {
+  stream_judge stream;
   const std::string two = delta("a") + delta("b");
   const auto passed = stream.feed(two);
   CHECK(passed.data() == two.data());
@@ -102,7 +102,7 @@ TEST_CASE("chat_stream: whole events pass at once and uncopied, what has begun i
   CHECK(stream.feed("") == "");
 }
 
-TEST_CASE("chat_stream: bytes are the same at every split, whatever the line ends", "[chat_stream]") {
+TEST_CASE("stream judge: bytes are the same at every split, whatever the line ends", "[stream_judge]") {
   check_at_every_split(delta("a") + chunk("0", "\"stop\"") + done, "complete done events=3");
   check_at_every_split("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\r\n\r\ndata:[DONE]\r\n\r\n",
                        "complete done events=2");
@@ -116,7 +116,7 @@ TEST_CASE("chat_stream: bytes are the same at every split, whatever the line end
                        "complete done events=2");
 }
 
-TEST_CASE("chat_stream: comments pass when their line is complete and never count", "[chat_stream]") {
+TEST_CASE("stream judge: comments pass when their line is complete and never count", "[stream_judge]") {
   run r;
   CHECK(r.feed(": keep").out == "");
   CHECK(r.feed("-alive\n").out == ": keep-alive\n");
@@ -137,8 +137,8 @@ TEST_CASE("chat_stream: comments pass when their line is complete and never coun
   CHECK(r.stream.held() == 0);
 }
 
-TEST_CASE("chat_stream: complete by [DONE], by an error, or by a reason for every choice seen",
-          "[chat_stream]") {
+TEST_CASE("stream judge: complete by [DONE], by an error, or by a reason for every choice seen",
+          "[stream_judge]") {
   check_at_every_split(delta("a"), "open events=1");
   check_at_every_split(": only comments\n\n", "open events=0");
   check_at_every_split("", "open events=0");
@@ -160,8 +160,8 @@ TEST_CASE("chat_stream: complete by [DONE], by an error, or by a reason for ever
   check_at_every_split(event(R"({"choices":[]})"), "open events=1");
 }
 
-TEST_CASE("chat_stream: a choice without index is the first, one with a strange index waits for [DONE]",
-          "[chat_stream]") {
+TEST_CASE("stream judge: a choice without index is the first, one with a strange index waits for [DONE]",
+          "[stream_judge]") {
   check_at_every_split(chunk("0", "null") + event(R"({"choices":[{"finish_reason":"stop"}]})"),
                        "complete events=2");
   check_at_every_split(chunk("null", "\"stop\""), "complete events=1");
@@ -174,7 +174,7 @@ TEST_CASE("chat_stream: a choice without index is the first, one with a strange 
   check_at_every_split(chunk("128", "\"stop\"") + done, "complete done events=2");
 }
 
-TEST_CASE("chat_stream: only choices[].finish_reason that says something finishes", "[chat_stream]") {
+TEST_CASE("stream judge: only choices[].finish_reason that says something finishes", "[stream_judge]") {
   for (const auto* data : {
            R"({"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]})",
            R"({"choices":[{"delta":{"finish_reason":"stop"}}]})",
@@ -207,7 +207,7 @@ TEST_CASE("chat_stream: only choices[].finish_reason that says something finishe
                        "complete events=1");
 }
 
-TEST_CASE("chat_stream: error events", "[chat_stream]") {
+TEST_CASE("stream judge: error events", "[stream_judge]") {
   check_at_every_split(event(R"({"error":{"message":"x","code":"500"}})"), "complete error events=1");
   check_at_every_split("event: error\ndata: whatever\n\n", "complete error events=1");
   check_at_every_split("event:error\r\ndata: {}\r\n\r\n", "complete error events=1");
@@ -222,7 +222,7 @@ TEST_CASE("chat_stream: error events", "[chat_stream]") {
       "open events=4");
 }
 
-TEST_CASE("chat_stream: usage is the last that was not null", "[chat_stream]") {
+TEST_CASE("stream judge: usage is the last that was not null", "[stream_judge]") {
   check_at_every_split(event(R"({"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})") +
                            event(R"({"usage":null})"),
                        "open events=2 usage=1+2");
@@ -238,17 +238,17 @@ TEST_CASE("chat_stream: usage is the last that was not null", "[chat_stream]") {
                        "open events=3");
 }
 
-TEST_CASE("chat_stream: data that is no JSON passes and counts", "[chat_stream]") {
+TEST_CASE("stream judge: data that is no JSON passes and counts", "[stream_judge]") {
   check_at_every_split("data: hello\n\ndata: {{{\n\ndata:\n\ndata\n\n", "open events=4");
 }
 
-TEST_CASE("chat_stream: what follows [DONE] passes", "[chat_stream]") {
+TEST_CASE("stream judge: what follows [DONE] passes", "[stream_judge]") {
   check_at_every_split(done + delta("x") + ": bye\n\n", "complete done events=2");
   check_at_every_split(done + "\n\n: ", "complete done events=1");
 }
 
-TEST_CASE("chat_stream: a last event without its blank line counts when it is whole, a half one is dropped",
-          "[chat_stream]") {
+TEST_CASE("stream judge: a last event without its blank line counts when it is whole, a half one is dropped",
+          "[stream_judge]") {
   check_at_every_split(delta("a") + "data: [DONE]\n", "complete done events=2");
   check_at_every_split(delta("a") + "data: [DONE]", "complete done events=2");
   check_at_every_split("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}", "complete events=1");
@@ -260,7 +260,7 @@ TEST_CASE("chat_stream: a last event without its blank line counts when it is wh
   check_at_every_split(delta("a") + "data: {\"choices\":[]}", "open events=2", "data: {\"choices\":[]}");
 }
 
-TEST_CASE("chat_stream: the cheap look at a chunk misses nothing", "[chat_stream]") {
+TEST_CASE("stream judge: the cheap look at a chunk misses nothing", "[stream_judge]") {
   const auto begun = delta("a");
   for (const auto* finish :
        {R"({"choices":[{"index":0,"finish_reason":"stop"}]})", R"({"choices":[{"finish_reason" : "stop"}]})",
@@ -288,7 +288,7 @@ TEST_CASE("chat_stream: the cheap look at a chunk misses nothing", "[chat_stream
                        "complete events=2");
 }
 
-TEST_CASE("chat_stream: mutated chunks are judged alike whole and byte by byte", "[chat_stream]") {
+TEST_CASE("stream judge: mutated chunks are judged alike whole and byte by byte", "[stream_judge]") {
   std::mt19937 random{11};
   const auto pick = [&random](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
   const std::string bytes = "{}[]\",: \n\r\\u0nl1e";
@@ -332,7 +332,7 @@ TEST_CASE("chat_stream: mutated chunks are judged alike whole and byte by byte",
   }
 }
 
-TEST_CASE("chat_stream: an event over 16 KiB passes in pieces and is understood", "[chat_stream]") {
+TEST_CASE("stream judge: an event over 16 KiB passes in pieces and is understood", "[stream_judge]") {
   std::string big = R"(data: {"choices":[{"index":0,"delta":{"content":")";
   while (big.size() < 2 * 1024 * 1024) big += "some words \\n\xE4\xBD\xA0 ";
   big += R"("},"finish_reason":"stop"}],"usage":{"prompt_tokens":12345,"completion_tokens":6}})";
@@ -342,7 +342,7 @@ TEST_CASE("chat_stream: an event over 16 KiB passes in pieces and is understood"
     std::uint64_t progress = 0;
     for (std::size_t at = 0; at < big.size(); at += piece) {
       r.feed(std::string_view{big}.substr(at, piece));
-      REQUIRE(r.stream.held() <= chat_stream::whole_event_limit);
+      REQUIRE(r.stream.held() <= stream_judge::whole_event_limit);
       REQUIRE(r.out.size() + r.stream.held() == std::min(at + piece, big.size()));
       REQUIRE(r.stream.progress() > progress);
       progress = r.stream.progress();
@@ -367,11 +367,11 @@ TEST_CASE("chat_stream: an event over 16 KiB passes in pieces and is understood"
   CHECK(cut.out.size() == 100'000);
 }
 
-TEST_CASE("chat_stream: the limit of what is held is exact", "[chat_stream]") {
+TEST_CASE("stream judge: the limit of what is held is exact", "[stream_judge]") {
   run r;
-  std::string begun = "data: " + std::string(chat_stream::whole_event_limit - 6, 'x');
+  std::string begun = "data: " + std::string(stream_judge::whole_event_limit - 6, 'x');
   CHECK(r.feed(begun).out.empty());
-  CHECK(r.stream.held() == chat_stream::whole_event_limit);
+  CHECK(r.stream.held() == stream_judge::whole_event_limit);
   CHECK(r.feed("x").out == begun + "x");
   CHECK(r.stream.inside_event());
   CHECK(r.feed("y\n\n: c\n\ndata").out == begun + "xy\n\n: c\n\n");
@@ -382,10 +382,10 @@ TEST_CASE("chat_stream: the limit of what is held is exact", "[chat_stream]") {
   CHECK(two.stream.inside_event());
 }
 
-TEST_CASE("chat_stream: an endless comment or deep nesting takes no memory", "[chat_stream]") {
+TEST_CASE("stream judge: an endless comment or deep nesting takes no memory", "[stream_judge]") {
   run r;
   for (int i = 0; i != 100; ++i) r.feed(i == 0 ? ":" + std::string(1'000, 'x') : std::string(1'000, 'x'));
-  CHECK(r.stream.held() <= chat_stream::whole_event_limit);
+  CHECK(r.stream.held() <= stream_judge::whole_event_limit);
   CHECK(r.stream.progress() == 0);
   CHECK(r.feed("\n").out.size() == 100'002);
   CHECK_FALSE(r.stream.inside_event());
@@ -395,11 +395,12 @@ TEST_CASE("chat_stream: an endless comment or deep nesting takes no memory", "[c
   CHECK(state(deep.stream) == "complete events=2");
 }
 
-TEST_CASE("chat_stream: an open stream is small", "[chat_stream]") {
-  CHECK(sizeof(chat_stream) < 600);
+TEST_CASE("stream judge: an open stream is small", "[stream_judge]") {
+  CHECK(sizeof(stream_judge) < 600);
 }
 
-TEST_CASE("chat_stream: random cuts of a long stream give the same bytes and the same end", "[chat_stream]") {
+TEST_CASE("stream judge: random cuts of a long stream give the same bytes and the same end",
+          "[stream_judge]") {
   std::string bytes;
   for (int i = 0; i != 50; ++i)
     bytes += delta("word " + std::to_string(i)) + ": ping\r\n\r\n" +
@@ -418,4 +419,47 @@ TEST_CASE("chat_stream: random cuts of a long stream give the same bytes and the
     REQUIRE(r.out == bytes);
     REQUIRE(state(r.stream) == "complete done events=104 usage=5+6");
   }
+}
+
+TEST_CASE("stream judge: each dialect has its own end and its own way to tell usage", "[stream_judge]") {
+  const auto read = [](dialect speaks, std::string_view bytes) {
+    std::string same;
+    for (const std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
+      stream_judge stream{speaks};
+      for (std::size_t at = 0; at < bytes.size(); at += step) stream.feed(bytes.substr(at, step));
+      stream.finish();
+      if (step > 1) CHECK(state(stream) == same);
+      same = state(stream);
+    }
+    return same;
+  };
+  const std::string message_start =
+      "event: message_start\ndata: "
+      "{\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":9,"
+      "\"output_tokens\":1}}}\n\n";
+  const std::string message_delta =
+      "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":4}}\n\n";
+  CHECK(read(dialect::anthropic, message_start + message_delta) == "open events=2 usage=9+4");
+  CHECK(read(dialect::anthropic,
+             message_start + message_delta + "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n") ==
+        "complete done events=3 usage=9+4");
+  CHECK(read(dialect::anthropic, "data: {\"type\":\"message_stop\"}\n\n") == "complete done events=1");
+  CHECK(read(dialect::anthropic, "event: error\ndata: {\"type\":\"error\"}\n\n") ==
+        "complete error events=1");
+  CHECK(read(dialect::anthropic, "data: {\"type\":\"error\",\"error\":{}}\n\n") == "complete error events=1");
+  for (const std::string end : {"completed", "incomplete", "failed"}) {
+    CHECK(
+        read(
+            dialect::responses,
+            "event: response." + end + "\ndata: {\"type\":\"response." + end +
+                "\",\"response\":{\"error\":null,\"usage\":{\"input_tokens\":2,\"output_tokens\":3}}}\n\n") ==
+        "complete done events=1 usage=2+3");
+  }
+  CHECK(read(dialect::responses,
+             "data: {\"type\":\"response.output_text.delta\",\"delta\":\"response.completed\"}\n\n") ==
+        "open events=1");
+  CHECK(read(dialect::events, "data: {\"type\":\"transcript.text.delta\"}\n\n") == "open events=1");
+  CHECK(read(dialect::events, "data: {\"type\":\"transcript.text.done\"}\n\n") == "complete done events=1");
+  CHECK(read(dialect::events, "event: image_generation.completed\ndata: {}\n\n") == "complete done events=1");
+  CHECK(read(dialect::chat, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n") == "open events=1");
 }

@@ -1,4 +1,4 @@
-#include "http/chat_request.hpp"
+#include "http/request_gate.hpp"
 
 #include "support/catch.hpp"
 
@@ -25,29 +25,29 @@ std::string body_with_messages(std::string_view messages) {
 std::string verdict(const std::string& body) {
   // In memory of its own: reads beyond the body are then the sanitizer's to see.
   const std::vector<char> copy{body.begin(), body.end()};
-  const auto checked = check_chat_request({copy.data(), copy.size()});
+  const auto checked = check_request(chat_rules, {copy.data(), copy.size()});
   const auto* fault = std::get_if<request_fault>(&checked);
   if (fault == nullptr) return "ok";
   if (!fault->param.empty()) CHECK(fault->message.find(fault->param) != std::string::npos);
   return std::to_string(fault->status) + " " + fault->param + " " + fault->code;
 }
 
-chat_request accepted(const std::string& body) {
+gated_request accepted(const std::string& body) {
   CAPTURE(body);
-  const auto checked = check_chat_request(body);
-  REQUIRE(std::holds_alternative<chat_request>(checked));
-  return std::get<chat_request>(checked);
+  const auto checked = check_request(chat_rules, body);
+  REQUIRE(std::holds_alternative<gated_request>(checked));
+  return std::get<gated_request>(checked);
 }
 
 }  // namespace
 
-TEST_CASE("chat_request: reads model, its place, stream and include_usage", "[chat_request]") {
+TEST_CASE("request gate: reads model, its place, stream and include_usage", "[request_gate]") {
   const std::string body =
       R"( {"stream":true, "model" : "gpt\u002d4\n\ud83d\ude00" ,"messages":[{"role":"user","content":"hi"}],)"
       R"("stream_options":{"include_usage":true}} )";
   const auto request = accepted(body);
   CHECK(request.model == "gpt-4\n\xF0\x9F\x98\x80");
-  CHECK(body.substr(request.model_begin, request.model_end - request.model_begin) ==
+  CHECK(body.substr(request.model_at.begin, request.model_at.end - request.model_at.begin) ==
         R"("gpt\u002d4\n\ud83d\ude00")");
   CHECK(request.stream);
   CHECK(request.include_usage);
@@ -56,24 +56,24 @@ TEST_CASE("chat_request: reads model, its place, stream and include_usage", "[ch
   CHECK_FALSE(plain.include_usage);
 }
 
-TEST_CASE("chat_request: an empty model is spliced out of the bytes around it", "[chat_request]") {
+TEST_CASE("request gate: an empty model is spliced out of the bytes around it", "[request_gate]") {
   const std::string body = R"({"n":1.0,"model": "" ,"messages":[]})";
   const auto request = accepted(body);
   CHECK(request.model.empty());
-  CHECK(splice(body, request.model_begin, request.model_end, json_quoted("gpt-\"x")) ==
+  CHECK(splice(body, request.model_at.begin, request.model_at.end, json_quoted("gpt-\"x")) ==
         R"({"n":1.0,"model": "gpt-\"x" ,"messages":[]})");
 }
 
-TEST_CASE("chat_request: a very long model is read whole", "[chat_request]") {
+TEST_CASE("request gate: a very long model is read whole", "[request_gate]") {
   const std::string model(5'000, 'x');
   CHECK(accepted(R"({"model":")" + model + R"(","messages":[]})").model == model);
 }
 
-TEST_CASE("chat_request: of duplicate keys the last counts", "[chat_request]") {
+TEST_CASE("request gate: of duplicate keys the last counts", "[request_gate]") {
   const std::string twice =
       R"({"model":7,"messages":"x","stream":true,"model":"b","messages":[],"stream":false})";
   CHECK(accepted(twice).model == "b");
-  CHECK(twice.substr(accepted(twice).model_begin, 3) == R"("b")");
+  CHECK(twice.substr(accepted(twice).model_at.begin, 3) == R"("b")");
   CHECK_FALSE(accepted(twice).stream);
   CHECK(verdict(body_with(R"("messages":[{"role":1}],"messages":[{"role":"user"}])")) == "ok");
   CHECK(verdict(body_with(R"("messages":[{"role":"user"}],"messages":[{"role":1}])")) ==
@@ -96,7 +96,7 @@ TEST_CASE("chat_request: of duplicate keys the last counts", "[chat_request]") {
   CHECK_FALSE(accepted(body_with(R"("stream_options":{"include_usage":"true"})")).include_usage);
 }
 
-TEST_CASE("chat_request: each member has its kinds, the rest is free", "[chat_request]") {
+TEST_CASE("request gate: each member has its kinds, the rest is free", "[request_gate]") {
   struct rule {
     std::string name;
     std::string allowed;  // of s(tring) n(umber) b(oolean) 0(null) o(bject) a(rray)
@@ -136,7 +136,7 @@ TEST_CASE("chat_request: each member has its kinds, the rest is free", "[chat_re
   }
 }
 
-TEST_CASE("chat_request: model and messages must be there", "[chat_request]") {
+TEST_CASE("request gate: model and messages must be there", "[request_gate]") {
   CHECK(verdict("{}") == "422 model missing_required_parameter");
   CHECK(verdict(R"({"messages":[]})") == "422 model missing_required_parameter");
   CHECK(verdict(R"({"model":"m"})") == "422 messages missing_required_parameter");
@@ -144,7 +144,7 @@ TEST_CASE("chat_request: model and messages must be there", "[chat_request]") {
   CHECK(verdict(R"({"x":[{"model":"m"}],"model":"m","messages":[]})") == "ok");
 }
 
-TEST_CASE("chat_request: messages are objects with a role and, where there, content", "[chat_request]") {
+TEST_CASE("request gate: messages are objects with a role and, where there, content", "[request_gate]") {
   CHECK(verdict(body_with_messages("[]")) == "ok");
   CHECK(
       verdict(body_with_messages(
@@ -170,14 +170,14 @@ TEST_CASE("chat_request: messages are objects with a role and, where there, cont
             R"([{"role":"user","content":[{"role":1,"content":1}],"tool_calls":[{"role":7}]}])")) == "ok");
 }
 
-TEST_CASE("chat_request: a body that is no object has the wrong shape", "[chat_request]") {
+TEST_CASE("request gate: a body that is no object has the wrong shape", "[request_gate]") {
   for (const std::string body : {"[]", "1", "\"x\"", "null", R"([{"model":"m","messages":[]}])", "true"}) {
     CAPTURE(body);
     CHECK(verdict(body) == "422  invalid_type");
   }
 }
 
-TEST_CASE("chat_request: what is no JSON is malformed, whatever its shape", "[chat_request]") {
+TEST_CASE("request gate: what is no JSON is malformed, whatever its shape", "[request_gate]") {
   const auto right = body_with("");
   for (const std::string& body :
        {""s, " "s, "{"s, right + "x", right + right, right + "\0"s, "\xEF\xBB\xBF" + right,
@@ -189,23 +189,75 @@ TEST_CASE("chat_request: what is no JSON is malformed, whatever its shape", "[ch
     CHECK(verdict(body) == "400  invalid_json");
   }
   const auto message = [](std::string_view body) {
-    return std::get<request_fault>(check_chat_request(body)).message;
+    return std::get<request_fault>(check_request(chat_rules, body)).message;
   };
   CHECK(message("") == "the request body is empty: JSON expected at byte 0");
   CHECK(message("{\"a\":\"\xFF\"}") == "the request body is not valid JSON: invalid UTF-8 at byte 6");
   CHECK(message("{} x") == "the request body is not valid JSON: data after the JSON value at byte 3");
 }
 
-TEST_CASE("chat_request: lone surrogate escapes and huge numbers pass", "[chat_request]") {
+TEST_CASE("request gate: lone surrogate escapes and huge numbers pass", "[request_gate]") {
   CHECK(verdict(body_with(R"("user":"\ud800","temperature":1e400,"seed":9007199254740993,"x":-0)")) == "ok");
   CHECK(accepted(R"({"model":"\ud800","messages":[]})").model == "\xEF\xBF\xBD");
 }
 
-TEST_CASE("chat_request: 100,000 levels neither crash nor slow it", "[chat_request]") {
+TEST_CASE("request gate: 100,000 levels neither crash nor slow it", "[request_gate]") {
   const std::string open(100'000, '[');
   const std::string close(100'000, ']');
   CHECK(verdict(body_with("\"x\":" + open + close)) == "ok");
   CHECK(verdict(body_with("\"x\":" + open)) == "400  invalid_json");
   CHECK(verdict(body_with_messages(R"([{"role":"user","content":)" + open + close + "}]")) == "ok");
   CHECK(verdict(open + close) == "422  invalid_type");
+}
+
+TEST_CASE("request gate: each endpoint has its own rules", "[request_gate]") {
+  const auto param = [](const body_rules& rules, std::string_view body) {
+    const auto checked = check_request(rules, body);
+    const auto* fault = std::get_if<request_fault>(&checked);
+    return fault == nullptr       ? std::string{"ok"}
+           : fault->param.empty() ? std::to_string(fault->status)
+                                  : fault->param;
+  };
+  CHECK(param(embedding_rules, R"({"model":"m","input":["a",1,[2]]})") == "ok");
+  CHECK(param(embedding_rules, R"({"model":"m"})") == "input");
+  CHECK(param(embedding_rules, R"({"input":"a"})") == "model");
+  CHECK(param(moderation_rules, R"({"input":"a"})") == "ok");
+  CHECK(param(moderation_rules, R"({"input":"a","model":1})") == "model");
+  CHECK(param(completion_rules, R"({"model":"m","prompt":["a"],"stream":true})") == "ok");
+  CHECK(param(completion_rules, R"({"model":"m","prompt":{}})") == "prompt");
+  CHECK(param(rerank_rules, R"({"model":"m","query":"q","documents":[{}]})") == "ok");
+  CHECK(param(rerank_rules, R"({"model":"m","query":"q"})") == "documents");
+  CHECK(param(image_rules, R"({"prompt":"p"})") == "ok");
+  CHECK(param(speech_rules, R"({"model":"m","input":"i","voice":{"id":"v"}})") == "ok");
+  CHECK(param(response_rules, R"({"prompt":{"id":"x"}})") == "ok");
+  CHECK(param(response_rules, R"({"model":"m","input":1})") == "input");
+  CHECK(param(anthropic_rules,
+              R"({"model":"m","messages":[{"role":"user","content":"c"}],"max_tokens":1})") == "ok");
+  CHECK(param(anthropic_rules, R"({"model":"m","messages":[{"content":"c"}]})") == "messages[0].role");
+  CHECK(param(object_rules, "{}") == "ok");
+  CHECK(param(object_rules, "[]") == "422");
+  CHECK(param(object_rules, "{") == "400");
+}
+
+TEST_CASE("request gate: says which bytes ask for usage", "[request_gate]") {
+  const auto asked = [](const std::string& body) {
+    const auto request = accepted(body);
+    if (request.usage_text.empty()) return std::string{"no edit"};
+    auto edited = splice(body, request.usage_at.begin, request.usage_at.end, request.usage_text);
+    CHECK(accepted(edited).include_usage);
+    return edited;
+  };
+  CHECK(asked(R"( { "model":"m","messages":[]})") ==
+        R"( {"stream_options":{"include_usage":true}, "model":"m","messages":[]})");
+  CHECK(asked(body_with(R"("stream_options":null)")) ==
+        body_with(R"("stream_options":{"include_usage":true})"));
+  CHECK(asked(body_with(R"("stream_options":{})")) ==
+        body_with(R"("stream_options":{"include_usage":true})"));
+  CHECK(asked(body_with(R"("stream_options":{"a":[1]})")) ==
+        body_with(R"("stream_options":{"include_usage":true,"a":[1]})"));
+  CHECK(asked(body_with(R"("stream_options":{"include_usage": false ,"b":1})")) ==
+        body_with(R"("stream_options":{"include_usage": true ,"b":1})"));
+  CHECK(asked(body_with(R"("stream_options":{"include_usage":true})")) == "no edit");
+  CHECK(asked(body_with(R"("stream_options":1)")) == "no edit");
+  CHECK(asked(body_with(R"("stream_options":{"include_usage":{}})")) == "no edit");
 }

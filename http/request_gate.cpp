@@ -1,90 +1,45 @@
-#include "http/chat_request.hpp"
+#include "http/request_gate.hpp"
 
 #include "http/json_scanner.hpp"
 
 #include <array>
-#include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
 
-using kinds = std::uint32_t;  // a set of JSON kinds, each as the bit of the token that begins it
-
-constexpr kinds kind(json_token token) {
-  return kinds{1} << static_cast<unsigned>(token);
-}
-
-constexpr kinds object = kind(json_token::begin_object);
-constexpr kinds array = kind(json_token::begin_array);
-constexpr kinds string = kind(json_token::string);
-constexpr kinds number = kind(json_token::number);
-constexpr kinds boolean = kind(json_token::literal_true) | kind(json_token::literal_false);
-constexpr kinds null = kind(json_token::literal_null);
-constexpr kinds absent = kind(json_token::more);  // of a member that did not come
-constexpr kinds anything = ~kinds{0};
-
-struct member_rule {
-  std::string_view name;
-  kinds allowed;
-  std::string_view wanted;
-};
-
-// The first ones by their place in the table, all in the order in which faults are reported.
-enum member : std::size_t { model, messages, stream, stream_options };
-
-constexpr std::array top_rules{
-    member_rule{"model", string, "a string"},
-    member_rule{"messages", array, "an array"},
-    member_rule{"stream", boolean | null | absent, "a boolean or null"},
-    member_rule{"stream_options", anything, ""},
-    member_rule{"temperature", number | null | absent, "a number or null"},
-    member_rule{"top_p", number | null | absent, "a number or null"},
-    member_rule{"presence_penalty", number | null | absent, "a number or null"},
-    member_rule{"frequency_penalty", number | null | absent, "a number or null"},
-    member_rule{"n", number | null | absent, "a number or null"},
-    member_rule{"max_tokens", number | null | absent, "a number or null"},
-    member_rule{"tools", array | null | absent, "an array or null"},
-    member_rule{"functions", array | null | absent, "an array or null"},
-    member_rule{"tool_choice", string | object | null | absent, "a string, an object or null"},
-    member_rule{"function_call", string | object | null | absent, "a string, an object or null"},
-    member_rule{"stop", string | array | null | absent, "a string, an array or null"},
-    member_rule{"logit_bias", object | null | absent, "an object or null"},
-    member_rule{"user", string | null | absent, "a string or null"},
-};
-
-constexpr std::array message_rules{
-    member_rule{"role", string, "a string"},
-    member_rule{"content", string | array | null | absent, "a string, an array or null"},
-};
+constexpr json_kinds object = json_kind(json_token::begin_object);
+constexpr json_kinds array = json_kind(json_token::begin_array);
+constexpr json_kinds string = json_kind(json_token::string);
 
 /// Kinds of an object's members as they were last seen, by their rules.
-template <std::size_t N>
 class member_kinds {
  public:
-  explicit member_kinds(const std::array<member_rule, N>& rules) : rules_(rules) { reset(); }
+  explicit member_kinds(std::span<const member_rule> rules) : rules_{rules} { reset(); }
 
-  void reset() { last_.fill(absent); }
+  void reset() { last_.fill(absent_member); }
 
   /// A key comes: its value is the one that place() and set() speak of. Of duplicates the last counts.
   void begin(std::string_view key) {
     place_ = 0;
-    while (place_ != N && rules_[place_].name != key) ++place_;
+    while (place_ != rules_.size() && rules_[place_].name != key) ++place_;
   }
   std::size_t place() const { return place_; }
+  bool is_known() const { return place_ != rules_.size(); }
   void set(json_token value) {
-    if (place_ != N) last_[place_] = kind(value);
+    if (is_known()) last_[place_] = json_kind(value);
   }
-  bool is(std::size_t place, kinds wanted) const { return (last_[place] & wanted) != 0; }
+  bool is(std::size_t place, json_kinds wanted) const { return (last_[place] & wanted) != 0; }
 
   /// The first fault in the rules' order; `prefix` comes before the member's name in `param`.
   std::optional<request_fault> find_fault(const std::string& prefix) const {
-    for (std::size_t i = 0; i != N; ++i) {
+    for (std::size_t i = 0; i != rules_.size(); ++i) {
       if (is(i, rules_[i].allowed)) continue;
       auto param = prefix + std::string{rules_[i].name};
-      if (is(i, absent)) {
+      if (is(i, absent_member)) {
         auto message = "missing required parameter: '" + param + "'";
         return request_fault{422, std::move(message), std::move(param), "missing_required_parameter"};
       }
@@ -95,9 +50,9 @@ class member_kinds {
   }
 
  private:
-  const std::array<member_rule, N>& rules_;
-  std::array<kinds, N> last_;
-  std::size_t place_ = N;
+  std::span<const member_rule> rules_;
+  std::array<json_kinds, body_rules::largest> last_;  // NOLINT: reset() fills it
+  std::size_t place_ = 0;
 };
 
 bool is_end(json_token token) {
@@ -106,18 +61,22 @@ bool is_end(json_token token) {
 
 class request_reader {
  public:
-  /// `depth` containers are around `token`.
+  explicit request_reader(const body_rules& rules) : rules_{rules}, top_{rules.members} {}
+
   void take(json_token token, json_scanner& scanner) {
     switch (scanner.depth()) {
       case 0:
         is_object_ = token == json_token::begin_object || token == json_token::end_object;
+        if (token == json_token::begin_object) inside_object_ = scanner.offset();
         break;
       case 1:
         take_top_member(token, scanner);
         break;
       case 2:
-        if (top_.place() == messages && top_.is(messages, array)) take_message(token);
-        if (top_.place() == stream_options && top_.is(stream_options, object))
+        if (rules_.checks_messages && top_.place() == body_rules::messages &&
+            top_.is(body_rules::messages, array))
+          take_message(token);
+        if (top_.place() == body_rules::stream_options && top_.is(body_rules::stream_options, object))
           take_stream_option(token, scanner);
         break;
       case 3:
@@ -128,16 +87,18 @@ class request_reader {
     }
   }
 
-  checked_chat_request finish(std::string_view body) const {
+  checked_request finish(std::string_view body) const {
     if (!is_object_) return request_fault{422, "the request body must be a JSON object", "", "invalid_type"};
     if (auto fault = top_.find_fault("")) return *std::move(fault);
     if (message_fault_) return *message_fault_;
-    chat_request request;
-    request.model_begin = model_begin_;
-    request.model_end = model_end_;
-    request.model = json_unescaped(body.substr(model_begin_, model_end_ - model_begin_));
-    request.stream = top_.is(stream, kind(json_token::literal_true));
+    gated_request request;
+    if (top_.is(body_rules::model, string)) {
+      request.model_at = model_at_;
+      request.model = json_unescaped(body.substr(model_at_.begin, model_at_.end - model_at_.begin));
+    }
+    request.stream = top_.is(body_rules::stream, json_kind(json_token::literal_true));
     request.include_usage = include_usage_;
+    plan_usage_edit(request);
     return request;
   }
 
@@ -146,27 +107,51 @@ class request_reader {
     if (!is_object_ || is_end(token)) return;
     if (token != json_token::key) {
       top_.set(token);
-      if (top_.place() == model) {
-        model_begin_ = scanner.token_begin();
-        model_end_ = scanner.offset();
-      }
+      if (top_.place() == body_rules::model) model_at_ = {scanner.token_begin(), scanner.offset()};
+      if (top_.place() == body_rules::stream_options) options_at_ = {scanner.token_begin(), scanner.offset()};
       return;
     }
     top_.begin(scanner.text());
     in_message_ = false;
-    if (top_.place() == messages) {
+    if (top_.place() == body_rules::messages) {
       message_count_ = 0;
       message_fault_.reset();
     }
-    if (top_.place() == stream_options) include_usage_ = false;
-    if (top_.place() == top_rules.size()) scanner.skip_value();
+    if (top_.place() == body_rules::stream_options) {
+      include_usage_ = false;
+      has_options_ = false;
+      usage_value_ = {};
+    }
+    if (!top_.is_known()) scanner.skip_value();
   }
 
   void take_stream_option(json_token token, json_scanner& scanner) {
     if (token == json_token::key) {
+      has_options_ = true;
       is_include_usage_ = scanner.text() == "include_usage";
     } else if (is_include_usage_) {
       include_usage_ = token == json_token::literal_true;
+      usage_value_ = {scanner.token_begin(), scanner.offset()};
+      usage_is_scalar_ =
+          token != json_token::begin_object && token != json_token::begin_array && !is_end(token);
+    }
+  }
+
+  void plan_usage_edit(gated_request& request) const {
+    const std::string_view wanted = R"("include_usage":true)";
+    if (include_usage_) return;
+    if (top_.is(body_rules::stream_options, absent_member)) {
+      request.usage_at = {inside_object_, inside_object_};
+      request.usage_text = R"("stream_options":{)" + std::string{wanted} + "},";
+    } else if (top_.is(body_rules::stream_options, json_kind(json_token::literal_null))) {
+      request.usage_at = options_at_;
+      request.usage_text = "{" + std::string{wanted} + "}";
+    } else if (top_.is(body_rules::stream_options, object) && usage_value_.empty()) {
+      request.usage_at = {options_at_.end, options_at_.end};
+      request.usage_text = std::string{wanted} + (has_options_ ? "," : "");
+    } else if (top_.is(body_rules::stream_options, object) && usage_is_scalar_) {
+      request.usage_at = usage_value_;
+      request.usage_text = "true";
     }
   }
 
@@ -190,21 +175,26 @@ class request_reader {
   void take_message_member(json_token token, json_scanner& scanner) {
     if (token == json_token::key) {
       message_.begin(scanner.text());
-      if (message_.place() == message_rules.size()) scanner.skip_value();
+      if (!message_.is_known()) scanner.skip_value();
     } else if (!is_end(token)) {
       message_.set(token);
     }
   }
 
-  member_kinds<top_rules.size()> top_{top_rules};
-  member_kinds<message_rules.size()> message_{message_rules};  // of the message being read
-  std::optional<request_fault> message_fault_;                 // the first one of the last "messages"
+  const body_rules& rules_;
+  member_kinds top_;
+  member_kinds message_{message_rules()};       // of the message being read
+  std::optional<request_fault> message_fault_;  // the first one of the last "messages"
   std::size_t message_count_ = 0;
-  std::size_t model_begin_ = 0;
-  std::size_t model_end_ = 0;
+  std::size_t inside_object_ = 0;  // behind the body's first brace
+  byte_range model_at_;
+  byte_range options_at_;   // the last stream_options; of an object its brace
+  byte_range usage_value_;  // its last include_usage
   bool is_object_ = false;
   bool in_message_ = false;
+  bool has_options_ = false;  // stream_options has members
   bool is_include_usage_ = false;
+  bool usage_is_scalar_ = false;
   bool include_usage_ = false;
 };
 
@@ -218,9 +208,9 @@ request_fault malformed(const json_scanner& scanner, bool empty) {
 
 }  // namespace
 
-checked_chat_request check_chat_request(std::string_view body) {
+checked_request check_request(const body_rules& rules, std::string_view body) {
   json_scanner scanner{3};
-  request_reader reader;
+  request_reader reader{rules};
   std::string_view rest = body;
   for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
     reader.take(token, scanner);

@@ -1,8 +1,9 @@
-#include "http/chat_stream.hpp"
+#include "http/stream_judge.hpp"
 
 #include "http/chunk_filter.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -10,7 +11,7 @@ namespace {
 
 // As OpenAI's SDKs do it: data that begins so ends the stream. No JSON text does.
 constexpr std::string_view done_mark = "[DONE]";
-constexpr std::string_view error_name = "error\n";  // with its line end: the whole name
+constexpr std::string_view error_name = "error";
 constexpr std::uint8_t mismatch = 0xFF;
 
 /// Compares a text that comes in pieces to the beginning of `wanted`: `matched` counts its bytes, or is
@@ -22,6 +23,23 @@ std::uint8_t match_on(std::string_view wanted, std::uint8_t matched, std::string
   return static_cast<std::uint8_t>(matched + compared);
 }
 
+/// Whether an event with this name (its `event:` line, or its data's `type`) is the last one of its stream.
+bool ends_stream(dialect speaks, std::string_view name) {
+  switch (speaks) {
+    case dialect::anthropic:
+      return name == "message_stop";
+    case dialect::responses:
+      return name == "response.completed" || name == "response.incomplete" || name == "response.failed" ||
+             name == "response.cancelled";
+    case dialect::events:
+      return name.ends_with(".done") || name.ends_with(".completed");
+    case dialect::chat:
+    case dialect::opaque:
+      break;
+  }
+  return false;
+}
+
 /// Whether an event ends behind a line: a line end and an empty line.
 bool ends_event(std::string_view rest) {
   return rest.substr(0, 2) == "\n\n" || rest.substr(0, 4) == "\r\n\r\n";
@@ -29,7 +47,7 @@ bool ends_event(std::string_view rest) {
 
 }  // namespace
 
-std::string_view chat_stream::feed(std::string_view bytes) {
+std::string_view stream_judge::feed(std::string_view bytes) {
   release();
   std::size_t passable = 0;  // of `bytes`
   std::string_view rest = bytes;
@@ -80,7 +98,7 @@ std::string_view chat_stream::feed(std::string_view bytes) {
   return out_;
 }
 
-std::string_view chat_stream::finish() {
+std::string_view stream_judge::finish() {
   if (has_data_ && judge_event(false)) inside_event_ = false;
   begin_event();
   release();
@@ -89,13 +107,19 @@ std::string_view chat_stream::finish() {
   return out_;
 }
 
+void stream_judge::take_name(std::string_view piece) {
+  if (!std::exchange(in_name_line_, true)) name_size_ = 0;
+  const auto room = name_.size() - name_size_;
+  name_size_ = static_cast<std::uint8_t>(name_size_ + piece.copy(name_.data() + name_size_, room));
+}
+
 /// `rest` follows the value.
-void chat_stream::take_value(std::string_view rest) {
+void stream_judge::take_value(std::string_view rest) {
   const auto piece = lines_.piece();
-  if (lines_.field() == sse_field::event) name_matched_ = match_on(error_name, name_matched_, piece);
+  if (lines_.field() == sse_field::event) take_name(piece);
   if (lines_.field() != sse_field::data) return;
   progress_ += piece.size();
-  if (!has_data_ && ends_event(rest) && !may_matter(piece, seen_)) {
+  if (speaks_ == dialect::chat && !has_data_ && ends_event(rest) && !may_matter(piece, seen_)) {
     is_plain_ = true;
     begin_data_line();
     return;
@@ -104,35 +128,36 @@ void chat_stream::take_value(std::string_view rest) {
   take_data(piece);
 }
 
-void chat_stream::take_line_end() {
+void stream_judge::take_line_end() {
   const auto field = lines_.field();
   if (field == sse_field::comment) return;
   has_fields_ = true;
   if (field == sse_field::event) {
-    named_error_ = match_on(error_name, name_matched_, "\n") == error_name.size();
-    name_matched_ = 0;
+    if (!in_name_line_) name_size_ = 0;
+    in_name_line_ = false;
   } else if (field == sse_field::data) {
     if (!in_data_line_) begin_data_line();
     in_data_line_ = false;
   }
 }
 
-void chat_stream::begin_data_line() {
+void stream_judge::begin_data_line() {
   if (has_data_) take_data("\n");
   has_data_ = true;
   in_data_line_ = true;
   ++progress_;
 }
 
-void chat_stream::take_data(std::string_view data) {
+void stream_judge::take_data(std::string_view data) {
   done_matched_ = match_on(done_mark, done_matched_, data);
   reader_.feed(data);
 }
 
-bool chat_stream::judge_event(bool ended) {
+bool stream_judge::judge_event(bool ended) {
+  const std::string_view name{name_.data(), name_size_};
   if (is_plain_) {
     ++events_;
-    error_ = error_ || named_error_;
+    error_ = error_ || name == error_name;
     return true;
   }
   const bool is_done = done_matched_ == done_mark.size();
@@ -140,20 +165,33 @@ bool chat_stream::judge_event(bool ended) {
   if (!ended && !is_done && !is_json) return false;
   ++events_;
   done_ = done_ || is_done;
-  error_ = error_ || named_error_ || (is_json && reader_.error);
+  error_ = error_ || name == error_name || (is_json && reader_.error && !reader_.is_response);
+  done_ = done_ || ends_stream(speaks_, name);
   if (is_json) {
+    if (speaks_ != dialect::chat) {
+      done_ = done_ || ends_stream(speaks_, reader_.type());
+      error_ = error_ || reader_.type() == error_name;
+    }
     seen_.add(reader_.seen);
     finished_.add(reader_.finished);
     uncountable_ = uncountable_ || reader_.uncountable;
-    if (reader_.usage) usage = reader_.usage;
+    merge_usage();
   }
   return true;
 }
 
-void chat_stream::begin_event() {
+void stream_judge::merge_usage() {
+  if (!reader_.usage) return;
+  // Anthropic tells the prompt's tokens first and the answer's last.
+  const auto before = std::exchange(usage, reader_.usage).value_or(token_usage{});
+  if (!reader_.has_prompt_tokens) usage->prompt_tokens = before.prompt_tokens;
+  if (!reader_.has_completion_tokens) usage->completion_tokens = before.completion_tokens;
+}
+
+void stream_judge::begin_event() {
   if (has_data_ && !is_plain_) reader_.reset();
-  has_fields_ = has_data_ = in_data_line_ = is_plain_ = named_error_ = false;
-  done_matched_ = name_matched_ = 0;
+  has_fields_ = has_data_ = in_data_line_ = is_plain_ = in_name_line_ = false;
+  done_matched_ = name_size_ = 0;
 }
 
 }  // namespace llm_proxy

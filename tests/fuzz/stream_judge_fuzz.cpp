@@ -1,5 +1,5 @@
 // A stream's bytes pass unchanged and are judged alike at any split. The first byte chooses the split.
-#include "http/chat_stream.hpp"
+#include "http/stream_judge.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -20,7 +20,7 @@ struct result {
 };
 
 result read(std::string_view body, std::size_t piece) {
-  llm_proxy::chat_stream stream;
+  llm_proxy::stream_judge stream;
   std::string out;
   for (std::size_t at = 0; at < body.size(); at += piece) out += stream.feed(body.substr(at, piece));
   if (out.size() + stream.held() != body.size()) std::abort();
@@ -35,7 +35,7 @@ result read(std::string_view body, std::size_t piece) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0 || size > llm_proxy::chat_stream::whole_event_limit)
+  if (size == 0 || size > llm_proxy::stream_judge::whole_event_limit)
     return 0;  // beyond it pieces pass by size
   const std::string_view body{reinterpret_cast<const char*>(data) + 1, size - 1};
   if (read(body, size) != read(body, data[0] % 61U + 1)) std::abort();

@@ -1,0 +1,39 @@
+// An error as a client of each dialect expects it: as a body, and as the last event of a stream.
+#pragma once
+
+#include "http/dialect.hpp"
+#include "http/errc.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// What a client is told.
+struct error_words {
+  unsigned status = 500;
+  std::string_view message;
+  std::string_view type;   // OpenAI's; Anthropic's follows from the status
+  std::string_view param;  // empty: null
+  std::string_view code;   // empty: null
+};
+
+/// The body of an answer. OpenAI: `{"error":{"message","type","param","code"}}`; Anthropic:
+/// `{"type":"error","error":{"type","message","param","code"}}`.
+std::string error_body(dialect speaks, const error_words& words);
+
+/// The event that ends a stream which failed.
+std::string error_event(dialect speaks, const error_words& words);
+
+/// For a failure of ours, or one that upstream did not put into words. A 401 also has the original service's
+/// `detail`.
+std::string error_body(dialect speaks, const failure& fault);
+std::string error_event(dialect speaks, const failure& fault);
+
+/// Anthropic's error type for a status (docs.anthropic.com, "Errors").
+std::string_view anthropic_error_type(unsigned status);
+
+/// OpenAI's error type for a status, where nothing more precise is known.
+std::string_view openai_error_type(unsigned status);
+
+}  // namespace llm_proxy

@@ -1,0 +1,301 @@
+#include "http/litellm_error.hpp"
+
+#include "http/error_shape.hpp"
+#include "http/error_text.hpp"
+#include "http/json_text.hpp"
+#include "http/json_walk.hpp"
+#include "http/sse.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <vector>
+
+namespace llm_proxy {
+
+namespace {
+
+// -- the table ---------------------------------------------------------------
+
+struct class_row {
+  std::string_view name;  // as it stands behind "litellm."
+  blame source;
+  bool retryable;
+};
+
+/// LiteLLM's exceptions (litellm/exceptions.py). Where a message names a `<Provider>Exception` and the row
+/// says litellm, the provider is to blame (docs/proxy/error_diagnosis).
+constexpr std::array classes{
+    class_row{"BadRequestError", blame::client, false},
+    class_row{"InvalidRequestError", blame::client, false},
+    class_row{"UnsupportedParamsError", blame::client, false},
+    class_row{"ContextWindowExceededError", blame::client, false},
+    class_row{"ContentPolicyViolationError", blame::client, false},
+    class_row{"RejectedRequestError", blame::client, false},
+    class_row{"UnprocessableEntityError", blame::client, false},
+    class_row{"NotFoundError", blame::client, false},
+    class_row{"JSONSchemaValidationError", blame::provider, true},
+    class_row{"APIResponseValidationError", blame::provider, true},
+    class_row{"AuthenticationError", blame::litellm, false},
+    class_row{"PermissionDeniedError", blame::litellm, false},
+    class_row{"BudgetExceededError", blame::litellm, false},
+    class_row{"RateLimitError", blame::litellm, true},
+    class_row{"Timeout", blame::litellm, true},
+    class_row{"InternalServerError", blame::litellm, true},
+    class_row{"APIConnectionError", blame::litellm, true},
+    class_row{"APIError", blame::litellm, true},
+    class_row{"BadGatewayError", blame::litellm, true},
+    class_row{"ServiceUnavailableError", blame::litellm, true},
+    class_row{"MidStreamFallbackError", blame::litellm, true},
+};
+
+/// For messages of no known class.
+class_row row_of_status(unsigned status) {
+  if (status == 408 || status == 409 || status == 429 || status >= 500) {
+    return {"", status == 409 ? blame::client : blame::litellm, true};
+  }
+  if (status == 401 || status == 402 || status == 403) return {"", blame::litellm, false};
+  return {"", blame::client, false};
+}
+
+class_row row_of(unsigned status, std::string_view message) {
+  constexpr std::string_view prefix = "litellm.";
+  const auto at = message.find(prefix);
+  if (at != std::string_view::npos) {
+    const auto rest = message.substr(at + prefix.size());
+    const auto name = rest.substr(0, rest.find_first_of(":. ("));
+    for (const auto& row : classes) {
+      if (row.name != name) continue;
+      // APIError is what LiteLLM makes of any status it has no class for.
+      return name == "APIError" && status < 500 ? row_of_status(status) : row;
+    }
+  }
+  return row_of_status(status);
+}
+
+bool names_provider(std::string_view message) {
+  const auto at = message.find("Exception - ");
+  return at != std::string_view::npos && at > 0 &&
+         std::isalpha(static_cast<unsigned char>(message[at - 1])) != 0;
+}
+
+bool is_over_budget(const embedded_error& error) {
+  constexpr std::array<std::string_view, 4> words{"Budget has been exceeded", "ExceededBudget",
+                                                  "BudgetExceeded", "exceeded budget"};
+  if (error.type == "budget_exceeded" || error.code == "budget_exceeded") return true;
+  return std::any_of(words.begin(), words.end(),
+                     [&](auto each) { return error.message.find(each) != std::string::npos; });
+}
+
+// -- the body ------------------------------------------------------------------
+
+struct replacement {
+  std::size_t begin;
+  std::size_t end;
+  std::string text;
+};
+
+/// FastAPI's `detail`: a text, or a list of faults with a `msg` each.
+std::string text_of_detail(std::string_view body) {
+  std::string text;
+  for_each_member(body, [&](std::string_view key, json_token kind, std::string_view raw) {
+    if (key == "error" && kind == json_token::string) text = json_unescaped(raw);
+    if (key == "message" && kind == json_token::string && text.empty()) text = json_unescaped(raw);
+    if (key != "detail") return;
+    if (kind == json_token::string) text = json_unescaped(raw);
+    if (kind == json_token::begin_object) text = find_error(body).message;
+    if (kind != json_token::begin_array) return;
+    for_each_element(raw, [&](json_token, std::string_view fault) {
+      for_each_member(fault, [&](std::string_view name, json_token value, std::string_view msg) {
+        if (name != "msg" || value != json_token::string) return;
+        if (!text.empty()) text += "; ";
+        text += json_unescaped(msg);
+      });
+    });
+  });
+  return text;
+}
+
+/// What a body's `error` object needs to be a clean one, as edits of its bytes; `known`: it is an object.
+struct body_edits {
+  bool known = false;
+  bool says_error = false;  // a top-level "type":"error"
+  std::vector<replacement> edits;
+};
+
+body_edits find_edits(std::string_view body, std::string_view new_code) {
+  body_edits found;
+  for_each_member(body, [&](std::string_view key, json_token kind, std::string_view raw) {
+    if (key == "type") found.says_error = kind == json_token::string && raw == R"("error")";
+    if (key != "error") return;
+    found.known = kind == json_token::begin_object;
+    found.edits.clear();
+    if (!found.known) return;
+    bool has_message = false;
+    bool has_code = false;
+    for_each_member(raw, [&](std::string_view name, json_token value, std::string_view text) {
+      const auto begin = static_cast<std::size_t>(text.data() - body.data());
+      const auto edit = [&](std::string with) {
+        found.edits.push_back({begin, begin + text.size(), std::move(with)});
+      };
+      has_message = has_message || name == "message";
+      has_code = has_code || name == "code";
+      if (name == "code" && !new_code.empty()) {
+        edit(json_quoted(new_code));
+      } else if ((name == "type" || name == "param" || name == "code") && text == R"("None")") {
+        edit("null");
+      } else if (name == "message" && value == json_token::string) {
+        const auto said = json_unescaped(text);
+        auto kept = without_internals(said);
+        if (kept != said) edit(json_quoted(kept));
+      }
+    });
+    const auto end = static_cast<std::size_t>(raw.data() - body.data()) + raw.size() - 1;
+    if (!has_message) found.known = false;
+    if (!has_code && !new_code.empty())
+      found.edits.push_back({end, end, R"(,"code":)" + json_quoted(new_code)});
+  });
+  return found;
+}
+
+std::string edited(std::string_view body, const std::vector<replacement>& edits) {
+  std::string out;
+  std::size_t done = 0;
+  for (const auto& each : edits) {
+    out.append(body.substr(done, each.begin - done)).append(each.text);
+    done = each.end;
+  }
+  return out.append(body.substr(done));
+}
+
+/// The client's status for an error status of upstream's.
+unsigned client_status(unsigned status) {
+  if (status < 500 || status == 503 || status == 504 || status == 529) return status;
+  return 502;
+}
+
+void replace_by(decoded_error& out, dialect speaks, failure fault) {
+  out.code = fault.code;
+  out.status = describe(fault.code).status;
+  out.body = error_body(speaks, fault);
+}
+
+/// The body in the words of a client of this dialect.
+std::string normalized(const decoded_error& out, std::string_view body, const embedded_error& error,
+                       dialect speaks, std::string_view new_code) {
+  const auto found = find_edits(body, new_code);
+  const bool right_shape = found.known && found.says_error == (speaks == dialect::anthropic);
+  if (right_shape) return found.edits.empty() ? std::string{} : edited(body, found.edits);
+  auto said = error.present ? error.message : text_of_detail(body);
+  if (said.empty()) said = "The model gateway answered " + std::to_string(out.status) + ".";
+  const auto message = without_internals(said);
+  const std::string_view type =
+      error.type.empty() ? openai_error_type(out.status) : std::string_view{error.type};
+  return error_body(
+      speaks, {out.status, message, type, {}, new_code.empty() ? std::string_view{error.code} : new_code});
+}
+
+std::string header_or_empty(const header_list& headers, std::string_view name) {
+  const auto value = headers.find(name);
+  return value ? std::string{trimmed(*value)} : std::string{};
+}
+
+}  // namespace
+
+std::string_view to_string(blame source) {
+  constexpr std::array<std::string_view, 4> names{"client", "proxy", "litellm", "provider"};
+  return names[static_cast<std::size_t>(source)];
+}
+
+error_advice advice_for(errc code) {
+  const auto& row = describe(code);
+  const auto source = row.source == error_source::downstream ? blame::client
+                      : row.source == error_source::upstream ? blame::litellm
+                                                             : blame::proxy;
+  return {source, row.retryable, {}};
+}
+
+void add_advice(header_list& headers, const error_advice& advice) {
+  headers.add("x-llm-proxy-error-source", to_string(advice.source));
+  if (!headers.find("x-should-retry")) headers.add("x-should-retry", advice.retryable ? "true" : "false");
+  if (!advice.retry_after.empty() && !headers.find("retry-after"))
+    headers.add("retry-after", advice.retry_after);
+}
+
+bool refuses_our_key(unsigned status, const embedded_error& error) {
+  // LiteLLM without a database takes an unknown key for one that it would have to look up.
+  if (status == 400) return error.type == "no_db_connection";
+  return status == 401 && error.type != "key_model_access_denied";
+}
+
+decoded_error decode_error(const response_head& head, std::string_view body, bool readable,
+                           error_wording wording, dialect speaks) {
+  decoded_error out;
+  out.status = client_status(head.status);
+  out.code = errc::upstream_error;
+  out.detail = "upstream status " + std::to_string(head.status);
+  if (!readable) {
+    const auto row = row_of_status(head.status);
+    out.advice = {row.source, row.retryable, {}};
+    if (head.status == 401) replace_by(out, speaks, {errc::upstream_auth, {}, {}, {}});
+    if (head.status == 408) replace_by(out, speaks, {errc::upstream_timeout, {}, {}, {}});
+    return out;
+  }
+  const bool is_object = is_json_object(body);
+  const auto error = is_object ? find_error(body) : embedded_error{};
+  const auto row = row_of(head.status, error.message);
+  const bool provider = names_provider(error.message);
+  out.advice.source = provider && row.source == blame::litellm ? blame::provider : row.source;
+  out.advice.retryable = row.retryable;
+  out.advice.retry_after = header_or_empty(head.headers, "retry-after");
+  if (out.advice.retry_after.empty())
+    out.advice.retry_after = header_or_empty(head.headers, "llm_provider-retry-after");
+  if (const auto seconds = waiting_time(error.message);
+      out.advice.retry_after.empty() && seconds > 0 && row.retryable)
+    out.advice.retry_after = std::to_string(seconds);
+
+  if (refuses_our_key(head.status, error)) {
+    out.advice.source = provider ? blame::provider : blame::litellm;
+    out.advice.retryable = false;
+    out.detail += provider ? ": the provider refused LiteLLM's key" : ": LiteLLM refused this service's key";
+    replace_by(out, speaks,
+               {errc::upstream_auth,
+                provider ? "The model's provider refused the model gateway's key." : "",
+                {},
+                {}});
+    return out;
+  }
+  if (head.status == 401) out.status = 403;  // the key is right, and this model is not for it
+  if (head.status == 408) {
+    out.detail += ": " + error.message;
+    replace_by(out, speaks, {errc::upstream_timeout, {}, {}, {}});
+    return out;
+  }
+  if (!is_object) {
+    const auto code = head.status == 504 ? errc::upstream_timeout : errc::upstream_error;
+    const auto message =
+        "The model gateway answered " + std::to_string(head.status) + " without a usable body.";
+    out.code = code;
+    out.body = error_body(speaks, {out.status, message, describe(code).type, {}, describe(code).name});
+    return out;
+  }
+  std::string_view new_code;
+  if (is_over_budget(error)) {
+    out.status = 429;
+    out.advice = {blame::litellm, false, {}};
+    new_code = "budget_exceeded";
+  }
+  if (wording == error_wording::normalized) {
+    out.body = normalized(out, body, error, speaks, new_code);
+    if (!out.body.empty()) out.detail += ": " + (error.present ? error.message : std::string{body});
+  }
+  return out;
+}
+
+std::string first_event_data(std::string_view stream) {
+  sse_decoder decoder;
+  const auto events = decoder.feed(stream);
+  return events.empty() ? std::string{} : events.front().data;
+}
+
+}  // namespace llm_proxy

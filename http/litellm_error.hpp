@@ -1,0 +1,51 @@
+// LiteLLM's error dialect, decoded: whose fault an error is, whether and when to try again, and what of it a
+// client may read (litellm.md; tests/data/litellm has what the real one says).
+#pragma once
+
+#include "http/dialect.hpp"
+#include "http/errc.hpp"
+#include "http/message.hpp"
+#include "http/openai.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+enum class blame : std::uint8_t { client, proxy, litellm, provider };
+std::string_view to_string(blame source);
+
+/// What an error answer says beyond its body; sent as headers where upstream sent none.
+struct error_advice {
+  blame source = blame::proxy;  ///< x-llm-proxy-error-source
+  bool retryable = false;       ///< x-should-retry
+  std::string retry_after;      ///< retry-after; empty: nobody said
+};
+
+/// The advice for a failure that no upstream put into words.
+error_advice advice_for(errc code);
+/// Adds it to an answer's headers, each where it is not there yet.
+void add_advice(header_list& headers, const error_advice& advice);
+
+enum class error_wording : std::uint8_t { normalized, raw };
+
+struct decoded_error {
+  unsigned status = 0;     ///< for the client
+  errc code = errc::none;  ///< for the verdict
+  error_advice advice;
+  std::string body;    ///< for the client; empty: upstream's own bytes
+  std::string detail;  ///< for the log: upstream's words, where the client does not get them
+};
+
+/// Decodes an error answer whose body is whole. `readable`: it is not compressed.
+decoded_error decode_error(const response_head& head, std::string_view body, bool readable,
+                           error_wording wording, dialect speaks);
+
+/// True if an error answer says that the key is wrong which this service has for upstream (a 401 may also say
+/// that the key is right and this model is not for it).
+bool refuses_our_key(unsigned status, const embedded_error& error);
+
+/// The data of the first event of `stream` (whole events), for an error that came as one.
+std::string first_event_data(std::string_view stream);
+
+}  // namespace llm_proxy

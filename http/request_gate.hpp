@@ -1,0 +1,47 @@
+// The request gate: one pass over the bytes of a JSON request, which are judged and never rewritten.
+#pragma once
+
+#include "http/body_rules.hpp"
+#include "http/json_text.hpp"  // splice, json_quoted
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace llm_proxy {
+
+/// Bytes [begin, end) of a body.
+struct byte_range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  bool empty() const { return begin == end; }
+};
+
+/// What the proxy needs to know of a request.
+struct gated_request {
+  std::string model;    // unescaped text of the last "model"
+  byte_range model_at;  // that value, quotes included; empty: there is none, or it is no string
+  bool stream = false;
+  bool include_usage = false;  // stream_options.include_usage is true
+  /// The edit that makes include_usage true: these bytes become that text.
+  byte_range usage_at;
+  std::string usage_text;
+};
+
+/// Why a body is refused; type is always `invalid_request_error`.
+struct request_fault {
+  int status = 400;  // 400: no JSON; 422: JSON of the wrong shape
+  std::string message;
+  std::string param;  // the field at fault, such as `messages[3].role`; empty: none (null on the wire)
+  std::string code;
+};
+
+using checked_request = std::variant<gated_request, request_fault>;
+
+/// Judges a body by an endpoint's rules. Malformed JSON comes before any wrong shape; of duplicate keys the
+/// last counts.
+checked_request check_request(const body_rules& rules, std::string_view body);
+
+}  // namespace llm_proxy

@@ -1,0 +1,174 @@
+#include "http/litellm_error.hpp"
+
+#include "http/error_shape.hpp"
+#include "http/error_text.hpp"
+#include "support/catch.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace llm_proxy {
+
+namespace {
+
+response_head head(unsigned status, std::vector<std::pair<std::string, std::string>> headers = {}) {
+  response_head answer;
+  answer.status = status;
+  for (const auto& [name, value] : headers) answer.headers.add(name, value);
+  return answer;
+}
+
+decoded_error decoded(unsigned status, std::string_view body, dialect speaks = dialect::chat) {
+  return decode_error(head(status), body, true, error_wording::normalized, speaks);
+}
+
+std::string litellm(std::string_view message, std::string_view code) {
+  return R"({"error":{"message":")" + std::string{message} + R"(","type":"None","param":"None","code":")" +
+         std::string{code} + R"("}})";
+}
+
+}  // namespace
+
+TEST_CASE("litellm error: a clean OpenAI error passes byte for byte", "[unit][litellm_error]") {
+  for (
+      const std::string body :
+      {R"({"error":{"message":"m","type":"t","param":null,"code":null}})",
+       R"( {"error" : {"code":"c","message":"see https://platform.openai.com/docs","type":"t","param":"p","x":1.0}} )",
+       R"({"error":{"message":"m","type":"t","param":null,"code":"429"}})"}) {
+    CHECK(decoded(400, body).body.empty());
+    CHECK(decode_error(head(400), body, true, error_wording::raw, dialect::chat).body.empty());
+  }
+}
+
+TEST_CASE("litellm error: None becomes null and internals are cut, what else is there stays",
+          "[unit][litellm_error]") {
+  const std::string body =
+      R"({"error":{"message":"litellm.RateLimitError: OpenAIException - slow. Received Model Group=g\nAvailable Model Group Fallbacks=None","type":"None","param":"None","code":"429","provider_specific_fields":{"a":1.0}}})";
+  const auto error = decoded(429, body);
+  CHECK(
+      error.body ==
+      R"({"error":{"message":"litellm.RateLimitError: OpenAIException - slow.","type":null,"param":null,"code":"429","provider_specific_fields":{"a":1.0}}})");
+  CHECK(error.detail.find("Received Model Group=g") != std::string::npos);
+  CHECK(decode_error(head(429), body, true, error_wording::raw, dialect::chat).body.empty());
+}
+
+TEST_CASE("litellm error: whose fault it is, and whether to try again", "[unit][litellm_error]") {
+  struct row {
+    unsigned status;
+    std::string message;
+    blame source;
+    bool retryable;
+    unsigned wanted;
+  };
+  for (const auto& each : std::vector<row>{
+           {400, "litellm.BadRequestError: OpenAIException - bad", blame::client, false, 400},
+           {400, "litellm.ContextWindowExceededError: too long", blame::client, false, 400},
+           {404, "litellm.NotFoundError: NotFoundError: OpenAIException - no", blame::client, false, 404},
+           {401, "litellm.AuthenticationError: AuthenticationError: OpenAIException - no", blame::provider,
+            false, 502},
+           {401, "Authentication Error, Invalid proxy server token", blame::litellm, false, 502},
+           {403, "litellm.APIError: APIError: OpenAIException - no", blame::provider, false, 403},
+           {408, "litellm.Timeout: Timeout Error: OpenAIException - slow", blame::provider, true, 504},
+           {429, "litellm.RateLimitError: RateLimitError: OpenAIException - slow", blame::provider, true,
+            429},
+           {429, "max_parallel_requests reached", blame::litellm, true, 429},
+           {500, "litellm.InternalServerError: InternalServerError: OpenAIException - oh", blame::provider,
+            true, 502},
+           {500, "litellm.APIConnectionError: no route", blame::litellm, true, 502},
+           {503, "litellm.ServiceUnavailableError: VertexAIException - full", blame::provider, true, 503},
+           {418, "I'm a teapot", blame::client, false, 418},
+           {599, "who knows", blame::litellm, true, 502},
+       }) {
+    INFO(each.status << ' ' << each.message);
+    const auto error = decoded(each.status, litellm(each.message, std::to_string(each.status)));
+    CHECK(to_string(error.advice.source) == to_string(each.source));
+    CHECK(error.advice.retryable == each.retryable);
+    CHECK(error.status == each.wanted);
+  }
+}
+
+TEST_CASE("litellm error: both budget forms are a 429 budget_exceeded that is not worth a retry",
+          "[unit][litellm_error]") {
+  for (
+      const auto& [status, body] : std::vector<std::pair<unsigned, std::string>>{
+          {400,
+           R"({"error":{"message":"Budget has been exceeded! Current cost: 1","type":"budget_exceeded","param":null,"code":"400"}})"},
+          {429, R"({"error":{"message":"ExceededBudget: User over budget","type":"t","param":null}})"}}) {
+    const auto error = decoded(status, body);
+    CHECK(error.status == 429);
+    CHECK(error.body.find(R"("code":"budget_exceeded")") != std::string::npos);
+    CHECK_FALSE(error.advice.retryable);
+  }
+}
+
+TEST_CASE("litellm error: retry-after comes from a header, the provider's, or the text",
+          "[unit][litellm_error]") {
+  const auto body = litellm("litellm.RateLimitError: Please try again in 1m30.5s.", "429");
+  const auto waits = [&](std::vector<std::pair<std::string, std::string>> headers) {
+    return decode_error(head(429, std::move(headers)), body, true, error_wording::raw, dialect::chat)
+        .advice.retry_after;
+  };
+  CHECK(waits({{"retry-after", "3"}, {"llm_provider-retry-after", "5"}}) == "3");
+  CHECK(waits({{"llm_provider-retry-after", "5"}}) == "5");
+  CHECK(waits({}) == "91");
+  CHECK(waiting_time("try again in 20s") == 20);
+  CHECK(waiting_time("Please retry after 7 seconds.") == 7);
+  CHECK(waiting_time("try again in 250ms") == 1);
+  CHECK(waiting_time("try again in 6m0s") == 360);
+  CHECK(waiting_time("try again in 2 hours") == 7200);
+  CHECK(waiting_time("try again in a while") == 0);
+  CHECK(waiting_time("try again in 99999999999s") == 0);
+  CHECK(waiting_time("later") == 0);
+}
+
+TEST_CASE("litellm error: other shapes become the client's", "[unit][litellm_error]") {
+  CHECK(decoded(404, R"({"detail":"Not Found"})").body ==
+        R"({"error":{"message":"Not Found","type":"invalid_request_error","param":null,"code":null}})");
+  CHECK(decoded(422, R"({"detail":[{"loc":["body"],"msg":"a"},{"msg":"b"}]})").body ==
+        R"({"error":{"message":"a; b","type":"invalid_request_error","param":null,"code":null}})");
+  CHECK(decoded(429, R"({"error":"slow down"})").body ==
+        R"({"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":null}})");
+  CHECK(
+      decoded(503, "<html>").body ==
+      R"({"error":{"message":"The model gateway answered 503 without a usable body.","type":"upstream_error","param":null,"code":"upstream_error"}})");
+  CHECK(decoded(429, litellm("slow", "429"), dialect::anthropic).body ==
+        R"({"type":"error","error":{"message":"slow","type":"rate_limit_error","param":null,"code":"429"}})");
+  CHECK(decoded(529, R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})",
+                dialect::anthropic)
+            .body.empty());
+}
+
+TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][error_text]") {
+  CHECK(without_internals("at http://10.0.0.7:8000/v1/chat failed") == "at [address] failed");
+  CHECK(without_internals("see https://platform.openai.com/docs/a.") ==
+        "see https://platform.openai.com/docs/a.");
+  CHECK(without_internals("http://litellm-db/x, https://a.internal/y") == "[address], [address]");
+  CHECK(without_internals(
+            "Cannot connect to host vllm:8000 ssl:default [Connect call failed ('127.0.0.1', 8000)]") ==
+        "Cannot connect to host [address] ssl:default [Connect call failed ('[address]', 8000)]");
+  CHECK(without_internals("redis://:secret@cache:6379/0 down") == "[address] down");
+  CHECK(without_internals("version 1.2.3 and 1.2.3.4.5") == "version 1.2.3 and 1.2.3.4.5");
+  CHECK(without_internals("boom\nTraceback (most recent call last):\n File x") == "boom");
+  CHECK(without_internals(
+            "slow\n\nDeployment Info: request_timeout: None\ntimeout: 1. Received Model Group=x") == "slow");
+  CHECK(without_internals("").empty());
+}
+
+TEST_CASE("error shape: an event for each dialect", "[unit][error_shape]") {
+  const failure cut{errc::upstream_timeout, "late", "10.0.0.1", {}};
+  CHECK(error_event(dialect::chat, cut) ==
+        "data: "
+        "{\"error\":{\"message\":\"late\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_"
+        "timeout\"}}\n\n");
+  CHECK(error_event(dialect::anthropic, cut) ==
+        "event: error\ndata: "
+        "{\"type\":\"error\",\"error\":{\"message\":\"late\",\"type\":\"timeout_error\",\"param\":null,"
+        "\"code\":\"upstream_timeout\"}}\n\n");
+  CHECK(error_event(dialect::responses, cut)
+            .find("event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_timeout\"") == 0);
+  CHECK(error_body(dialect::chat, failure{errc::unauthorized, {}, {}, {}})
+            .find(R"({"detail":"unauthorized","error":{)") == 0);
+}
+
+}  // namespace llm_proxy
