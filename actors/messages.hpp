@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,9 +69,12 @@ struct upstream_request {
   std::shared_ptr<const request_head> head;
   std::string request_id;
   std::string method = "POST";
-  std::string path;  ///< upstream's path, query included
-  std::shared_ptr<const std::string> body;
+  std::string path;                         ///< upstream's path, query included
+  std::shared_ptr<const std::string> body;  ///< null: none, or it follows
   bool stream = false;
+  bool body_follows = false;  ///< in body_parts
+  /// Of a body that follows; unknown: it goes upstream in chunks.
+  std::optional<std::uint64_t> body_length = std::nullopt;
 };
 
 /// Bytes an adapter may send to its session without being granted more.
@@ -85,6 +89,19 @@ struct grant_credit {
 struct cancel_stream {
   std::uint64_t stream;
 };
+
+/// The next bytes of a request's body that follows; `last`: it is whole.
+struct body_part {
+  std::uint64_t stream;
+  std::string data;
+  bool last = false;
+};
+/// So many bytes of body_parts have been sent on: the session may give as many more.
+struct body_taken {
+  std::size_t bytes;
+};
+/// Bytes of body_parts a session may give without being told that they were taken.
+inline constexpr std::size_t body_window = 256 * 1024;
 
 /// Upstream's status line and those of its headers that a client may see.
 struct stream_head {
@@ -103,7 +120,7 @@ struct stream_failed {
 
 /// A session, seen from its adapter.
 using stream_sink = caf::typed_actor<caf::reacts_to<stream_chunk>, caf::reacts_to<stream_done>,
-                                     caf::reacts_to<stream_failed>>;
+                                     caf::reacts_to<stream_failed>, caf::reacts_to<body_taken>>;
 
 /// Starts an upstream request. `stream` names it in later messages (unique per adapter); `credit` in bytes.
 struct open_stream {
@@ -118,11 +135,13 @@ struct open_stream {
 ///   upstream_invalid_response,
 ///                    internal); after a head: stream_chunk*, then exactly one of stream_done | stream_failed
 ///                    to the sink
+///   body_part     -> body_taken to the sink, as upstream takes it
 ///   grant_credit, cancel_stream: no answer
 ///   get_models    -> models, or an error as for open_stream
 using adapter_actor =
-    caf::typed_actor<caf::replies_to<open_stream>::with<stream_head>, caf::reacts_to<grant_credit>,
-                     caf::reacts_to<cancel_stream>, caf::replies_to<get_models>::with<models>>;
+    caf::typed_actor<caf::replies_to<open_stream>::with<stream_head>, caf::reacts_to<body_part>,
+                     caf::reacts_to<grant_credit>, caf::reacts_to<cancel_stream>,
+                     caf::replies_to<get_models>::with<models>>;
 
 /// Which adapter is to take one more request? `asked` counts the pools that had no room.
 struct lease_adapter {
@@ -193,15 +212,16 @@ failure to_failure(const caf::error& error);
 
 }  // namespace llm_proxy
 
-#define LLM_PROXY_MESSAGES(X)                                                                              \
-  X(authorize)                                                                                             \
-  X(principal)                                                                                             \
-  X(resolve_model)                                                                                         \
-  X(resolved_model)                                                                                        \
-  X(get_models) X(models) X(models_changed) X(refresh_due) X(registry_peers) X(pool_peers) X(grant_credit) \
-      X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream)       \
-          X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening) X(drain) X(drained)         \
-              X(force_drain)
+#define LLM_PROXY_MESSAGES(X)                                                                           \
+  X(authorize)                                                                                          \
+  X(principal)                                                                                          \
+  X(resolve_model)                                                                                      \
+  X(resolved_model)                                                                                     \
+  X(get_models)                                                                                         \
+  X(models) X(models_changed) X(refresh_due) X(registry_peers) X(pool_peers) X(body_part) X(body_taken) \
+      X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed)   \
+          X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening) X(drain)  \
+              X(drained) X(force_drain)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

@@ -128,7 +128,8 @@ void session_state::begin_upstream() {
     return;
   }
   judge_ = stream_judge{route_.row->speaks};
-  if (route_.row->body == body_kind::none) {
+  uploading_ = route_.row->body == body_kind::multipart || route_.row->body == body_kind::any;
+  if (uploading_ || route_.row->body == body_kind::none) {
     lease();
     return;
   }
@@ -170,15 +171,32 @@ void session_state::on_body(std::string&& body) {
   enter(self_, [&] { take_body(std::move(body)); });
 }
 
+void session_state::on_body_part(std::string&& bytes, bool last) {
+  enter(self_, [&] {
+    bytes_in_ += bytes.size();
+    if (!stream_open_) return;  // upstream has answered, or failed, without waiting for it
+    self_->send(lease_.adapter, body_part{self_->id(), std::move(bytes), last});
+    if (!last) return;
+    uploading_ = false;
+    if (phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
+  });
+}
+
+void session_state::on_body_taken(std::size_t bytes) {
+  if (uploading_) client_->take_more(bytes);
+}
+
 void session_state::on_body_failed(const failure& fault) {
-  enter(self_, [&] { refuse(fault); });
+  enter(self_, [&] {
+    uploading_ = false;
+    refuse(fault);
+  });
 }
 
 void session_state::take_body(std::string&& body) {
   bytes_in_ = body.size();
   const auto& row = *route_.row;
-  if (row.rules == nullptr || (row.body == body_kind::optional_json && body.empty())) {
-    if (row.rules == nullptr) body_ = std::make_shared<const std::string>(std::move(body));
+  if (row.body == body_kind::optional_json && body.empty()) {
     lease();
     return;
   }
@@ -240,8 +258,13 @@ void session_state::open() {
   request->path += std::string_view{head_->target}.substr(head_->path().size());  // the query
   request->body = std::move(body_);
   request->stream = wants_stream_;
+  // A passed-through GET has no body to wait for.
+  uploading_ = uploading_ && head_->has_body();
+  request->body_follows = uploading_;
+  if (uploading_ && !head_->chunked) request->body_length = head_->content_length;
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
-  deadline_->expires_after(context_->options.first_byte_timeout);
+  // While its body is coming the connection's deadline watches the client.
+  if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
   if (wants_stream_ && context_->options.stream_commit_after.count() > 0) {
     silence_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_silence(); }); });
     silence_->expires_after(context_->options.stream_commit_after);
@@ -253,6 +276,7 @@ void session_state::open() {
               stream_open_ = false;
               fail(to_failure(error));
             });
+  if (uploading_) client_->stream_body(context_->options.max_body_bytes, body_window);
 }
 
 void session_state::cancel_upstream() {
@@ -325,6 +349,7 @@ session_actor::behavior_type session(session_state::self_pointer self,
       [self](stream_chunk& chunk) { self->state.on_chunk(std::move(chunk.data)); },
       [self](stream_done) { self->state.on_done(); },
       [self](stream_failed& failed) { self->state.on_stream_failed(std::move(failed.reason)); },
+      [self](const body_taken& taken) { self->state.on_body_taken(taken.bytes); },
   };
 }
 

@@ -69,12 +69,14 @@ class session_state : public exchange_events {
   void on_chunk(std::string&& data);
   void on_done();
   void on_stream_failed(failure reason);
+  void on_body_taken(std::size_t bytes);
 
  private:
   enum class phase : std::uint8_t { authorizing, routing, reading, opening, holding, streaming, closed };
 
   // From the connection.
   void on_body(std::string&& body) override;
+  void on_body_part(std::string&& bytes, bool last) override;
   void on_body_failed(const failure& fault) override;
   void on_client_gone() override;
   void on_sent() override;
@@ -133,6 +135,7 @@ class session_state : public exchange_events {
   adapter_lease lease_;
   std::shared_ptr<const std::string> body_;
   bool stream_open_ = false;
+  bool uploading_ = false;  // the client's body is passed on as it comes, and not yet whole
   response_head answer_;
   stream_judge judge_;
   bool judged_ = true;               // false: compressed or opaque, known by its framing alone

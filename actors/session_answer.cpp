@@ -298,7 +298,7 @@ void session_state::on_idle() {
 
 void session_state::on_total_deadline() {
   // Until its body is there, the client is the slow one.
-  const bool reading = phase_ == phase::reading;
+  const bool reading = phase_ == phase::reading || uploading_;
   fail({reading ? errc::request_timeout : errc::upstream_timeout, {}, "REQUEST_TIMEOUT", {}});
 }
 

@@ -80,6 +80,11 @@ class fake_play {
   }
 
   void abandon() { over_ = true; }
+  /// A body is only counted: the script does not depend on it.
+  void take(const body_part& part) {
+    self_->send(sink_, body_taken{part.data.size()});
+    if (part.last) start();
+  }
 
  private:
   void go_on() {
@@ -154,8 +159,12 @@ adapter_actor::behavior_type fake(self_pointer self, io_worker* home, fake_autho
         auto promise = self->make_response_promise<stream_head>();
         auto& play = self->state.plays[order.stream];
         play = std::make_unique<fake_play>(self, *home, order, author(*order.request), promise);
-        play->start();
+        if (!order.request->body_follows) play->start();
         return promise;
+      },
+      [self](const body_part& part) {
+        const auto at = self->state.plays.find(part.stream);
+        if (at != self->state.plays.end()) at->second->take(part);
       },
       [self](const grant_credit& grant) {
         const auto at = self->state.plays.find(grant.stream);

@@ -37,7 +37,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
       if (!goes_upstream(field.name, options.forward_headers)) continue;
       const bool is_type = iequals(field.name, "content-type");
-      if (is_type && !request.body) continue;
+      if (is_type && !request.body && !request.body_follows) continue;
       typed = typed || is_type;
       add_field(head, field.name, field.value);
     }
@@ -54,6 +54,10 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
   if (request.body) {
     add_field(head, "content-length", std::to_string(request.body->size()));
+  } else if (request.body_length) {
+    add_field(head, "content-length", std::to_string(*request.body_length));
+  } else if (request.body_follows) {
+    add_field(head, "transfer-encoding", "chunked");
   } else if (request.method != "GET") {
     add_field(head, "content-length", "0");
   }
@@ -79,6 +83,7 @@ class litellm_exchange final : public call_events {
     call_->start();
   }
   void grant(std::size_t bytes) { call_->grant(bytes); }
+  void give(body_part& part) { call_->send_part(std::move(part.data), part.last); }
   /// The sink does not want to hear any more.
   void abandon() { over_ = true; }
 
@@ -90,6 +95,9 @@ class litellm_exchange final : public call_events {
   }
   void on_bytes(std::string&& bytes) override {
     enter(self_, [&] { self_->send(sink_, stream_chunk{std::move(bytes)}); });
+  }
+  void on_part_sent(std::size_t bytes) override {
+    enter(self_, [&] { self_->send(sink_, body_taken{bytes}); });
   }
   void on_end() override {
     enter(self_, [this] {
@@ -140,10 +148,15 @@ adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm
             *self->state.upstream,
             std::make_shared<const std::string>(upstream_head(*shared, *order.request)), order.request->body,
             order.credit, *exchange);
+        if (order.request->body_follows) call->expect_parts(!order.request->body_length);
         auto& entry = self->state.exchanges[order.stream];
         entry = std::move(exchange);
         entry->start(std::move(call));
         return promise;
+      },
+      [self](body_part& part) {
+        const auto at = self->state.exchanges.find(part.stream);
+        if (at != self->state.exchanges.end()) at->second->give(part);
       },
       [self](const grant_credit& grant) {
         const auto at = self->state.exchanges.find(grant.stream);

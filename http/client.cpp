@@ -4,6 +4,8 @@
 #include <boost/asio/ssl/error.hpp>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <utility>
 
 namespace llm_proxy {
@@ -105,7 +107,8 @@ client_call::~client_call() {
 
 void client_call::start() {
   parser_.emplace();
-  socket_ = owner_.take_idle();
+  // What was sent in parts is gone: it could not be sent again on a connection that turns out to be stale.
+  if (!in_parts_) socket_ = owner_.take_idle();
   if (socket_) {
     reused_ = true;
     socket_->use(this);
@@ -132,14 +135,52 @@ void client_call::on_connected(const boost::system::error_code& ec) {
   send();
 }
 
+void client_call::expect_parts(bool chunked) {
+  in_parts_ = true;
+  chunked_ = chunked;
+}
+
+void client_call::send_part(std::string bytes, bool last) {
+  if (over_) return;
+  const auto size = bytes.size();
+  if (chunked_) {
+    std::string framed;
+    if (size > 0) {
+      std::array<char, 20> digits{};
+      const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16).ptr;
+      framed.append(digits.data(), end).append("\r\n").append(bytes).append("\r\n");
+    }
+    if (last) framed += "0\r\n\r\n";
+    bytes = std::move(framed);
+  }
+  last_given_ = last;
+  parts_.push_back({std::move(bytes), size});
+  send_next_part();
+}
+
+void client_call::send_next_part() {
+  if (sending_ || !socket_ || parts_.empty() || !connected_) return;
+  auto next = std::move(parts_.front());
+  parts_.pop_front();
+  sending_ = true;
+  sending_size_ = next.size;
+  socket_->send(std::make_shared<const std::string>(std::move(next.bytes)), nullptr);
+}
+
 void client_call::send() {
+  connected_ = sending_ = true;
+  sending_size_ = 0;
   socket_->send(head_, body_);
   read_on();  // upstream may answer before it has read all
 }
 
 void client_call::on_sent(const boost::system::error_code& ec) {
+  sending_ = false;
   if (!ec) {
-    sent_ = true;
+    const auto size = std::exchange(sending_size_, 0);
+    sent_ = !in_parts_ || (last_given_ && parts_.empty());
+    send_next_part();
+    if (size > 0) events_.on_part_sent(size);
     return;
   }
   // An upstream that refuses a body may answer and close without reading it: its answer is worth more than

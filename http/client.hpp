@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ class call_events {
   virtual void on_bytes(std::string&& bytes) = 0;
   /// The answer is whole.
   virtual void on_end() = 0;
+  /// So many bytes of send_part() were sent.
+  virtual void on_part_sent(std::size_t bytes) = 0;
   /// upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.
   virtual void on_failed(failure reason) = 0;
 
@@ -52,6 +55,11 @@ class client_call final : public upstream_socket_user {
   client_call& operator=(const client_call&) = delete;
 
   void start();
+  /// The body comes by send_part(), not with the constructor. Before start(). `chunked`: it is framed so (RFC
+  /// 9112 §7.1), and the head says it.
+  void expect_parts(bool chunked);
+  /// The next bytes of such a body; `last`: it is whole.
+  void send_part(std::string bytes, bool last);
   /// Allows `bytes` more of the body to be read. Without credit the socket is not read: TCP slows upstream
   /// down.
   void grant(std::size_t bytes);
@@ -63,6 +71,7 @@ class client_call final : public upstream_socket_user {
 
   void open();
   void send();
+  void send_next_part();
   void read_on();
   void take_input(bool ended);
   void finish();
@@ -80,6 +89,18 @@ class client_call final : public upstream_socket_user {
   bool reused_ = false;    // the connection had served another call
   bool any_byte_ = false;  // of the answer
   bool sent_ = false;
+  // Of a body that comes in parts:
+  struct part {
+    std::string bytes;  // framed
+    std::size_t size;   // without its frame
+  };
+  std::deque<part> parts_;
+  bool in_parts_ = false;
+  bool chunked_ = false;
+  bool last_given_ = false;
+  bool connected_ = false;
+  bool sending_ = false;
+  std::size_t sending_size_ = 0;
   bool over_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // expires with this object
 };

@@ -50,6 +50,8 @@ class exchange_events {
  public:
   /// The answer to read_body(): the whole body, decoded from its framing.
   virtual void on_body(std::string&& body) = 0;
+  /// The answer to stream_body(): the next bytes of the body, decoded from its framing; `last`: it is whole.
+  virtual void on_body_part(std::string&& bytes, bool last) = 0;
   /// The body is too large, too slow or badly framed.
   virtual void on_body_failed(const failure& fault) = 0;
   /// The client closed, reset or stopped reading: nothing can be answered any more.
@@ -83,6 +85,12 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
   void read_body(std::size_t limit);
 
+  /// Passes the body on as it comes: on_body_part() until the last, or on_body_failed(). Reads no more than
+  /// `window` bytes (and one read) ahead of take_more().
+  void stream_body(std::size_t limit, std::size_t window);
+  /// `bytes` of the parts are done with: as many more may be read.
+  void take_more(std::size_t bytes);
+
   /// Writes status line and headers. `length` counts for body_framing::content_length. An answer to HTTP/1.0
   /// is never chunked. `close`: the connection ends with this answer.
   void start_answer(const response_head& head, body_framing framing, std::uint64_t length, bool close);
@@ -112,6 +120,9 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   void run_turn() override;
 
  private:
+  static constexpr std::size_t max_discard =
+      1024 * 1024;  // of an unwanted body, before the connection is given up
+
   enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
 
   void schedule();
@@ -119,7 +130,9 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   void on_read(const boost::system::error_code& ec, std::size_t n);
   void advance();
   void read_next_head();
+  void begin_body(std::size_t limit);
   void receive_body();
+  void pass_body_part();
   void discard_body();
   void next_request();
   void refuse_head(failure fault);
@@ -143,6 +156,9 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   failure head_fault_{errc::none, {}, {}, {}};
   std::string body_;
   std::size_t body_limit_ = 0;
+  std::size_t body_read_ = 0;
+  std::size_t body_window_ = 0;  // of a body passed on as it comes: bytes that may still be read
+  bool in_parts_ = false;        // it is passed on as it comes
   std::size_t discarded_ = 0;
 
   std::string pending_;    // written, not yet given to the socket

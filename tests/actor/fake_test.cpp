@@ -16,6 +16,7 @@ struct recording_sink {
   std::string text;
   int chunks = 0;
   int done = 0;
+  std::size_t taken = 0;
   std::vector<failure> failed;
 };
 
@@ -31,7 +32,8 @@ class fake_stage {
             ++got.chunks;
           },
           [this](stream_done) { ++got.done; },
-          [this](const stream_failed& failed) { got.failed.push_back(failed.reason); }};
+          [this](const stream_failed& failed) { got.failed.push_back(failed.reason); },
+          [this](const body_taken& taken) { got.taken += taken.bytes; }};
     });
   }
 

@@ -33,7 +33,7 @@ pool_actor pool_of(actor_stage& stage, std::shared_ptr<scripted_models> script) 
   const auto adapter = stage.scripted<adapter_actor>([script](adapter_actor::pointer self) {
     return adapter_actor::behavior_type{
         [](const open_stream&) -> caf::result<stream_head> { return caf::sec::unexpected_message; },
-        [](const grant_credit&) {}, [](const cancel_stream&) {},
+        [](const body_part&) {}, [](const grant_credit&) {}, [](const cancel_stream&) {},
         [script, self](get_models) -> caf::result<models> {
           ++script->asked;
           if (!script->answers) {

@@ -13,7 +13,7 @@ adapter_actor idle_adapter(actor_stage& stage) {
   return stage.scripted<adapter_actor>([](adapter_actor::pointer) {
     return adapter_actor::behavior_type{
         [](const open_stream&) -> caf::result<stream_head> { return caf::sec::unexpected_message; },
-        [](const grant_credit&) {}, [](const cancel_stream&) {},
+        [](const body_part&) {}, [](const grant_credit&) {}, [](const cancel_stream&) {},
         [](get_models) -> caf::result<models> { return models{}; }};
   });
 }

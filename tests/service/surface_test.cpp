@@ -240,4 +240,167 @@ TEST_CASE("surface: PASSTHROUGH_PATHS pass whatever lies below them; nothing els
   }
 }
 
+namespace {
+
+const std::string form_type = "multipart/form-data; boundary=\"b-1\"";
+
+std::string form(std::size_t file_size) {
+  return "--b-1\r\nContent-Disposition: form-data; "
+         "name=\"model\"\r\n\r\nwhisper\r\n--b-1\r\nContent-Disposition: form-data; "
+         "name=\"file\"; filename=\"a.wav\"\r\n\r\n" +
+         std::string(file_size, '\xfe') + "\r\n--b-1--\r\n";
+}
+
+std::string form_head(std::string_view path, std::string_view framing) {
+  return "POST " + std::string{path} + " HTTP/1.1\r\nhost: x\r\nx-internal-auth: " + std::string{test_key} +
+         "\r\ncontent-type: " + form_type + "\r\n" + std::string{framing} + "\r\n\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("surface: multipart bodies pass as they are, by length or in chunks",
+          "[service][upstream][surface]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  up.set_script(always(200, R"({"text":"heard"})"));
+  for (const std::string path : {"/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits"}) {
+    INFO(path);
+    const auto body = form(3'000'000);
+    const auto answer = request(service.port(), "POST", path, {key_field, {"content-type", form_type}}, body);
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"text":"heard"})");
+    CHECK(sha256(last_of(up).body) == sha256(body));
+    CHECK(last_of(up).header("content-type") == form_type);
+    CHECK(last_of(up).header("content-length") == std::to_string(body.size()));
+    raw_connection client{service.port()};
+    REQUIRE(client.send(form_head(path, "transfer-encoding: chunked")));
+    for (std::size_t at = 0; at < body.size(); at += 70'001) {
+      const auto piece = body.substr(at, 70'001);
+      char size[20];
+      std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+      REQUIRE(client.send(size + piece + "\r\n"));
+    }
+    REQUIRE(client.send("0\r\n\r\n"));
+    CHECK(read_response(client, 5s).status == 200);
+    CHECK(sha256(last_of(up).body) == sha256(body));
+    CHECK(last_of(up).header("transfer-encoding") == "chunked");
+  }
+}
+
+TEST_CASE(
+    "surface: a multipart body reaches upstream while it is still coming, and a client that leaves is told "
+    "on",
+    "[service][upstream][surface]") {
+  gate began;
+  scripted_upstream::options how;
+  how.read_bodies = false;
+  scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
+                         if (asks_for_models(req)) {
+                           reply.json(200, R"({"data":[]})");
+                           return;
+                         }
+                         if (!reply.read_body(500ms).empty()) began.open();
+                         reply.hang();
+                       },
+                       how};
+  proxy service{litellm_settings(up.url())};
+  auto client = std::make_unique<raw_connection>(service.port());
+  const auto body = form(1'000'000);
+  REQUIRE(
+      client->send(form_head("/v1/audio/transcriptions", "content-length: " + std::to_string(body.size())) +
+                   body.substr(0, 500'000)));
+  CHECK(began.wait());
+  client.reset();
+  CHECK(up.closing_of(last_of(up).connection, 2s));
+  CHECK(eventually([&] { return service.in_flight() == 0; }));
+}
+
+TEST_CASE("surface: an upload that upstream does not take is not held in memory",
+          "[service][upstream][surface]") {
+  scripted_upstream::options how;
+  how.read_bodies = false;
+  how.receive_buffer = 16 * 1024;
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+                         if (asks_for_models(req)) {
+                           reply.json(200, R"({"data":[]})");
+                         } else {
+                           reply.hang();
+                         }
+                       },
+                       how};
+  proxy service{litellm_settings(up.url())};
+  raw_connection client{service.port()};
+  const std::size_t size = 30'000'000;
+  REQUIRE(client.send(form_head("/v1/images/edits", "content-length: " + std::to_string(size))));
+  // What fits is a window here and the kernel's buffers on both sides, not the file.
+  std::size_t sent = 0;
+  const std::string piece(100'000, 'x');
+  while (sent < size && client.send_some(piece, 300ms) == piece.size()) sent += piece.size();
+  CHECK(sent < size / 2);
+}
+
+TEST_CASE("surface: multipart needs its type, its boundary and room", "[service][upstream][surface]") {
+  scripted_upstream up;
+  auto values = litellm_settings(up.url());
+  values.max_body_bytes = 1000;
+  proxy service{values};
+  const auto sent_as = [&](const std::string& type, const std::string& body) {
+    return request(service.port(), "POST", "/v1/audio/transcriptions", {key_field, {"content-type", type}},
+                   body);
+  };
+  CHECK(sent_as("application/json", "{}").status == 415);
+  const auto bare = sent_as("multipart/form-data", form(1));
+  CHECK(bare.status == 400);
+  CHECK(contains(bare.body, "boundary"));
+  CHECK(sent_as("multipart/form-data; boundary=", form(1)).status == 400);
+  CHECK(sent_as(form_type, form(1000)).status == 413);
+  raw_connection client{service.port()};
+  REQUIRE(client.send(form_head("/v1/audio/transcriptions", "transfer-encoding: chunked") + "5dc\r\n" +
+                      std::string(1500, 'x') + "\r\n0\r\n\r\n"));
+  CHECK(read_response(client, 5s).status == 413);
+}
+
+TEST_CASE("surface: an upstream that answers before the upload ends is heard",
+          "[service][upstream][surface]") {
+  scripted_upstream::options how;
+  how.read_bodies = false;
+  scripted_upstream up{always(429, R"({"error":{"message":"m","type":"t","param":null,"code":"c"}})"), how};
+  proxy service{litellm_settings(up.url())};
+  raw_connection client{service.port()};
+  REQUIRE(client.send(form_head("/v1/images/edits", "content-length: 900000") + std::string(100, 'x')));
+  const auto answer = read_response(client, 5s);
+  CHECK(answer.status == 429);
+  CHECK(eventually([&] { return service.in_flight() == 0; }));
+}
+
+TEST_CASE("surface: audio passes as it comes, with its length, and is no success when it is empty or cut",
+          "[service][upstream][surface]") {
+  scripted_upstream up;
+  proxy service{litellm_settings(up.url())};
+  const row speech{"POST", "/v1/audio/speech", "", "", false};
+  const std::string ask_body = R"({"model":"m","input":"i","voice":"v"})";
+  const std::string audio = std::string("\xff\xfb\0", 3) + std::string(5'000'000, '\x80');
+  up.set_script(always(200, audio, "audio/mpeg"));
+  const auto whole = ask(service, speech, ask_body);
+  CHECK(whole.status == 200);
+  CHECK(whole.header("content-type") == "audio/mpeg");
+  CHECK(whole.header("content-length") == std::to_string(audio.size()));
+  CHECK(sha256(whole.body) == sha256(audio));
+  up.set_script(always(200, "", "audio/mpeg"));
+  CHECK(ask(service, speech, ask_body).status == 502);
+  up.set_script(always(500, R"({"error":{"message":"m","type":"t","param":null,"code":"c"}})"));
+  CHECK(ask(service, speech, ask_body).status == 502);
+  up.set_script([&](const upstream_request& req, upstream_reply& reply) {
+    if (asks_for_models(req)) {
+      reply.json(200, R"({"data":[]})");
+      return;
+    }
+    reply.head(200, {{"content-type", "audio/mpeg"}, {"transfer-encoding", "chunked"}});
+    reply.chunk(audio.substr(0, 1000));
+    reply.reset();
+  });
+  const auto cut = ask(service, speech, ask_body);
+  CHECK_FALSE(cut.complete);
+}
+
 }  // namespace llm_proxy::test

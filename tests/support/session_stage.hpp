@@ -23,6 +23,7 @@ struct recording_adapter {
   std::vector<open_stream> opened;
   std::vector<caf::typed_response_promise<stream_head>> heads;
   std::vector<std::uint64_t> cancelled;
+  std::vector<body_part> parts;
   std::size_t granted = 0;
 };
 
@@ -54,6 +55,7 @@ class session_stage final : public connection_owner {
             record.heads.push_back(self->make_response_promise<stream_head>());
             return record.heads.back();
           },
+          [this](const body_part& part) { record.parts.push_back(part); },
           [this](const grant_credit& grant) { record.granted += grant.bytes; },
           [this](const cancel_stream& cancel) { record.cancelled.push_back(cancel.stream); },
           [](get_models) -> caf::result<models> { return models{}; }};

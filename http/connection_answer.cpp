@@ -1,0 +1,221 @@
+// The connection's second half: answers, writes and closing.
+#include "http/connection.hpp"
+#include "http/http_date.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr std::size_t largest_kept_buffer = 64 * 1024;
+constexpr auto linger_time = std::chrono::seconds{2};
+
+void append_number(std::string& out, std::uint64_t value, int base) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, base).ptr;
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+}
+
+}  // namespace
+
+// -- answering -----------------------------------------------------------------
+
+void connection::start_answer(const response_head& head, body_framing framing, std::uint64_t length,
+                              bool close) {
+  answer_started_ = true;
+  const bool http_1_0 = head_->minor_version == 0;
+  if (framing == body_framing::chunked && http_1_0) framing = body_framing::until_close;
+  framing_ = framing;
+  suppress_body_ = head_->method == "HEAD";
+  const bool body_unread = !parser_->done();
+  const bool body_too_long = body_unread && head_->content_length.value_or(0) > max_discard;
+  if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
+      (continue_owed_ && body_unread)) {
+    close_after_ = true;
+  }
+  auto& out = pending_;
+  out += "HTTP/1.1 ";
+  append_number(out, head.status, 10);
+  out += ' ';
+  out += reason_phrase(head.status);
+  out += "\r\ndate: ";
+  out += http_date_now();
+  for (const auto field : head.headers) {
+    out += "\r\n";
+    out += field.name;
+    out += ": ";
+    out += field.value;
+  }
+  if (framing == body_framing::chunked) {
+    out += "\r\ntransfer-encoding: chunked";
+  } else if (framing == body_framing::content_length) {
+    out += "\r\ncontent-length: ";
+    append_number(out, length, 10);
+  }
+  if (close_after_) {
+    out += "\r\nconnection: close";
+  } else if (http_1_0) {
+    out += "\r\nconnection: keep-alive";
+  }
+  out += "\r\n\r\n";
+  schedule();
+}
+
+void connection::write(std::string_view bytes) {
+  if (bytes.empty()) return;
+  body_written_ += bytes.size();
+  if (suppress_body_) return;
+  if (framing_ == body_framing::chunked) {
+    append_number(pending_, bytes.size(), 16);
+    pending_ += "\r\n";
+    pending_ += bytes;
+    pending_ += "\r\n";
+  } else {
+    pending_ += bytes;
+  }
+  schedule();
+}
+
+void connection::end_answer() {
+  events_ = nullptr;
+  if (stage_ == stage::closed) return;
+  if (framing_ == body_framing::chunked && !suppress_body_) pending_ += "0\r\n\r\n";
+  schedule();
+  if (close_after_ || draining_) {
+    finish_close();
+  } else if (parser_->done()) {
+    next_request();
+  } else {
+    stage_ = stage::discarding;
+    // An answer that took long may have outlived the body's deadline.
+    if (!read_deadline_.armed()) read_deadline_.expires_after(timeouts_.body);
+    discard_body();
+    start_read();
+  }
+}
+
+void connection::break_answer() {
+  events_ = nullptr;
+  if (stage_ == stage::closed) return;
+  // Where the end of the connection is the end of the body, only a reset tells that this is none.
+  reset_after_ = framing_ == body_framing::until_close;
+  finish_close();
+}
+
+void connection::finish_close() {
+  stage_ = stage::lingering;
+  end_written_ = true;
+  in_.consume(in_.size());
+  read_deadline_.cancel();  // starts when all is sent
+  schedule();
+  start_read();
+}
+
+void connection::linger() {
+  // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
+  // make the kernel reset the connection and destroy the answer.
+  boost::system::error_code ignored;
+  if (reset_after_) {
+    socket_.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
+    close();
+    return;
+  }
+  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  read_deadline_.expires_after(linger_time);
+  start_read();
+}
+
+// -- writing -------------------------------------------------------------------
+
+void connection::schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  turn_.later(shared_from_this());
+}
+
+void connection::run_turn() {
+  scheduled_ = false;
+  if (stage_ == stage::closed) return;
+  const auto before = backlog();
+  flush();
+  if (stage_ == stage::closed) return;
+  if (stage_ == stage::waiting) {
+    advance();
+    start_read();
+  } else if (events_ != nullptr && backlog() < before) {
+    events_->on_sent();
+  }
+}
+
+void connection::flush() {
+  while (!waiting_writable_) {
+    if (in_flight_sent_ == in_flight_.size()) {
+      in_flight_.clear();
+      in_flight_sent_ = 0;
+      if (pending_.empty()) break;
+      in_flight_.swap(pending_);
+    }
+    boost::system::error_code ec;
+    in_flight_sent_ += socket_.write_some(
+        boost::asio::buffer(in_flight_.data() + in_flight_sent_, in_flight_.size() - in_flight_sent_), ec);
+    if (ec == boost::asio::error::would_block || ec == boost::asio::error::try_again) {
+      wait_writable();
+      return;
+    }
+    if (ec) {
+      close();
+      return;
+    }
+  }
+  if (waiting_writable_) return;
+  write_deadline_.cancel();
+  if (in_flight_.capacity() > largest_kept_buffer) in_flight_ = {};
+  if (pending_.capacity() > largest_kept_buffer) pending_ = {};
+  if (std::exchange(end_written_, false)) linger();
+}
+
+void connection::wait_writable() {
+  waiting_writable_ = true;
+  write_deadline_.expires_after(timeouts_.write);
+  socket_.async_wait(boost::asio::ip::tcp::socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& ec) {
+                       self->waiting_writable_ = false;
+                       if (ec || self->stage_ == stage::closed) return;
+                       self->run_turn();
+                     });
+}
+
+// -- closing -------------------------------------------------------------------
+
+void connection::drain() {
+  draining_ = true;
+  if (stage_ == stage::waiting && !head_started_ && in_.empty()) close();
+  if (stage_ == stage::discarding) finish_close();
+}
+
+void connection::force_end() {
+  if (events_ != nullptr) {
+    events_->on_forced_end();
+  } else if (stage_ != stage::lingering) {
+    close();
+  }
+}
+
+void connection::close() {
+  if (stage_ == stage::closed) return;
+  const auto keep_alive_until_return = shared_from_this();
+  stage_ = stage::closed;
+  read_deadline_.cancel();
+  write_deadline_.cancel();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  if (auto* events = std::exchange(events_, nullptr)) events->on_client_gone();
+  owner_.on_closed(keep_alive_until_return);
+}
+
+}  // namespace llm_proxy
