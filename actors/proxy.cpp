@@ -54,6 +54,7 @@ session_options make_session_options(const settings& values) {
   options.max_concurrent_requests = values.max_concurrent_requests;
   options.passthrough_paths = values.passthrough_paths;
   options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;
+  options.account_usage = values.account_usage;
   options.first_byte_timeout = values.first_byte_timeout;
   options.stream_commit_after = values.stream_commit_after;
   options.idle_timeout = values.idle_timeout;

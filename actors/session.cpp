@@ -206,8 +206,13 @@ void session_state::take_body(std::string&& body) {
     refuse({code, std::move(fault->message), {}, std::move(fault->param)});
     return;
   }
-  const auto& request = std::get<gated_request>(checked);
+  auto& request = std::get<gated_request>(checked);
   wants_stream_ = request.stream;
+  if (context_->options.account_usage && request.stream && row.rules == &chat_rules &&
+      !request.usage_text.empty()) {
+    body = with_usage(body, request);
+    judge_ = stream_judge{row.speaks, true};
+  }
   body_ = std::make_shared<const std::string>(std::move(body));
   if (request.model_at.empty()) {
     lease();

@@ -36,6 +36,7 @@ struct session_options {
   std::size_t max_concurrent_requests = 0;  ///< over all threads; 0 = off
   std::vector<std::string> passthrough_paths;
   error_wording wording = error_wording::normalized;
+  bool account_usage = false;
   std::chrono::milliseconds first_byte_timeout{0};
   std::chrono::milliseconds stream_commit_after{0};  ///< 0 = never before the first event
   std::chrono::milliseconds idle_timeout{0};

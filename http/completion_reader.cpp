@@ -36,7 +36,7 @@ bool is_end(json_token token) {
 void completion_reader::reset() {
   scanner_.reset();
   seen = finished = {};
-  uncountable = error = is_response = false;
+  uncountable = error = is_response = says_more = false;
   usage.reset();
   has_prompt_tokens = has_completion_tokens = false;
   type_size_ = 0;
@@ -73,7 +73,7 @@ void completion_reader::take(json_token token) {
       }
       break;
     default:
-      if (in_choice_ && !is_end(token)) take_choice_member(token);
+      if (in_choice_) take_choice_member(token);
       if (in_nested_usage_ && !is_end(token)) take_usage_member(token);
       break;
   }
@@ -95,7 +95,7 @@ void completion_reader::take_top_member(json_token token) {
   if (key == "choices") {
     top_ = member::choices;
     seen = finished = {};
-    uncountable = false;
+    uncountable = says_more = false;
   } else if (key == "usage") {
     top_ = member::usage;
     usage.reset();
@@ -135,12 +135,24 @@ void completion_reader::take_usage_member(json_token token) {
 }
 
 void completion_reader::take_choice_member(json_token token) {
+  if (is_end(token)) {
+    constexpr std::uint64_t empty_object = 2;
+    if (inner_ == member::delta) says_more = says_more || scanner_.offset() - delta_begin_ > empty_object;
+    return;
+  }
   if (token == json_token::key) {
     const auto key = scanner_.text();
     inner_ = member::other;
     if (key == "index") inner_ = member::index;
     if (key == "finish_reason") inner_ = member::finish_reason;
-    if (inner_ == member::other) scanner_.skip_value();
+    if (key == "delta") inner_ = member::delta;
+    if (inner_ == member::other) {
+      says_more = says_more || key != "logprobs";
+      scanner_.skip_value();
+    }
+  } else if (inner_ == member::delta) {
+    delta_begin_ = scanner_.token_begin();
+    says_more = says_more || token != json_token::begin_object;
   } else if (inner_ == member::finish_reason) {
     choice_finished_ = says_something(token, scanner_.text());
   } else if (inner_ == member::index) {

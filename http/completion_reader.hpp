@@ -44,6 +44,7 @@ class completion_reader {
   choice_set finished;       // choices whose finish_reason says something (null and "" do not)
   bool uncountable = false;  // a choice with an index that is none, or beyond choice_set::capacity
   bool error = false;        // a top-level `error` that is not null, false or ""
+  bool says_more = false;    // a choice with more than an index and an empty delta
   bool is_response = false;  // a top-level `object` says "response": its own `error` is a part of it
   std::optional<token_usage> usage;
   bool has_prompt_tokens = false;      // of usage
@@ -63,6 +64,7 @@ class completion_reader {
     object,
     index,
     finish_reason,
+    delta,
     prompt,
     completion
   };
@@ -76,6 +78,7 @@ class completion_reader {
 
   json_scanner scanner_{3, 100'000};
   std::uint64_t choice_index_ = 0;
+  std::uint64_t delta_begin_ = 0;
   member top_ = member::other;    // the top-level member being read
   member inner_ = member::other;  // the member of a choice or of usage being read
   json_token top_kind_ = json_token::error;

@@ -219,4 +219,18 @@ checked_request check_request(const body_rules& rules, std::string_view body) {
   return reader.finish(body);
 }
 
+std::string with_usage(std::string_view body, gated_request& request) {
+  const auto [begin, end] = request.usage_at;
+  auto edited = splice(body, begin, end, request.usage_text);
+  if (begin <= request.model_at.begin) {
+    const auto moved_to = [&](std::size_t place) {
+      return place - (end - begin) + request.usage_text.size();
+    };
+    request.model_at = {moved_to(request.model_at.begin), moved_to(request.model_at.end)};
+  }
+  request.usage_text.clear();
+  request.include_usage = true;
+  return edited;
+}
+
 }  // namespace llm_proxy

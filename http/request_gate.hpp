@@ -38,6 +38,9 @@ struct request_fault {
   std::string code;
 };
 
+/// The body with include_usage made true; `request`'s places are moved to where they then are.
+std::string with_usage(std::string_view body, gated_request& request);
+
 using checked_request = std::variant<gated_request, request_fault>;
 
 /// Judges a body by an endpoint's rules. Malformed JSON comes before any wrong shape; of duplicate keys the

@@ -50,6 +50,8 @@ bool ends_event(std::string_view rest) {
 std::string_view stream_judge::feed(std::string_view bytes) {
   release();
   std::size_t passable = 0;  // of `bytes`
+  std::size_t kept_from = 0;
+  bool left_out = false;
   std::string_view rest = bytes;
   for (auto part = lines_.next(rest); part != sse_part::more; part = lines_.next(rest)) {
     bool boundary = false;
@@ -63,12 +65,21 @@ std::string_view stream_judge::feed(std::string_view bytes) {
         break;
       case sse_part::blank_line:
         if (has_data_) judge_event(true);
+        lacks_line_feed_ = is_extra_usage_;
         begin_event();
         boundary = true;
         break;
       default:
         boundary = at_boundary_;
         break;  // the LF goes with its CR
+    }
+    if (lacks_line_feed_ && boundary) {
+      // Everything before the chunk, and not the chunk.
+      if (!std::exchange(left_out, true) && passable > 0) out_ = std::move(held_);
+      held_.clear();
+      out_.append(bytes.substr(kept_from, passable - kept_from));
+      kept_from = bytes.size() - rest.size();
+      lacks_line_feed_ = part == sse_part::blank_line && rest.empty() && bytes.back() == '\r';
     }
     at_boundary_ = boundary;
     if (boundary) {
@@ -78,6 +89,11 @@ std::string_view stream_judge::feed(std::string_view bytes) {
   }
   if (passable != bytes.size()) at_boundary_ = false;
 
+  if (left_out) {
+    out_.append(bytes.substr(kept_from, passable - kept_from));
+    held_.assign(bytes.substr(passable));
+    return out_;
+  }
   if (passable == 0 && inside_event_) return bytes;
   const auto waiting = bytes.size() - passable + (passable == 0 ? held_.size() : 0);
   if (waiting > whole_event_limit) {
@@ -100,9 +116,10 @@ std::string_view stream_judge::feed(std::string_view bytes) {
 
 std::string_view stream_judge::finish() {
   if (has_data_ && judge_event(false)) inside_event_ = false;
+  const bool dropped = is_extra_usage_;
   begin_event();
   release();
-  if (complete()) out_.swap(held_);
+  if (complete() && !dropped) out_.swap(held_);
   std::string().swap(held_);
   return out_;
 }
@@ -167,6 +184,9 @@ bool stream_judge::judge_event(bool ended) {
   done_ = done_ || is_done;
   error_ = error_ || name == error_name || (is_json && reader_.error && !reader_.is_response);
   done_ = done_ || ends_stream(speaks_, name);
+  is_extra_usage_ = swallows_usage_ && is_json && reader_.usage && all_finished() && !inside_event_ &&
+                    !reader_.error && !reader_.says_more && reader_.finished.empty();
+  if (is_extra_usage_) --events_;
   if (is_json) {
     if (speaks_ != dialect::chat) {
       done_ = done_ || ends_stream(speaks_, reader_.type());
@@ -190,7 +210,7 @@ void stream_judge::merge_usage() {
 
 void stream_judge::begin_event() {
   if (has_data_ && !is_plain_) reader_.reset();
-  has_fields_ = has_data_ = in_data_line_ = is_plain_ = in_name_line_ = false;
+  has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_extra_usage_ = in_name_line_ = false;
   done_matched_ = name_size_ = 0;
 }
 

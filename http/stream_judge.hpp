@@ -22,7 +22,10 @@ class stream_judge {
   /// it holds.
   static constexpr std::size_t whole_event_limit = 16 * 1024;
 
-  explicit stream_judge(dialect speaks = dialect::chat) : speaks_{speaks} {}
+  /// `swallows_usage`: the usage chunk was asked for by the proxy, not by the client, who is not to see it.
+  /// It counts in `usage` and is left out of what is passed on.
+  explicit stream_judge(dialect speaks = dialect::chat, bool swallows_usage = false)
+      : speaks_{speaks}, swallows_usage_{swallows_usage} {}
 
   /// Takes the next bytes of the upstream's body. Returns the bytes that may now be passed on unchanged:
   /// whole events and comment lines; of an event over `whole_event_limit` the pieces as they come. Valid
@@ -42,7 +45,7 @@ class stream_judge {
   bool inside_event() const { return inside_event_; }
   /// The dialect's end was seen ([DONE], a finish_reason for every choice, message_stop, response.completed
   /// …), or an error event.
-  bool complete() const { return done_ || error_ || (!uncountable_ && !seen_.empty() && seen_ == finished_); }
+  bool complete() const { return done_ || error_ || all_finished(); }
   bool done_seen() const { return done_; }
   bool error_seen() const { return error_; }
   /// Events with data passed on; comments never count.
@@ -61,10 +64,12 @@ class stream_judge {
   bool judge_event(bool ended);
   void begin_event();
 
+  bool all_finished() const { return !uncountable_ && !seen_.empty() && seen_ == finished_; }
   void take_name(std::string_view piece);
   void merge_usage();
 
   dialect speaks_;
+  bool swallows_usage_;
   sse_scanner lines_;
   completion_reader reader_;
   std::string held_;
@@ -82,8 +87,10 @@ class stream_judge {
   bool has_fields_ = false;  // it is more than comments
   bool has_data_ = false;
   bool in_data_line_ = false;
-  bool is_plain_ = false;      // its data was not read, for it holds nothing new
-  std::array<char, 40> name_;  // NOLINT: its last `event:` line, cut
+  bool lacks_line_feed_ = false;  // a swallowed chunk ended with a CR: its LF may come
+  bool is_extra_usage_ = false;   // it is the chunk to swallow
+  bool is_plain_ = false;         // its data was not read, for it holds nothing new
+  std::array<char, 40> name_;     // NOLINT: its last `event:` line, cut
   std::uint8_t name_size_ = 0;
   bool in_name_line_ = false;
   std::uint8_t done_matched_ = 0;  // bytes of its data that spell [DONE]

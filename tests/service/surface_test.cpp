@@ -201,6 +201,31 @@ TEST_CASE("surface: wrong bodies are refused by each row's rules", "[service][up
   for (const auto& got : up.requests()) CHECK(asks_for_models(got));
 }
 
+TEST_CASE("surface: ACCOUNT_USAGE asks for usage and keeps its chunk to itself",
+          "[service][upstream][surface]") {
+  const std::string finish = event_of(stop);
+  const std::string usage = event_of(R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3}})");
+  const std::string end = "data: [DONE]\n\n";
+  scripted_upstream up{streams(finish + usage + end, 13)};
+  auto values = litellm_settings(up.url());
+  values.account_usage = true;
+  values.model_aliases = {{"a", "much-longer-name"}};
+  proxy service{values};
+  const auto answer = chat(service, R"({"model":"a","stream":true,"messages":[]})");
+  CHECK(answer.body == finish + end);
+  CHECK(
+      wait_for_chat(up).body ==
+      R"({"stream_options":{"include_usage":true},"model":"much-longer-name","stream":true,"messages":[]})");
+  // Who asks gets it, and nothing is touched.
+  const std::string asks =
+      R"({"stream_options":{"include_usage":true},"model":"m","stream":true,"messages":[]})";
+  CHECK(chat(service, asks).body == finish + usage + end);
+  CHECK(last_of(up).body == asks);
+  const std::string plain = R"({"model":"m","messages":[]})";
+  chat(service, plain);
+  CHECK(last_of(up).body == plain);
+}
+
 TEST_CASE("surface: an alias goes upstream as the model it stands for, and both are listed",
           "[service][upstream][surface]") {
   scripted_upstream up;

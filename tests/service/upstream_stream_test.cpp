@@ -13,10 +13,6 @@ std::string finish(int index) {
   return R"({"choices":[{"index":)" + std::to_string(index) + R"(,"delta":{},"finish_reason":"stop"}]})";
 }
 
-std::string event_of(const std::string& data) {
-  return "data: " + data + "\n\n";
-}
-
 const std::string done = "data: [DONE]\n\n";
 
 }  // namespace

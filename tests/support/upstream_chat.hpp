@@ -109,6 +109,11 @@ inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+/// `data` as an event.
+inline std::string event_of(const std::string& data) {
+  return "data: " + data + "\n\n";
+}
+
 inline const std::string delta = R"({"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]})";
 inline const std::string stop = R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})";
 

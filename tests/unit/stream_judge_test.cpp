@@ -463,3 +463,45 @@ TEST_CASE("stream judge: each dialect has its own end and its own way to tell us
   CHECK(read(dialect::events, "event: image_generation.completed\ndata: {}\n\n") == "complete done events=1");
   CHECK(read(dialect::chat, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n") == "open events=1");
 }
+
+TEST_CASE("stream judge: swallows exactly the usage chunk that the client did not ask for",
+          "[stream_judge]") {
+  const std::string text = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+  const std::string finish =
+      "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+  const std::string with_usage =
+      "data: "
+      "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}"
+      "\n\n";
+  const std::string usage = R"("usage":{"prompt_tokens":5,"completion_tokens":3}})";
+  const std::string openai = R"(data: {"choices":[],)" + usage;
+  const std::string litellm = R"(data: {"choices":[{"index":0,"delta":{}}],)" + usage;
+  const auto check = [&](const std::string& before, const std::string& chunk, const std::string& after,
+                         bool swallowed) {
+    const std::string whole = before + chunk + after;
+    const std::string wanted = swallowed ? before + after : whole;
+    for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
+      stream_judge stream{dialect::chat, true};
+      std::string out{stream.feed(std::string_view{whole}.substr(0, cut))};
+      out += stream.feed(std::string_view{whole}.substr(cut));
+      out += stream.finish();
+      INFO(cut);
+      REQUIRE(out == wanted);
+      CHECK(stream.complete());
+      REQUIRE(stream.usage);
+    }
+  };
+  for (const auto& chunk : {openai, litellm}) {
+    for (const std::string end : {"\n\n", "\r\n\r\n"}) {
+      check(text + finish, chunk + end, done, true);
+      check(text + finish + ": ping\n\n", chunk + end, ": bye\n\n" + done, true);
+      check(finish, "event: x\n" + chunk + end, "", true);
+    }
+    check(finish, chunk, "", true);                     // without its blank line
+    check(text, chunk + "\n\n", finish + done, false);  // not behind the end
+  }
+  check(text, with_usage, done, false);
+  check(finish, R"(data: {"choices":[{"index":0,"delta":{"content":"b"}}],)" + usage + "\n\n", done, false);
+  stream_judge plain;
+  CHECK(plain.feed(finish + openai + "\n\n") == finish + openai + "\n\n");
+}
