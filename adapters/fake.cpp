@@ -1,8 +1,7 @@
 #include "adapters/fake.hpp"
 
-#include "http/fake_completion.hpp"
+#include "http/fake_surface.hpp"
 #include "http/request_id.hpp"
-#include "http/sse.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -29,21 +28,15 @@ model_list mock_models() {
 
 fake_author mock_author(std::chrono::milliseconds chunk_delay) {
   return [chunk_delay](const upstream_request& order) {
-    const auto request = read_fake_request(*order.body);
-    const auto reply = make_fake_reply(request, make_request_id(), std::time(nullptr));
+    const auto path = std::string_view{order.path}.substr(0, order.path.find('?'));
+    const std::string_view body = order.body ? std::string_view{*order.body} : std::string_view{};
+    auto answer = answer_as_mock(order.method, path, body, make_request_id(), std::time(nullptr));
     fake_script script;
-    if (!request.stream) {
-      script.headers.add("content-type", "application/json");
-      script.steps.push_back({{}, fake_completion(reply)});
-      return script;
-    }
-    script.headers.add("content-type", "text/event-stream; charset=utf-8");
-    const auto chunks = fake_chunks(reply, request.include_usage);
-    // What follows the last delta (finish_reason, usage, [DONE]) comes with it, as upstreams do.
-    const auto ends = std::size_t{2} + (request.include_usage ? 1 : 0);
-    for (std::size_t i = 0; i < chunks.size(); ++i) {
-      const bool delta = i > 0 && i + ends < chunks.size();
-      script.steps.push_back({delta ? chunk_delay : std::chrono::milliseconds{0}, sse_event(chunks[i])});
+    script.status = answer.status;
+    script.headers.add("content-type", answer.content_type);
+    for (auto& piece : answer.pieces) {
+      script.steps.push_back(
+          {piece.paced ? chunk_delay : std::chrono::milliseconds{0}, std::move(piece.bytes)});
     }
     return script;
   };

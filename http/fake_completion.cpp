@@ -1,5 +1,6 @@
 #include "http/fake_completion.hpp"
 
+#include "http/fake_instance.hpp"
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
 
@@ -35,23 +36,38 @@ std::string read_content(json_token kind, std::string_view raw) {
   return text;
 }
 
-/// The text of the last message whose role is user.
-std::string read_user_text(std::string_view messages) {
+/// The text of the last message whose role is user; or of the last one, when it is a tool's.
+std::string read_user_text(std::string_view messages, bool& after_tools) {
   std::string user_text;
-  for_each_element(messages, [&user_text](json_token, std::string_view message) {
-    bool is_user = false;
+  for_each_element(messages, [&](json_token, std::string_view message) {
+    std::string role;
     json_token kind = json_token::literal_null;
     std::string_view content;
     for_each_member(message, [&](std::string_view key, json_token value_kind, std::string_view value) {
-      if (key == "role") is_user = value_kind == json_token::string && json_unescaped(value) == "user";
+      if (key == "role" && value_kind == json_token::string) role = json_unescaped(value);
       if (key == "content") {
         kind = value_kind;
         content = value;
       }
     });
-    if (is_user) user_text = read_content(kind, content);
+    after_tools = role == "tool" || role == "function";
+    if (role == "user" || after_tools) user_text = read_content(kind, content);
   });
   return user_text;
+}
+
+/// The schema of a response_format: `{"type":"json_schema","json_schema":{"schema":{…}}}` or
+/// `{"type":"json_object"}`.
+std::string read_schema(std::string_view response_format) {
+  std::string schema;
+  for_each_member(response_format, [&](std::string_view key, json_token kind, std::string_view value) {
+    if (key == "type" && kind == json_token::string && json_unescaped(value) == "json_object") schema = "{}";
+    if (key != "json_schema") return;
+    for_each_member(value, [&](std::string_view name, json_token, std::string_view raw) {
+      if (name == "schema") schema = raw;
+    });
+  });
+  return schema;
 }
 
 /// The member `name` of each object in an array of functions.
@@ -98,14 +114,20 @@ std::string head(const fake_reply& reply, std::string_view object) {
 }
 
 std::string finish_reason(const fake_reply& reply) {
-  return reply.tool.empty() ? R"("stop")" : R"("tool_calls")";
+  return reply.calls.empty() ? R"("stop")" : R"("tool_calls")";
 }
 
 /// A tool call; `index` is what a chunk names it by.
-std::string tool_call(const fake_reply& reply, std::string_view index, std::string_view arguments) {
-  return "[{" + std::string{index} + R"("id":)" + json_quoted(reply.tool_call_id) +
-         R"(,"type":"function","function":{"name":)" + json_quoted(reply.tool) + R"(,"arguments":)" +
-         json_quoted(arguments) + "}}]";
+std::string tool_call(const fake_call& call, std::string_view index, std::string_view arguments) {
+  return "{" + std::string{index} + R"("id":)" + json_quoted(call.id) +
+         R"(,"type":"function","function":{"name":)" + json_quoted(call.name) + R"(,"arguments":)" +
+         json_quoted(arguments) + "}}";
+}
+
+std::string all_tool_calls(const fake_reply& reply) {
+  std::string all;
+  for (const auto& call : reply.calls) all += (all.empty() ? "[" : ",") + tool_call(call, "", call.arguments);
+  return all + "]";
 }
 
 std::string chunk(const fake_reply& reply, std::string_view delta, std::string_view reason,
@@ -123,7 +145,8 @@ fake_request read_fake_request(std::string_view body) {
   std::string_view functions;
   for_each_member(body, [&](std::string_view key, json_token kind, std::string_view value) {
     if (key == "model" && kind == json_token::string) request.model = json_unescaped(value);
-    if (key == "messages") request.user_text = read_user_text(value);
+    if (key == "messages") request.user_text = read_user_text(value, request.after_tools);
+    if (key == "response_format") request.schema = read_schema(value);
     if (key == "stream") request.stream = kind == json_token::literal_true;
     if (key == "tools") tools = value;
     if (key == "functions") functions = value;
@@ -143,58 +166,52 @@ fake_reply make_fake_reply(const fake_request& request, std::string_view unique,
   reply.id = "chatcmpl-" + std::string{unique};
   reply.created = created;
   reply.model = request.model;
-  const auto tool = std::find_if(
-      request.tools.begin(), request.tools.end(),
-      [&request](const std::string& name) { return !name.empty() && calls(request.user_text, name); });
-  if (tool != request.tools.end()) {
-    reply.tool = *tool;
-    reply.tool_call_id = "call_" + std::string{unique};
-    reply.arguments = R"({"text":)" + json_quoted(request.user_text) + "}";
-  } else {
-    reply.text = "Mock LLM response: " + request.user_text;
+  for (const auto& tool : request.tools) {
+    if (request.after_tools || tool.empty() || !calls(request.user_text, tool)) continue;
+    const auto number = reply.calls.empty() ? std::string{} : "_" + std::to_string(reply.calls.size());
+    reply.calls.push_back(
+        {"call_" + std::string{unique} + number, tool, R"({"text":)" + json_quoted(request.user_text) + "}"});
   }
-  reply.usage = {count_words(request.user_text), count_words(reply.text + reply.arguments)};
+  if (reply.calls.empty()) {
+    reply.text = "Mock LLM response: " + request.user_text;
+    if (!request.schema.empty()) reply.text = fake_instance(request.schema, reply.text);
+  }
+  std::uint64_t words = count_words(reply.text);
+  for (const auto& call : reply.calls) words += count_words(call.arguments);
+  reply.usage = {count_words(request.user_text), words};
   return reply;
 }
 
 std::string fake_completion(const fake_reply& reply) {
-  const std::string message = reply.tool.empty()
-                                  ? R"("content":)" + json_quoted(reply.text)
-                                  : R"("content":null,"tool_calls":)" + tool_call(reply, "", reply.arguments);
+  const std::string message = reply.calls.empty() ? R"("content":)" + json_quoted(reply.text)
+                                                  : R"("content":null,"tool_calls":)" + all_tool_calls(reply);
   return head(reply, "chat.completion") + R"(,"choices":[{"index":0,"message":{"role":"assistant",)" +
          message + R"(},"logprobs":null,"finish_reason":)" + finish_reason(reply) + R"(}],"usage":)" +
          usage_object(reply.usage) + "}";
 }
 
-std::string fake_first_chunk(const fake_reply& reply, bool usage_follows) {
-  const std::string content = reply.tool.empty()
-                                  ? R"("content":"")"
-                                  : R"("content":null,"tool_calls":)" + tool_call(reply, R"("index":0,)", "");
-  return chunk(reply, R"({"role":"assistant",)" + content + "}", "null", usage_follows);
-}
-
-std::string fake_delta_chunk(const fake_reply& reply, std::string_view delta, bool usage_follows) {
-  const std::string content = reply.tool.empty() ? R"({"content":)" + json_quoted(delta) + "}"
-                                                 : R"({"tool_calls":[{"index":0,"function":{"arguments":)" +
-                                                       json_quoted(delta) + "}}]}";
-  return chunk(reply, content, "null", usage_follows);
-}
-
-std::string fake_last_chunk(const fake_reply& reply, bool usage_follows) {
-  return chunk(reply, "{}", finish_reason(reply), usage_follows);
-}
-
-std::string fake_usage_chunk(const fake_reply& reply) {
-  return head(reply, "chat.completion.chunk") + R"(,"choices":[],"usage":)" + usage_object(reply.usage) + "}";
-}
-
 std::vector<std::string> fake_chunks(const fake_reply& reply, bool include_usage) {
-  std::vector<std::string> chunks{fake_first_chunk(reply, include_usage)};
-  for (const auto& piece : split_words(reply.tool.empty() ? reply.text : reply.arguments)) {
-    chunks.push_back(fake_delta_chunk(reply, piece, include_usage));
+  std::vector<std::string> chunks;
+  const auto add = [&](std::string_view delta_members) {
+    chunks.push_back(chunk(reply, "{" + std::string{delta_members} + "}", "null", include_usage));
+  };
+  if (reply.calls.empty()) {
+    add(R"("role":"assistant","content":"")");
+    for (const auto& piece : split_words(reply.text)) add(R"("content":)" + json_quoted(piece));
   }
-  chunks.push_back(fake_last_chunk(reply, include_usage));
-  if (include_usage) chunks.push_back(fake_usage_chunk(reply));
+  for (std::size_t i = 0; i < reply.calls.size(); ++i) {
+    const auto& call = reply.calls[i];
+    const auto index = R"("index":)" + std::to_string(i) + ",";
+    add((i == 0 ? R"("role":"assistant","content":null,)" : "") +
+        (R"("tool_calls":[)" + tool_call(call, index, "")) + "]");
+    for (const auto& piece : split_words(call.arguments))
+      add(R"("tool_calls":[{)" + index + R"("function":{"arguments":)" + json_quoted(piece) + "}}]");
+  }
+  chunks.push_back(chunk(reply, "{}", finish_reason(reply), include_usage));
+  if (include_usage) {
+    chunks.push_back(head(reply, "chat.completion.chunk") + R"(,"choices":[],"usage":)" +
+                     usage_object(reply.usage) + "}");
+  }
   chunks.emplace_back("[DONE]");
   return chunks;
 }

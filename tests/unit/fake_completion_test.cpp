@@ -105,8 +105,9 @@ TEST_CASE("fake: calls the tool that the user names", "[fake]") {
   request.tools = {"get", "get_weather"};
   request.user_text = "please call get_weather in \"Rome\"";
   const auto reply = make_fake_reply(request, "u1", 1);
-  CHECK(reply.tool == "get_weather");
-  CHECK(reply.arguments == R"({"text":"please call get_weather in \"Rome\""})");
+  REQUIRE(reply.calls.size() == 1);
+  CHECK(reply.calls[0].name == "get_weather");
+  CHECK(reply.calls[0].arguments == R"({"text":"please call get_weather in \"Rome\""})");
   const auto whole = fake_completion(reply);
   CHECK(is_valid_json(whole));
   CHECK(
@@ -128,6 +129,39 @@ TEST_CASE("fake: calls the tool that the user names", "[fake]") {
        {"recall get_weather", "call get_weathers", "call nothing", "get_weather", "Call of duty", ""}) {
     request.user_text = other;
     CAPTURE(other);
-    CHECK(make_fake_reply(request, "u1", 1).tool.empty());
+    CHECK(make_fake_reply(request, "u1", 1).calls.empty());
   }
+}
+
+TEST_CASE("fake: calls several tools, and answers by text once it has their results", "[fake]") {
+  auto request = read_fake_request(
+      R"({"model":"m","tools":[{"type":"function","function":{"name":"a"}},{"type":"function","function":{"name":"b"}}],"messages":[{"role":"user","content":"call b and call a"}]})");
+  const auto reply = make_fake_reply(request, "u", 1);
+  REQUIRE(reply.calls.size() == 2);
+  CHECK(reply.calls[0].id != reply.calls[1].id);
+  std::string all;
+  for (const auto& each : fake_chunks(reply, false)) all += each;
+  CHECK(
+      all.find(
+          R"("tool_calls":[{"index":1,"id":"call_u_1","type":"function","function":{"name":"b","arguments":""}}])") !=
+      std::string::npos);
+  request = read_fake_request(
+      R"({"model":"m","tools":[{"type":"function","function":{"name":"a"}}],"messages":[{"role":"user","content":"call a"},{"role":"assistant","tool_calls":[]},{"role":"tool","tool_call_id":"x","content":"42 in call a"}]})");
+  CHECK(make_fake_reply(request, "u", 1).text == "Mock LLM response: 42 in call a");
+}
+
+TEST_CASE("fake: a schema is answered by an object after it", "[fake]") {
+  const auto text = [](const std::string& format) {
+    return make_fake_reply(
+               read_fake_request(R"({"messages":[{"role":"user","content":"hi"}],"response_format":)" +
+                                 format + "}"),
+               "u", 1)
+        .text;
+  };
+  CHECK(text(R"({"type":"text"})") == "Mock LLM response: hi");
+  CHECK(text(R"({"type":"json_object"})") == "{}");
+  CHECK(
+      text(
+          R"({"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"s":{"type":"string"},"n":{"type":["integer","null"]},"e":{"enum":["x","y"]},"o":{"type":"object","properties":{"b":{"type":"boolean"}}},"a":{"type":"array"}}}}})") ==
+      R"({"s":"Mock LLM response: hi","n":0,"e":"x","o":{"b":false},"a":[]})");
 }
