@@ -6,8 +6,13 @@
 //        │             │           │           ├─▶ holding ─┤  anything else: held until it is whole
 //        └─────────────┴───────────┴───────────┴────────────┴──▶ finish(), exactly once
 //
-// Deadlines: reading has the connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the
-// first event of a stream; streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT.
+// An upload (multipart, passed-through bodies) skips reading: its parts go to the adapter while it is
+// opening.
+//
+// Deadlines: reading, and an upload, have the connection's CLIENT_BODY_TIMEOUT; opening has
+// FIRST_BYTE_TIMEOUT, until the first event of a stream; streaming and holding have IDLE_TIMEOUT; all of it
+// has REQUEST_TIMEOUT. STREAM_COMMIT_AFTER of silence opens a stream before its first event, and comments
+// keep it alive.
 #pragma once
 
 #include "actors/messages.hpp"

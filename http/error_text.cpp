@@ -70,6 +70,14 @@ std::size_t host_and_port_length(std::string_view text) {
   return has_port ? end : 0;
 }
 
+/// Length of a Python object's repr at the front of `text`, `<x.Y object at 0x7f…>`; 0: there is none.
+std::size_t object_length(std::string_view text) {
+  if (text.front() != '<') return 0;
+  const auto end = text.find('>');
+  const auto repr = text.substr(0, end == std::string_view::npos ? 0 : end);
+  return repr.find(" object at 0x") == std::string_view::npos ? 0 : end + 1;
+}
+
 }  // namespace
 
 std::string without_internals(std::string_view message) {
@@ -93,6 +101,9 @@ std::string without_internals(std::string_view message) {
     } else if (const auto host = host_and_port_length(rest)) {
       out += "host [address]";
       i += host;
+    } else if (const auto object = object_length(rest)) {
+      out += "[object]";
+      i += object;
     } else if (const auto ip =
                    i == 0 || (!is_digit(kept[i - 1]) && kept[i - 1] != '.') ? ipv4_length(rest) : 0) {
       out += "[address]";

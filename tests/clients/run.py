@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Starts what the client tests talk to, runs them, stops it again. Called by scripts/clients.sh.
+
+Targets, each an OpenAI base URL without /v1:
+  mock      llm-proxy in mock mode
+  litellm   llm-proxy before a real LiteLLM, whose provider is the first one
+  direct    that LiteLLM itself, to compare with
+  scripted  llm-proxy before scripted.py, which fails as it is told
+"""
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.join(ROOT, "tests", "clients")
+BINARY = os.environ.get("LLM_PROXY_BIN") or os.path.join(ROOT, "build", "release", "llm-proxy")
+KEY = "client-test-key"
+started = []
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(command, env, name):
+    log = open(os.path.join(ROOT, "build", "clients", f"{name}.log"), "w")
+    started.append(subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT, cwd=HERE))
+    return started[-1]
+
+
+def wait_for(url, process):
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+            return
+        except OSError:
+            if process.poll() is not None:
+                sys.exit(f"run.py: {process.args[0]} ended with {process.returncode} before it answered")
+            time.sleep(0.05)
+    sys.exit(f"run.py: no answer from {url}")
+
+
+def start_proxy(name, **options):
+    port = free_port()
+    env = {f"LLM_PROXY__{key}": str(value) for key, value in options.items()}
+    env["LLM_PROXY__PORT"] = str(port)
+    process = start([BINARY], env, name)
+    wait_for(f"http://127.0.0.1:{port}/health", process)
+    return f"http://127.0.0.1:{port}"
+
+
+def start_litellm(provider):
+    config = os.path.join(ROOT, "build", "clients", "litellm.yaml")
+    with open(os.path.join(HERE, "litellm.yaml")) as template, open(config, "w") as out:
+        out.write(template.read().replace("PROVIDER", provider))
+    command = [os.path.join(ROOT, "scripts", "litellm.sh"), "start", "--config", config]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode == 3:
+        print("SKIPPED: no real LiteLLM on this machine (above): the clients are tested against mock mode alone",
+              file=sys.stderr)
+        return None
+    if done.returncode != 0:
+        sys.exit(f"run.py: scripts/litellm.sh ended with {done.returncode}")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", default=["python", "node"])
+    suites = parser.parse_args().suites
+    os.makedirs(os.path.join(ROOT, "build", "clients"), exist_ok=True)
+    litellm = None
+    failed = 0
+    try:
+        provider = start_proxy("provider", LLM_MODE="mock", INTERNAL_API_KEY="sk-provider", MOCK_CHUNK_DELAY_MS=2)
+        env = {"CLIENT_TEST_KEY": KEY}
+        env["TARGET_MOCK"] = start_proxy("mock", LLM_MODE="mock", INTERNAL_API_KEY=KEY, MOCK_CHUNK_DELAY_MS=2)
+        scripted = free_port()
+        process = start([sys.executable, os.path.join(HERE, "scripted.py"), str(scripted)], {}, "scripted")
+        wait_for(f"http://127.0.0.1:{scripted}/v1/models", process)
+        env["SCRIPTED_ITSELF"] = f"http://127.0.0.1:{scripted}"
+        env["TARGET_SCRIPTED"] = start_proxy("scripted-proxy", LITELLM_PROXY_URL=f"http://127.0.0.1:{scripted}",
+                                             INTERNAL_API_KEY=KEY)
+        litellm = start_litellm(provider)
+        if litellm:
+            env["TARGET_DIRECT"] = litellm["URL"]
+            env["DIRECT_KEY"] = litellm["KEY"]
+            env["TARGET_LITELLM"] = start_proxy("litellm-proxy", LITELLM_PROXY_URL=litellm["URL"],
+                                                LITELLM_API_KEY=litellm["KEY"], INTERNAL_API_KEY=KEY)
+        commands = {
+            "python": [sys.executable, "-m", "unittest", "-v", "openai_test", "anthropic_test", "langchain_test",
+                       "original_client_test", "differential_test", "crowd_test"],
+            "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs"],
+        }
+        for suite in suites:
+            print(f"-- {suite} clients", file=sys.stderr, flush=True)
+            failed |= subprocess.run(commands[suite], env={**os.environ, **env}, cwd=HERE).returncode
+    finally:
+        if litellm:
+            subprocess.run([os.path.join(ROOT, "scripts", "litellm.sh"), "stop", "--pid", litellm["PID"]])
+        for process in reversed(started):
+            process.send_signal(signal.SIGTERM)
+        for process in started:
+            process.wait(timeout=20)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""An upstream that answers as the model's name says: `status-429-2` fails twice with 429, then succeeds; `status-400`
+always fails; `hang` sends nothing; `slow` sends a word every 100 ms. Counts requests and client departures."""
+import collections
+import http.server
+import json
+import sys
+import threading
+import time
+
+lock = threading.Lock()
+seen = collections.Counter()
+left = {}  # when the peer of a slow stream left, by its marker
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def say(self, status, body, **headers):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        if self.path == "/counts":
+            with lock:
+                self.say(200, {"seen": dict(seen), "left": left})
+        else:
+            self.say(200, {"object": "list", "data": []})
+
+    def chunk(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def event(self, value):
+        self.chunk(b"data: " + (value if isinstance(value, str) else json.dumps(value)).encode() + b"\n\n")
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
+        model = request.get("model", "")
+        user = next((m["content"] for m in request.get("messages", []) if m["role"] == "user"), "")
+        with lock:
+            seen[model] += 1
+            count = seen[model]
+        if model.startswith("status-"):
+            parts = model.split("-")
+            if len(parts) < 3 or count <= int(parts[2]):
+                return self.say(int(parts[1]), {"error": {"message": f"scripted {parts[1]}", "type": "scripted",
+                                                          "param": None, "code": parts[1]}}, retry_after="1")
+        if model == "hang":
+            time.sleep(5)
+            return None
+        if request.get("stream"):
+            return self.stream(model, user)
+        return self.say(200, {"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"after {count}"}}]})
+
+    def stream(self, model, user):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        delta = lambda text, reason=None: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model,
+                                           "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+        try:
+            if model == "cut":
+                self.event(delta("half"))
+                self.close_connection = True
+                return
+            words = 200 if model == "slow" else 30
+            for i in range(words):
+                self.event(delta(f"{user}:{i} "))
+                time.sleep(0.02 if model == "slow" else 0.002)
+            self.event(delta("", "stop"))
+            self.event("[DONE]")
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            with lock:
+                left[user] = time.time()
+            self.close_connection = True
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+
+if __name__ == "__main__":
+    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
