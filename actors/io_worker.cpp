@@ -1,5 +1,7 @@
 #include "actors/io_worker.hpp"
 
+#include "config/access_log.hpp"
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -60,6 +62,7 @@ void io_worker::stop() {
 
 void io_worker::run() {
   current_worker = this;
+  gather_access_log();
   const auto work = boost::asio::make_work_guard(io_);
   while (!stopping_) {
     try {
@@ -100,13 +103,14 @@ void io_worker::run_ready() {
 }
 
 void io_worker::finish_turn() {
-  for (int round = 0; round < max_rounds; ++round) {
+  bool quiet = false;
+  for (int round = 0; round < max_rounds && !quiet; ++round) {
     run_jobs();
-    if (turn_.empty()) return;
     turn_.run();
-    if (jobs_.empty() && turn_.empty()) return;
+    quiet = jobs_.empty() && turn_.empty();
   }
-  boost::asio::post(io_, [] {});  // comes back here after the other sockets had their turn
+  flush_access_log();
+  if (!quiet) boost::asio::post(io_, [] {});  // comes back here after the other sockets had their turn
 }
 
 void io_worker::run_jobs() {

@@ -103,7 +103,7 @@ class session_state : public exchange_events {
   void pass_on(std::string_view bytes);
   void commit_stream();
   void on_silence();
-  void refuse_first_event(std::string_view events);
+  void refuse_first_event(std::string_view event);
   void end_stream();
   void hold(std::string_view bytes);
   void release_held();

@@ -77,8 +77,9 @@ void session_state::on_chunk(std::string&& data) {
       pass_on(data);
     } else {
       const auto ready = judge_.feed(data);
-      if (judge_.error_seen() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
-        refuse_first_event(ready);
+      auto error = judge_.take_error();
+      if (!error.empty() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
+        refuse_first_event(error);
         return;
       }
       chunks_ = judge_.events();
@@ -86,6 +87,7 @@ void session_state::on_chunk(std::string&& data) {
         deadline_->expires_after(context_->options.idle_timeout);
       }
       pass_on(ready);
+      if (!error.empty()) pass_on(worded_error_event(std::move(error), terms().wording, speaks()));
     }
   } else if (phase_ == phase::holding) {
     ++chunks_;
@@ -142,9 +144,9 @@ void session_state::on_silence() {
 }
 
 /// An error that came as a stream's first event, under a 200: the client gets the status it names.
-void session_state::refuse_first_event(std::string_view events) {
+void session_state::refuse_first_event(std::string_view event) {
   cancel_upstream();
-  held_ = first_event_data(held_ + std::string{events});
+  held_ = first_event_data(event);
   const auto error = find_error(held_);
   answer_.status = error.status != 0 ? static_cast<unsigned>(error.status) : 502U;
   answer_.headers.remove("content-type");

@@ -1,6 +1,6 @@
 #include "config/access_log.hpp"
 
-#include "config/logging.hpp"
+#include "config/line_formatter.hpp"
 
 #include <spdlog/logger.h>
 
@@ -139,17 +139,52 @@ void add_all(Fields fields, const access_record& r) {
   fields.add("detail", r.detail);
 }
 
+/// Lines of this thread that are not yet queued.
+struct pending_lines {
+  spdlog::memory_buf_t bytes;
+  line_formatter frame{log_format::text};
+  log_format format = log_format::text;
+  bool gathers = false;
+};
+
+pending_lines& pending() {
+  thread_local pending_lines lines;
+  return lines;
+}
+
+/// One message to the writer costs about as much as several lines of it.
+constexpr std::size_t most_gathered = 32 * 1024;
+
 }  // namespace
 
 void log_access(const access_record& record) {
   spdlog::logger* logger = access_logger;
   if (logger == nullptr || !logger->should_log(spdlog::level::info)) return;
-  spdlog::memory_buf_t line;
+  auto& lines = pending();
+  if (lines.format != access_format) {
+    lines.format = access_format;
+    lines.frame = line_formatter{access_format};
+  }
+  spdlog::memory_buf_t fields;
   if (access_format == log_format::json)
-    add_all(json_fields{line}, record);
+    add_all(json_fields{fields}, record);
   else
-    add_all(text_fields{line}, record);
-  logger->log(spdlog::level::info, spdlog::string_view_t{line.data(), line.size()});
+    add_all(text_fields{fields}, record);
+  lines.frame.add_request(spdlog::log_clock::now(), {fields.data(), fields.size()}, lines.bytes);
+  if (!lines.gathers || lines.bytes.size() > most_gathered) flush_access_log();
+}
+
+void gather_access_log() {
+  pending().gathers = true;
+}
+
+void flush_access_log() {
+  auto& lines = pending();
+  if (lines.bytes.size() == 0) return;
+  if (spdlog::logger* logger = access_logger) {
+    logger->log(spdlog::level::info, spdlog::string_view_t{lines.bytes.data(), lines.bytes.size()});
+  }
+  lines.bytes.clear();
 }
 
 void set_access_logger(spdlog::logger* logger, log_format format) {

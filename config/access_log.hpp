@@ -37,6 +37,12 @@ struct access_record {
 /// escaped and cut at 200 bytes. May be called from any thread.
 void log_access(const access_record& record);
 
+/// From now on this thread's lines wait for flush_access_log(): for a thread that has many at once and calls
+/// it soon.
+void gather_access_log();
+/// Queues what this thread has gathered.
+void flush_access_log();
+
 /// For logging.cpp: where log_access() writes; null turns it off. Not while other threads log.
 void set_access_logger(spdlog::logger* logger, log_format format);
 

@@ -1,6 +1,7 @@
 #include "config/logging.hpp"
 
 #include "config/access_log.hpp"
+#include "config/line_formatter.hpp"
 #include "config/log_safe.hpp"
 
 #include <spdlog/async_logger.h>
@@ -10,11 +11,10 @@
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <future>
 #include <memory>
 #include <poll.h>
@@ -37,8 +37,7 @@ constexpr auto longest_stop = 2s;
 /// and share one write; the first line after a pause is out at once.
 constexpr auto rest_after_batch = 10ms;
 
-// Names tell the formatter what a line is; the payload of the access logger is fields that are escaped
-// already.
+// Names tell the sink what a message is; the payload of the access logger is whole lines.
 constexpr const char* main_name = "main";
 constexpr const char* access_name = "access";
 
@@ -60,65 +59,6 @@ spdlog::level::level_enum to_spdlog(log_level level) {
   return spdlog::level::info;
 }
 
-/// Text and JSON lines alike. Not spdlog's pattern_formatter: that one can't escape the message.
-class line_formatter {
- public:
-  explicit line_formatter(log_format format) : format_{format} {}
-
-  void format(const spdlog::details::log_msg& line, spdlog::memory_buf_t& out) {
-    const bool access = view(line.logger_name) == access_name;
-    const std::string_view payload = view(line.payload);
-    const std::string_view level = view(spdlog::level::to_string_view(line.level));
-    if (format_ == log_format::json) {
-      append(out, R"({"time":")");
-      append_time(line.time, out);
-      append(out, R"(","level":")");
-      append(out, level);
-      append(out, R"(","msg":")");
-      if (access) {
-        append(out, R"(request",)");
-        append(out, payload);
-      } else {
-        append_json_escaped(out, payload);
-        out.push_back('"');
-      }
-      out.push_back('}');
-    } else {
-      append_time(line.time, out);
-      out.push_back(' ');
-      append(out, level);
-      append(out, std::string_view{"         "}.substr(level.size()));  // "critical" has 8
-      append_text_escaped(out, payload, false);
-    }
-    out.push_back('\n');
-  }
-
- private:
-  static std::string_view view(const spdlog::string_view_t& text) { return {text.data(), text.size()}; }
-
-  /// 2025-01-31T23:59:59.123Z
-  void append_time(spdlog::log_clock::time_point time, spdlog::memory_buf_t& out) {
-    const auto second = std::chrono::floor<std::chrono::seconds>(time);
-    if (second != second_) {
-      second_ = second;
-      const std::time_t seconds = std::chrono::system_clock::to_time_t(second);
-      std::tm parts{};
-      gmtime_r(&seconds, &parts);
-      std::array<char, 32> text{};
-      second_text_.assign(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S.", &parts));
-    }
-    const auto ms =
-        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time - second).count());
-    append(out, second_text_);
-    for (const int digit : {ms / 100, ms / 10 % 10, ms % 10}) out.push_back(static_cast<char>('0' + digit));
-    out.push_back('Z');
-  }
-
-  log_format format_;
-  std::chrono::sys_seconds second_{};
-  std::string second_text_ = "1970-01-01T00:00:00.";
-};
-
 /// Collects lines while there are more in the queue, then writes them at once. Writes to the descriptor
 /// itself: the lock of a FILE held by a blocked writer would block exit(). Used by the writing thread only.
 class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
@@ -135,8 +75,14 @@ class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_m
 
  protected:
   void sink_it_(const spdlog::details::log_msg& line) override {
-    lines_.format(line, batch_);
-    ++batch_lines_;
+    const std::string_view payload{line.payload.data(), line.payload.size()};
+    if (std::string_view{line.logger_name.data(), line.logger_name.size()} == access_name) {
+      append(batch_, payload);
+      batch_lines_ += static_cast<std::size_t>(std::count(payload.begin(), payload.end(), '\n'));
+    } else {
+      lines_.add_message(line.time, line.level, payload, batch_);
+      ++batch_lines_;
+    }
     const bool more = queue_->queue_size() > 0;
     if (more && batch_.size() < batch_bytes) return;
     write_batch();
@@ -171,7 +117,7 @@ class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_m
     const std::string text =
         std::to_string(now - reported_) + " log lines lost: the log can't be written as fast as it grows";
     reported_ = now;
-    lines_.format({main_name, spdlog::level::warn, text}, batch_);
+    lines_.add_message(spdlog::log_clock::now(), spdlog::level::warn, text, batch_);
   }
 
   int fd_;

@@ -292,6 +292,21 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   return out;
 }
 
+std::string worded_error_event(std::string events, error_wording wording, dialect speaks) {
+  const bool known = speaks == dialect::chat || speaks == dialect::anthropic;
+  if (wording == error_wording::raw || !known) return events;
+  const auto data = first_event_data(events);
+  const auto error = find_error(data);
+  if (!error.present) return events;
+  const auto worded = find_edits(data, {});
+  if (worded.edits.empty()) return events;
+  auto event = sse_event(edited(data, worded.edits));
+  if (speaks == dialect::anthropic) event = "event: error\n" + event;
+  auto end = events.find("\n\n");
+  if (const auto crlf = events.find("\r\n\r\n"); crlf < end) end = crlf + 2;
+  return end == std::string::npos ? event : event + events.substr(end + 2);
+}
+
 std::string first_event_data(std::string_view stream) {
   sse_decoder decoder;
   const auto events = decoder.feed(stream);

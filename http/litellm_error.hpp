@@ -45,6 +45,10 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
 /// that the key is right and this model is not for it).
 bool refuses_our_key(unsigned status, const embedded_error& error);
 
+/// An error event in the middle of a stream, and what may follow it, as the client is to read it: with its
+/// internals cut if it has any, else byte for byte.
+std::string worded_error_event(std::string events, error_wording wording, dialect speaks);
+
 /// The data of the first event of `stream` (whole events), for an error that came as one.
 std::string first_event_data(std::string_view stream);
 

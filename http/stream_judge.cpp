@@ -3,7 +3,6 @@
 #include "http/chunk_filter.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace llm_proxy {
 
@@ -49,6 +48,7 @@ bool ends_event(std::string_view rest) {
 
 std::string_view stream_judge::feed(std::string_view bytes) {
   release();
+  if (error_told_) return bytes;
   std::size_t passable = 0;  // of `bytes`
   std::size_t kept_from = 0;
   bool left_out = false;
@@ -80,6 +80,17 @@ std::string_view stream_judge::feed(std::string_view bytes) {
       out_.append(bytes.substr(kept_from, passable - kept_from));
       kept_from = bytes.size() - rest.size();
       lacks_line_feed_ = part == sse_part::blank_line && rest.empty() && bytes.back() == '\r';
+    }
+    if (error_ && part == sse_part::blank_line && !inside_event_) {
+      error_told_ = true;
+      if (passable == 0) {
+        error_tail_ = std::exchange(held_, {});
+      } else if (!left_out) {
+        out_ = std::exchange(held_, {});
+      }
+      out_.append(bytes.substr(kept_from, passable - kept_from));
+      error_tail_.append(bytes.substr(passable));
+      return out_;
     }
     at_boundary_ = boundary;
     if (boundary) {
@@ -115,6 +126,7 @@ std::string_view stream_judge::feed(std::string_view bytes) {
 }
 
 std::string_view stream_judge::finish() {
+  if (error_told_) return {};
   if (has_data_ && judge_event(false)) inside_event_ = false;
   const bool dropped = is_extra_usage_;
   begin_event();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -38,6 +39,10 @@ class stream_judge {
 
   /// Frees the bytes that the last view pointed to; optional, for a stream that may now wait long.
   void release() { std::string().swap(out_); }
+
+  /// From the first error event on, feed() returns nothing of what came with it: here it is, for the session
+  /// to word. Once; empty: there was none, or it was passed on in pieces.
+  std::string take_error() { return std::exchange(error_tail_, {}); }
 
   /// Bytes kept back: an unfinished event.
   std::size_t held() const { return held_.size(); }
@@ -74,6 +79,7 @@ class stream_judge {
   completion_reader reader_;
   std::string held_;
   std::string out_;
+  std::string error_tail_;
   std::uint64_t events_ = 0;
   std::uint64_t progress_ = 0;
   choice_set seen_;
@@ -82,6 +88,7 @@ class stream_judge {
   bool done_ = false;
   bool error_ = false;
   bool inside_event_ = false;
+  bool error_told_ = false;  // the error event was given away; what follows is passed on unread
   // Of the event being read:
   bool at_boundary_ = true;  // nothing of it has come
   bool has_fields_ = false;  // it is more than comments

@@ -1,6 +1,6 @@
 // The gate takes valid JSON only, and the range that it gives for the model is a JSON string of that text.
-#include "http/request_gate.hpp"
 #include "http/json_scanner.hpp"
+#include "http/request_gate.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (fault->status != (is_valid_json(body) ? 422 : 400)) std::abort();
     return 0;
   }
-  const auto& request = std::get<gated_request>(checked);
+  auto request = std::get<gated_request>(checked);
   if (!is_valid_json(body)) std::abort();
   if (json_unescaped(body.substr(request.model_at.begin, request.model_at.end - request.model_at.begin)) !=
       request.model)
@@ -23,6 +23,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto spliced = splice(body, request.model_at.begin, request.model_at.end, json_quoted("other"));
   const auto again = check_request(chat_rules, spliced);
   if (!std::holds_alternative<gated_request>(again) || std::get<gated_request>(again).model != "other")
+    std::abort();
+  if (request.usage_text.empty()) return 0;
+  const auto model = request.model;
+  const auto asks = with_usage(body, request);
+  const auto asked = check_request(chat_rules, asks);
+  if (!std::holds_alternative<gated_request>(asked) || !std::get<gated_request>(asked).include_usage)
+    std::abort();
+  if (json_unescaped(std::string_view{asks}.substr(request.model_at.begin,
+                                                   request.model_at.end - request.model_at.begin)) != model)
     std::abort();
   return 0;
 }

@@ -1,4 +1,5 @@
-// A stream's bytes pass unchanged and are judged alike at any split. The first byte chooses the split.
+// A stream's bytes pass unchanged and are judged alike at any split, in each dialect. The first byte chooses
+// both.
 #include "http/stream_judge.hpp"
 
 #include <cstdint>
@@ -19,10 +20,13 @@ struct result {
   bool operator==(const result&) const = default;
 };
 
-result read(std::string_view body, std::size_t piece) {
-  llm_proxy::stream_judge stream;
+result read(llm_proxy::dialect speaks, std::string_view body, std::size_t piece) {
+  llm_proxy::stream_judge stream{speaks};
   std::string out;
-  for (std::size_t at = 0; at < body.size(); at += piece) out += stream.feed(body.substr(at, piece));
+  for (std::size_t at = 0; at < body.size(); at += piece) {
+    out += stream.feed(body.substr(at, piece));
+    out += stream.take_error();
+  }
   if (out.size() + stream.held() != body.size()) std::abort();
   out += stream.finish();
   if (body.substr(0, out.size()) != out) std::abort();
@@ -38,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0 || size > llm_proxy::stream_judge::whole_event_limit)
     return 0;  // beyond it pieces pass by size
   const std::string_view body{reinterpret_cast<const char*>(data) + 1, size - 1};
-  if (read(body, size) != read(body, data[0] % 61U + 1)) std::abort();
+  const auto speaks = static_cast<llm_proxy::dialect>(data[0] % 4U);
+  if (read(speaks, body, size) != read(speaks, body, data[0] / 4U + 1)) std::abort();
   return 0;
 }

@@ -139,6 +139,24 @@ TEST_CASE("litellm error: other shapes become the client's", "[unit][litellm_err
             .body.empty());
 }
 
+TEST_CASE("litellm error: an error event in a stream loses its internals and keeps all else",
+          "[unit][litellm_error]") {
+  const auto worded = [](const std::string& events, dialect speaks = dialect::chat) {
+    return worded_error_event(events, error_wording::normalized, speaks);
+  };
+  const std::string clean = "data:  {\"error\" : {\"message\":\"m\",\"type\":\"t\"}}\r\n\r\ndata: [DONE]\n\n";
+  CHECK(worded(clean) == clean);
+  const std::string inside =
+      R"({"error":{"message":"m. Received Model Group=g","type":"None","code":"500"}})";
+  CHECK(worded("data: " + inside + "\n\ndata: [DONE]\n\n") ==
+        "data: {\"error\":{\"message\":\"m.\",\"type\":null,\"code\":\"500\"}}\n\ndata: [DONE]\n\n");
+  CHECK(worded_error_event("data: " + inside + "\n\n", error_wording::raw, dialect::chat) ==
+        "data: " + inside + "\n\n");
+  CHECK(worded("event: error\r\ndata: " + inside + "\r\n\r\n", dialect::anthropic)
+            .find("event: error\ndata: {\"error\"") == 0);
+  CHECK(worded("event: error\ndata: {}\n\n") == "event: error\ndata: {}\n\n");
+}
+
 TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][error_text]") {
   CHECK(without_internals("at http://10.0.0.7:8000/v1/chat failed") == "at [address] failed");
   CHECK(without_internals("see https://platform.openai.com/docs/a.") ==

@@ -40,6 +40,7 @@ struct run {
     // In memory of its own: reads beyond the piece are then the sanitizer's to see.
     const std::vector<char> copy{piece.begin(), piece.end()};
     out += stream.feed({copy.data(), copy.size()});
+    out += stream.take_error();
     return *this;
   }
   run& finish() {
@@ -504,4 +505,26 @@ TEST_CASE("stream judge: swallows exactly the usage chunk that the client did no
   check(finish, R"(data: {"choices":[{"index":0,"delta":{"content":"b"}}],)" + usage + "\n\n", done, false);
   stream_judge plain;
   CHECK(plain.feed(finish + openai + "\n\n") == finish + openai + "\n\n");
+}
+
+TEST_CASE("stream judge: an error event is given away whole, in its place", "[stream_judge]") {
+  const std::string before = delta("a") + ": ping\n\n";
+  const std::string error = "data: {\"error\":{\"message\":\"m\"}}\n\n";
+  const std::string whole = before + error + done;
+  for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
+    INFO(cut);
+    stream_judge stream;
+    std::string out;
+    std::string tail;
+    for (const auto piece : {std::string_view{whole}.substr(0, cut), std::string_view{whole}.substr(cut)}) {
+      const auto passed = stream.feed(piece);
+      (tail.empty() ? out : tail) += passed;
+      tail += stream.take_error();
+    }
+    tail += stream.finish();
+    CHECK(out == before);
+    CHECK(tail == error + done);
+    CHECK(stream.complete());
+    CHECK(stream.error_seen());
+  }
 }
