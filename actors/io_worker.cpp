@@ -3,7 +3,6 @@
 #include "config/access_log.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 #include <spdlog/spdlog.h>
 
@@ -20,8 +19,6 @@ thread_local const io_worker* current_worker = nullptr;
 /// Rounds of messages and writes in one turn, before other sockets get their chance.
 constexpr int max_rounds = 16;
 constexpr std::size_t max_messages_per_resume = 100;
-/// Handlers of ready sockets in one turn.
-constexpr std::size_t max_batch = 32;
 
 }  // namespace
 
@@ -39,7 +36,7 @@ void io_worker::exec_later(caf::resumable* job) {
   if (is_current()) {
     jobs_.push_back(job);
   } else {
-    boost::asio::post(io_, [this, job] { jobs_.push_back(job); });
+    post([this, job] { jobs_.push_back(job); });
   }
 }
 
@@ -49,10 +46,11 @@ void io_worker::start() {
 
 void io_worker::stop() {
   if (thread_.joinable()) {
-    boost::asio::post(io_, [this] { stopping_ = true; });
+    post([this] { stopping_ = true; });
     thread_.join();
   }
   // Jobs that were posted after the last turn hold references to their actors.
+  reactor_.run_round(0);
   io_.restart();
   io_.poll();
   for (auto* job : std::exchange(jobs_, {})) {
@@ -66,8 +64,9 @@ void io_worker::run() {
   const auto work = boost::asio::make_work_guard(io_);
   while (!stopping_) {
     try {
-      io_.run_one();
-      run_ready();
+      // The handlers of all sockets that are ready run in one turn, then their actors, stage by stage: the
+      // code of a stage stays in the instruction cache from one request to the next.
+      reactor_.run_round(quiet_ ? -1 : 0);
       finish_turn();
     } catch (const std::exception& error) {
       // Actors catch their own; what arrives here came from a socket handler and cost that socket only.
@@ -82,35 +81,25 @@ void io_worker::run() {
 void io_worker::poll() {
   current_worker = this;
   io_.restart();
+  const auto work = boost::asio::make_work_guard(io_);
+  std::size_t told = 0;
   do {
     finish_turn();
-  } while (io_.poll_one() > 0 || !jobs_.empty() || !turn_.empty());
+    told = reactor_.run_round(0);
+  } while (told > 0 || reactor_.has_work() || !jobs_.empty() || !turn_.empty());
   current_worker = nullptr;
 }
 
-void io_worker::run_ready() {
-  // Under load many sockets are ready at once. Their handlers run in one turn, and so do their actors, stage
-  // by stage: the code of a stage stays in the instruction cache from one request to the next. With a single
-  // socket ready, looking for more costs a system call for nothing: so it is tried less and less often.
-  if (quiet_turns_ > 0) {
-    --quiet_turns_;
-    return;
-  }
-  std::size_t found = 0;
-  while (found < max_batch && io_.poll_one() > 0) ++found;
-  quiet_period_ = found > 0 ? 1 : std::min<std::size_t>(quiet_period_ * 2, 64);
-  quiet_turns_ = found > 0 ? 0 : quiet_period_;
-}
-
 void io_worker::finish_turn() {
-  bool quiet = false;
-  for (int round = 0; round < max_rounds && !quiet; ++round) {
+  quiet_ = false;
+  for (int round = 0; round < max_rounds && !quiet_; ++round) {
     run_jobs();
     turn_.run();
-    quiet = jobs_.empty() && turn_.empty();
+    reactor_.asio_used();  // TEMP
+    reactor_.run_asio_if_used();
+    quiet_ = jobs_.empty() && turn_.empty();
   }
   flush_access_log();
-  if (!quiet) boost::asio::post(io_, [] {});  // comes back here after the other sockets had their turn
 }
 
 void io_worker::run_jobs() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http/deadlines.hpp"
+#include "http/reactor.hpp"
 #include "http/turn.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -13,7 +14,9 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <thread>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -35,7 +38,10 @@ class io_worker final : public caf::execution_unit {
   void poll();
 
   std::size_t index() const { return index_; }
+  /// Runs `task` in this thread; may be called from any. What other threads post to io() is not noticed.
+  void post(std::function<void()> task) { reactor_.inbox()->post(std::move(task)); }
   boost::asio::io_context& io() { return io_; }
+  reactor& sockets() { return reactor_; }
   deadlines& timers() { return deadlines_; }
   turn& writes() { return turn_; }
   /// True if the calling thread is this worker's.
@@ -43,18 +49,17 @@ class io_worker final : public caf::execution_unit {
 
  private:
   void run();
-  void run_ready();
   void finish_turn();
   void run_jobs();
 
   std::size_t index_;
   boost::asio::io_context io_{1};
+  reactor reactor_{io_};
   deadlines deadlines_{io_};
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;
-  std::size_t quiet_turns_ = 0;   // turns left without looking for more ready sockets
-  std::size_t quiet_period_ = 1;  // how many of them the next time
+  bool quiet_ = true;  // nothing is left to do but what the system tells next
   bool stopping_ = false;
 };
 

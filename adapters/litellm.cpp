@@ -137,7 +137,7 @@ litellm_state::~litellm_state() = default;
 
 adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm_options options) {
   self->state.upstream = std::make_unique<client>(
-      home->io(), home->timers(),
+      home->io(), home->sockets(), home->timers(),
       client_options{options.address, options.connect_timeout, std::chrono::seconds{4}});
   const auto shared = std::make_shared<const litellm_options>(std::move(options));
   return {

@@ -1,25 +1,28 @@
-// A flat buffer that socket reads fill at its end and parsers consume at its front.
+// A flat buffer that socket reads fill at its end and parsers consume at its front. It may stand in memory of its
+// own, or for a moment in a buffer that was lent to it: most bytes are parsed at once and never copied.
 #pragma once
 
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace llm_proxy {
 
 class byte_buffer {
  public:
-  std::string_view view() const { return {data_.get() + begin_, end_ - begin_}; }
+  std::string_view view() const { return {at_ + begin_, end_ - begin_}; }
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
 
   /// Room for at least `n` more bytes behind the ones held. It stays where it is until commit(): a read that
   /// is under way writes into it, whatever is consumed meanwhile.
   char* prepare(std::size_t n) {
+    keep();
     prepared_ = true;
     if (capacity_ - end_ < n) make_room(n);
-    return data_.get() + end_;
+    return at_ + end_;
   }
   /// Bytes that prepare()'s room really has.
   std::size_t room() const { return capacity_ - end_; }
@@ -31,10 +34,30 @@ class byte_buffer {
     begin_ += n;
     if (begin_ == end_ && !prepared_) begin_ = end_ = 0;
   }
-  /// Frees the memory if nothing is held and it is larger than `keep` bytes.
-  void shrink(std::size_t keep) {
-    if (empty() && !prepared_ && capacity_ > keep) {
+  /// Holds the `n` bytes at `bytes`, where they are, until keep(). Only when nothing is held.
+  void lend(char* bytes, std::size_t n) {
+    lent_ = true;
+    at_ = bytes;
+    begin_ = 0;
+    end_ = n;
+  }
+  /// What is left of lent bytes moves into memory of its own; with nothing left none is taken.
+  void keep() {
+    if (!std::exchange(lent_, false)) return;
+    const auto rest = view();
+    capacity_ = rest.size();
+    data_.reset(rest.empty() ? nullptr : new char[rest.size()]);
+    if (!rest.empty()) std::memcpy(data_.get(), rest.data(), rest.size());
+    at_ = data_.get();
+    begin_ = 0;
+    end_ = capacity_;
+  }
+
+  /// Frees the memory if nothing is held and it is larger than `limit` bytes.
+  void shrink(std::size_t limit) {
+    if (empty() && !lent_ && !prepared_ && capacity_ > limit) {
       data_.reset();
+      at_ = nullptr;
       begin_ = end_ = capacity_ = 0;
     }
   }
@@ -43,12 +66,13 @@ class byte_buffer {
   void make_room(std::size_t n) {
     const auto held = size();
     if (begin_ > 0 && capacity_ - held >= n) {
-      std::memmove(data_.get(), data_.get() + begin_, held);
+      std::memmove(at_, at_ + begin_, held);
     } else {
       const auto wanted = held + n;
       std::unique_ptr<char[]> larger{new char[wanted]};
-      if (held > 0) std::memcpy(larger.get(), data_.get() + begin_, held);
+      if (held > 0) std::memcpy(larger.get(), at_ + begin_, held);
       data_ = std::move(larger);
+      at_ = data_.get();
       capacity_ = wanted;
     }
     begin_ = 0;
@@ -56,10 +80,12 @@ class byte_buffer {
   }
 
   std::unique_ptr<char[]> data_;
+  char* at_ = nullptr;  // data_, or what was lent
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t capacity_ = 0;
   bool prepared_ = false;
+  bool lent_ = false;
 };
 
 }  // namespace llm_proxy

@@ -49,8 +49,8 @@ class client::idle_socket final : public upstream_socket_user {
   deadline deadline_;
 };
 
-client::client(boost::asio::io_context& io, deadlines& timers, client_options options)
-    : io_{io}, timers_{timers}, options_{std::move(options)} {
+client::client(boost::asio::io_context& io, reactor& home, deadlines& timers, client_options options)
+    : io_{io}, home_{home}, timers_{timers}, options_{std::move(options)} {
   if (options_.address.tls) {
     tls_.emplace(boost::asio::ssl::context::tls_client);
     tls_->set_default_verify_paths();
@@ -74,7 +74,7 @@ std::shared_ptr<upstream_socket> client::take_idle() {
 }
 
 std::shared_ptr<upstream_socket> client::make_socket() {
-  return std::make_shared<upstream_socket>(io_, tls_ ? &*tls_ : nullptr);
+  return std::make_shared<upstream_socket>(io_, home_, tls_ ? &*tls_ : nullptr);
 }
 
 void client::park(std::shared_ptr<upstream_socket> socket) {

@@ -108,7 +108,8 @@ class client_call final : public upstream_socket_user {
 /// Keeps the connections between calls. Not thread-safe; outlives its calls.
 class client final {
  public:
-  client(boost::asio::io_context& io, deadlines& timers, client_options options);
+  /// `io`, `home` and `timers` of one thread; all outlive the client.
+  client(boost::asio::io_context& io, reactor& home, deadlines& timers, client_options options);
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
@@ -127,6 +128,7 @@ class client final {
   void drop(idle_socket& which);
 
   boost::asio::io_context& io_;
+  reactor& home_;
   deadlines& timers_;
   client_options options_;
   std::optional<boost::asio::ssl::context> tls_;

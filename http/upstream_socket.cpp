@@ -18,125 +18,204 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr std::size_t first_read_size = 4 * 1024;  // what an open stream holds
-constexpr std::size_t largest_read_size = 64 * 1024;
+constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5.1)
 
 }  // namespace
 
-upstream_socket::upstream_socket(boost::asio::io_context& io, boost::asio::ssl::context* tls)
-    : resolver_{io}, read_size_{first_read_size} {
-  if (tls != nullptr) {
-    tls_.emplace(io, *tls);
-  } else {
-    plain_.emplace(io);
-  }
-}
+upstream_socket::upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls)
+    : io_{io}, home_{home}, tls_context_{tls} {}
+
+// -- connecting ---------------------------------------------------------------------
 
 void upstream_socket::connect(const upstream_address& address) {
-  host_ = address.host;
+  if (tls_context_ != nullptr) {
+    tls_ = std::make_unique<tls_stream>(io_, *tls_context_);
+    boost::system::error_code not_an_ip;
+    boost::asio::ip::make_address(address.host, not_an_ip);
+    // SNI names hosts, never addresses (RFC 6066 §3).
+    if (not_an_ip) SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
+    boost::system::error_code ignored;
+    tls_->set_verify_callback(boost::asio::ssl::host_name_verification{address.host}, ignored);
+  }
   boost::system::error_code not_an_ip;
   const auto ip = boost::asio::ip::make_address(address.host, not_an_ip);
   if (!not_an_ip) {
     const auto port = static_cast<std::uint16_t>(std::stoul(address.port));
-    connect_to(tcp::resolver::results_type::create(tcp::endpoint{ip, port}, address.host, address.port));
+    connect_to(name_lookup_result::create(tcp::endpoint{ip, port}, address.host, address.port));
     return;
   }
-  resolver_.async_resolve(address.host, address.port,
-                          [self = shared_from_this()](const boost::system::error_code& ec,
-                                                      const tcp::resolver::results_type& endpoints) {
-                            if (self->closed_) return;
-                            if (ec) {
-                              self->connected(ec);
-                            } else {
-                              self->connect_to(endpoints);
-                            }
-                          });
+  look_up_name(address.host, address.port, home_.inbox(),
+               [weak = weak_from_this()](const boost::system::error_code& ec, const name_lookup_result& found) {
+                 const auto self = weak.lock();
+                 if (!self || self->closed_) return;
+                 if (ec) {
+                   self->connected(ec);
+                 } else {
+                   self->connect_to(found);
+                 }
+               });
 }
 
-void upstream_socket::connect_to(const tcp::resolver::results_type& endpoints) {
+void upstream_socket::connect_to(const name_lookup_result& endpoints) {
+  home_.asio_used();
+  connecting_ = std::make_unique<tcp::socket>(io_);
   boost::asio::async_connect(
-      lowest(), endpoints,
+      *connecting_, endpoints,
       [self = shared_from_this()](const boost::system::error_code& ec, const tcp::endpoint&) {
         if (self->closed_) return;
-        if (ec || !self->tls_) {
+        if (ec) {
           self->connected(ec);
           return;
         }
-        auto& tls = *self->tls_;
         boost::system::error_code ignored;
-        boost::asio::ip::make_address(self->host_, ignored);
-        // SNI names hosts, never addresses (RFC 6066 §3).
-        if (ignored) SSL_set_tlsext_host_name(tls.native_handle(), self->host_.c_str());
-        tls.set_verify_callback(boost::asio::ssl::host_name_verification{self->host_}, ignored);
-        tls.async_handshake(boost::asio::ssl::stream_base::client,
-                            [self](const boost::system::error_code& failed) {
-                              if (!self->closed_) self->connected(failed);
-                            });
+        self->connecting_->set_option(tcp::no_delay{true}, ignored);
+        if (self->tls_) {
+          self->shake_hands();
+        } else {
+          self->plain_.open(self->home_, self->connecting_->release(), *self);
+          self->connected({});
+        }
       });
 }
 
+void upstream_socket::shake_hands() {
+  tls_->next_layer() = std::move(*connecting_);
+  tls_->async_handshake(boost::asio::ssl::stream_base::client,
+                        [self = shared_from_this()](const boost::system::error_code& ec) {
+                          if (!self->closed_) self->connected(ec);
+                        });
+}
+
 void upstream_socket::connected(const boost::system::error_code& ec) {
-  if (!ec) {
-    boost::system::error_code ignored;
-    lowest().set_option(tcp::no_delay{true}, ignored);
-  }
+  connecting_.reset();
   if (user_ != nullptr) user_->on_connected(ec);
 }
 
+// -- sending ------------------------------------------------------------------------
+
 void upstream_socket::send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body) {
-  const std::array<boost::asio::const_buffer, 2> buffers{
-      boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
   sending_ = true;
-  auto sent = [self = shared_from_this(), head, body](const boost::system::error_code& ec, std::size_t) {
-    self->sending_ = false;
-    if (self->user_ != nullptr) self->user_->on_sent(ec);
-  };
   if (tls_) {
-    boost::asio::async_write(*tls_, buffers, std::move(sent));
-  } else {
-    boost::asio::async_write(*plain_, buffers, std::move(sent));
+    home_.asio_used();
+    const std::array<boost::asio::const_buffer, 2> buffers{
+        boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
+    boost::asio::async_write(
+        *tls_, buffers,
+        [self = shared_from_this(), head, body](const boost::system::error_code& ec, std::size_t) {
+          self->sent(ec);
+        });
+    return;
   }
+  head_ = std::move(head);
+  body_ = std::move(body);
+  sent_bytes_ = 0;
+  send_rest();
+}
+
+void upstream_socket::send_rest() {
+  const std::string_view head{*head_};
+  const std::string_view body = body_ ? std::string_view{*body_} : std::string_view{};
+  const auto total = head.size() + body.size();
+  boost::system::error_code ec;
+  while (sent_bytes_ < total) {
+    const auto rest_of_head = head.substr(std::min(sent_bytes_, head.size()));
+    const auto rest_of_body = body.substr(sent_bytes_ - std::min(sent_bytes_, head.size()));
+    if (rest_of_head.empty()) {
+      sent_bytes_ += plain_.write(rest_of_body, {}, ec);
+    } else {
+      sent_bytes_ += plain_.write(rest_of_head, rest_of_body, ec);
+    }
+    if (ec == boost::asio::error::would_block) return;  // on_ready() goes on
+    if (ec) break;
+  }
+  head_.reset();
+  body_.reset();
+  sent(ec);
+}
+
+void upstream_socket::sent(const boost::system::error_code& ec) {
+  sending_ = false;
+  if (user_ != nullptr) user_->on_sent(ec);
+}
+
+// -- reading ------------------------------------------------------------------------
+
+void upstream_socket::on_ready(readiness now) {
+  const auto self = shared_from_this();
+  plain_.note(now);
+  if (now.writable && head_) send_rest();
+  if (wanted_ > 0 && plain_.readable() && !closed_) read_plain();
 }
 
 void upstream_socket::read(std::size_t limit) {
-  if (reading_ || closed_) return;
-  reading_ = true;
-  const auto size = std::min(limit, read_size_);
-  const auto room = boost::asio::buffer(in_.prepare(size), size);
-  auto came = [self = shared_from_this(), size](const boost::system::error_code& ec, std::size_t n) {
-    self->reading_ = false;
-    if (self->closed_) return;
-    self->in_.commit(n);
-    // A read that filled its room had more to take: fewer, larger reads for those who send much.
-    if (n == size && size == self->read_size_) self->read_size_ = std::min(size * 2, largest_read_size);
-    if (self->user_ != nullptr) self->user_->on_read(ec);
-  };
+  if (wanted_ > 0 || closed_) return;
+  wanted_ = limit;
   if (tls_) {
-    tls_->async_read_some(room, std::move(came));
+    read_tls(limit);
   } else {
-    plain_->async_read_some(room, std::move(came));
+    plain_.look_again();
   }
+}
+
+void upstream_socket::read_plain() {
+  boost::system::error_code ec;
+  plain_.read(in_, wanted_, ec);
+  if (ec == boost::asio::error::would_block) {
+    in_.keep();
+    return;
+  }
+  wanted_ = 0;
+  if (user_ != nullptr) user_->on_read(ec);
+  in_.keep();
+}
+
+void upstream_socket::read_tls(std::size_t limit) {
+  home_.asio_used();
+  const auto size = std::min(limit, tls_read_size);
+  tls_->async_read_some(boost::asio::buffer(in_.prepare(size), size),
+                        [self = shared_from_this()](const boost::system::error_code& ec, std::size_t n) {
+                          self->wanted_ = 0;
+                          if (self->closed_) return;
+                          self->in_.commit(n);
+                          if (self->user_ != nullptr) self->user_->on_read(ec);
+                        });
 }
 
 bool upstream_socket::readable() {
   char byte = 0;
-  const auto n = ::recv(lowest().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const auto n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n >= 0 || errno != EAGAIN || !in_.empty();
 }
+
+int upstream_socket::descriptor() {
+  return tls_ ? tls_->next_layer().native_handle() : plain_.descriptor();
+}
+
+// -- closing ------------------------------------------------------------------------
 
 void upstream_socket::close() {
   user_ = nullptr;
   if (std::exchange(closed_, true)) return;
-  resolver_.cancel();
   boost::system::error_code ignored;
+  if (connecting_) {
+    connecting_->close(ignored);
+    home_.asio_used();
+  }
   // A half-sent request is of no use to anybody: with a reset its rest is not sent before the end is.
-  if (sending_) lowest().set_option(boost::asio::socket_base::linger{true, 0}, ignored);
-  lowest().close(ignored);
+  if (tls_) {
+    auto& socket = tls_->next_layer();
+    if (sending_) socket.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
+    socket.close(ignored);
+    home_.asio_used();
+  } else if (sending_) {
+    plain_.reset();
+  } else {
+    plain_.close();
+  }
 }
 
 void upstream_socket::rest() {
-  read_size_ = first_read_size;
-  in_.shrink(first_read_size);
+  in_.shrink(tls_ ? tls_read_size : 0);
 }
 
 }  // namespace llm_proxy

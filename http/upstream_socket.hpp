@@ -1,7 +1,12 @@
 // One socket to an upstream, plain or TLS, and the bytes read from it. Knows nothing of HTTP.
+//
+// Asio connects it and runs TLS; a plain socket, once connected, waits in the thread's reactor.
 #pragma once
 
 #include "http/byte_buffer.hpp"
+#include "http/name_lookup.hpp"
+#include "http/reactor.hpp"
+#include "http/ready_socket.hpp"
 #include "http/upstream_address.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -30,17 +35,18 @@ class upstream_socket_user {
   ~upstream_socket_user() = default;
 };
 
-class upstream_socket : public std::enable_shared_from_this<upstream_socket> {
+class upstream_socket final : private watcher, public std::enable_shared_from_this<upstream_socket> {
  public:
-  /// `tls`: the context for https addresses, nullptr for http. It outlives the socket.
-  upstream_socket(boost::asio::io_context& io, boost::asio::ssl::context* tls);
+  /// `home` belongs to the thread of `io`. `tls`: the context for https addresses, nullptr for http. All
+  /// outlive the socket.
+  upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls);
 
   void use(upstream_socket_user* user) { user_ = user; }
   /// Looks the name up, tries every address of it in turn, shakes hands if TLS. Then on_connected().
   void connect(const upstream_address& address);
   /// Sends head and body in one go. Both stay alive until on_sent().
   void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
-  /// Reads once, at most `limit` bytes. No more than one read is under way.
+  /// Reads once, at most `limit` bytes, now or when some come. No more than one read is under way.
   void read(std::size_t limit);
   /// Bytes or an end have come that were not read yet.
   bool readable();
@@ -54,19 +60,30 @@ class upstream_socket : public std::enable_shared_from_this<upstream_socket> {
 
  private:
   using tcp = boost::asio::ip::tcp;
+  using tls_stream = boost::asio::ssl::stream<tcp::socket>;
 
-  tcp::socket& lowest() { return tls_ ? tls_->next_layer() : *plain_; }
-  void connect_to(const tcp::resolver::results_type& endpoints);
+  void on_ready(readiness now) override;
+  void connect_to(const name_lookup_result& endpoints);
   void connected(const boost::system::error_code& ec);
+  void shake_hands();
+  void send_rest();
+  void sent(const boost::system::error_code& ec);
+  void read_plain();
+  void read_tls(std::size_t limit);
+  int descriptor();
 
-  tcp::resolver resolver_;
-  std::optional<tcp::socket> plain_;
-  std::optional<boost::asio::ssl::stream<tcp::socket>> tls_;
-  std::string host_;
+  boost::asio::io_context& io_;
+  reactor& home_;
+  boost::asio::ssl::context* tls_context_;
+  std::unique_ptr<tcp::socket> connecting_;
+  std::unique_ptr<tls_stream> tls_;
+  ready_socket plain_;
   upstream_socket_user* user_ = nullptr;
   byte_buffer in_;
-  std::size_t read_size_;
-  bool reading_ = false;
+  std::size_t wanted_ = 0;  // the limit of the read that is under way; 0: none is
+  std::shared_ptr<const std::string> head_;
+  std::shared_ptr<const std::string> body_;
+  std::size_t sent_bytes_ = 0;  // of both
   bool sending_ = false;
   bool closed_ = false;
 };

@@ -5,7 +5,6 @@
 #include "actors/pinned.hpp"
 #include "support/actor_stage.hpp"
 
-#include <boost/asio/post.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include <future>
@@ -43,7 +42,7 @@ TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor]
   for (std::size_t i = 0; i < 2; ++i) {
     auto& home = scheduler.worker(i);
     std::promise<std::thread::id> home_thread;
-    boost::asio::post(home.io(), [&] { home_thread.set_value(std::this_thread::get_id()); });
+    home.post([&] { home_thread.set_value(std::this_thread::get_id()); });
     std::thread::id ran_on;
     const auto actor = spawn_probe(system, home, [&](probe) {
       ran_on = std::this_thread::get_id();
@@ -86,7 +85,7 @@ TEST_CASE("pinned: an exception in a socket's handler ends its actor", "[actor][
     return principal{};
   }));
   stage.ask<principal>(actor, authorize{});
-  boost::asio::post(stage.home().io(), [&] { enter(inside, [] { throw std::runtime_error{"socket"}; }); });
+  stage.home().post([&] { enter(inside, [] { throw std::runtime_error{"socket"}; }); });
   stage.poll();
   CHECK(stage.ask<principal>(actor, authorize{})->code() == errc::internal);
 }
@@ -106,7 +105,7 @@ TEST_CASE("pinned: leave() ends an actor from a message's handler and from a soc
   CHECK(stage.ask<principal>(leaves, authorize{})->value->name == "answered");
   CHECK(stage.ask<principal>(leaves, authorize{})->error);
   CHECK(stage.ask<principal>(stays, authorize{})->value);
-  boost::asio::post(stage.home().io(), [&] { inside->leave(); });
+  stage.home().post([&] { inside->leave(); });
   stage.poll();
   CHECK(stage.ask<principal>(stays, authorize{})->error);
 }

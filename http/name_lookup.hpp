@@ -1,0 +1,23 @@
+// Looks host names up on a thread of its own: getaddrinfo blocks.
+#pragma once
+
+#include "http/reactor.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace llm_proxy {
+
+using name_lookup_result = boost::asio::ip::tcp::resolver::results_type;
+
+/// Looks `host` up and tells `done` on the thread of `home`. Names are looked up one after the other, anew
+/// each time. `done` is dropped if that thread has ended; it is destroyed on any thread, so it must not own
+/// what belongs to one.
+void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
+                  std::function<void(const boost::system::error_code&, const name_lookup_result&)> done);
+
+}  // namespace llm_proxy
