@@ -1,6 +1,5 @@
 #include "http/connection.hpp"
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
@@ -16,9 +15,8 @@ constexpr std::size_t max_pipelined = 64 * 1024;  // bytes read ahead of the req
 
 }  // namespace
 
-connection::connection(boost::asio::ip::tcp::socket socket, turn& turn_of_thread,
-                       deadlines& deadlines_of_thread, const connection_timeouts& timeouts,
-                       connection_owner& owner)
+connection::connection(downstream_socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
+                       const connection_timeouts& timeouts, connection_owner& owner)
     : socket_{std::move(socket)},
       turn_{turn_of_thread},
       timeouts_{timeouts},
@@ -27,9 +25,6 @@ connection::connection(boost::asio::ip::tcp::socket socket, turn& turn_of_thread
       write_deadline_{deadlines_of_thread, [this] { close(); }} {}
 
 void connection::start() {
-  boost::system::error_code ignored;
-  socket_.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
-  socket_.non_blocking(true, ignored);
   parser_.emplace();
   read_deadline_.expires_after(timeouts_.keep_alive);
   start_read();
@@ -46,7 +41,7 @@ void connection::start_read() {
   const auto want = body_coming ? large_read : small_read;
   char* room = in_.prepare(want);
   reading_ = true;
-  socket_.async_read_some(boost::asio::buffer(room, in_.room()),
+  socket_.async_read_some(room, in_.room(),
                           [self = shared_from_this()](const boost::system::error_code& ec, std::size_t n) {
                             self->on_read(ec, n);
                           });

@@ -9,12 +9,11 @@
 
 #include "http/byte_buffer.hpp"
 #include "http/deadlines.hpp"
+#include "http/downstream_socket.hpp"
 #include "http/errc.hpp"
 #include "http/message.hpp"
 #include "http/message_parser.hpp"
 #include "http/turn.hpp"
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -70,7 +69,7 @@ enum class body_framing : std::uint8_t { content_length, chunked, until_close };
 
 class connection : public turn_task, public std::enable_shared_from_this<connection> {
  public:
-  connection(boost::asio::ip::tcp::socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
+  connection(downstream_socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
              const connection_timeouts& timeouts, connection_owner& owner);
 
   /// Starts reading requests.
@@ -142,7 +141,7 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   void wait_writable();
   void on_read_deadline();
 
-  boost::asio::ip::tcp::socket socket_;
+  downstream_socket socket_;
   turn& turn_;
   const connection_timeouts& timeouts_;
   connection_owner& owner_;

@@ -2,7 +2,6 @@
 #include "http/connection.hpp"
 #include "http/http_date.hpp"
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
 #include <array>
@@ -120,13 +119,12 @@ void connection::finish_close() {
 void connection::linger() {
   // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
   // make the kernel reset the connection and destroy the answer.
-  boost::system::error_code ignored;
   if (reset_after_) {
-    socket_.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
+    socket_.reset_on_close();
     close();
     return;
   }
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  socket_.end_sending();
   read_deadline_.expires_after(linger_time);
   start_read();
 }
@@ -161,8 +159,7 @@ void connection::flush() {
       in_flight_.swap(pending_);
     }
     boost::system::error_code ec;
-    in_flight_sent_ += socket_.write_some(
-        boost::asio::buffer(in_flight_.data() + in_flight_sent_, in_flight_.size() - in_flight_sent_), ec);
+    in_flight_sent_ += socket_.write_some(std::string_view{in_flight_}.substr(in_flight_sent_), ec);
     if (ec == boost::asio::error::would_block || ec == boost::asio::error::try_again) {
       wait_writable();
       return;
@@ -182,12 +179,11 @@ void connection::flush() {
 void connection::wait_writable() {
   waiting_writable_ = true;
   write_deadline_.expires_after(timeouts_.write);
-  socket_.async_wait(boost::asio::ip::tcp::socket::wait_write,
-                     [self = shared_from_this()](const boost::system::error_code& ec) {
-                       self->waiting_writable_ = false;
-                       if (ec || self->stage_ == stage::closed) return;
-                       self->run_turn();
-                     });
+  socket_.async_wait_writable([self = shared_from_this()](const boost::system::error_code& ec) {
+    self->waiting_writable_ = false;
+    if (ec || self->stage_ == stage::closed) return;
+    self->run_turn();
+  });
 }
 
 // -- closing -------------------------------------------------------------------
@@ -212,8 +208,7 @@ void connection::close() {
   stage_ = stage::closed;
   read_deadline_.cancel();
   write_deadline_.cancel();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
   if (auto* events = std::exchange(events_, nullptr)) events->on_client_gone();
   owner_.on_closed(keep_alive_until_return);
 }
