@@ -47,6 +47,7 @@ void acceptor_state::listen(int descriptor, std::vector<acceptor_actor> all) {
 
 void acceptor_state::accept_next() {
   if (!listener_ || draining_) return;
+  home_->sockets().asio_used();
   listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
                                            const boost::system::error_code& ec, tcp::socket socket) {
     if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
@@ -78,8 +79,8 @@ void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket 
 }
 
 void acceptor_state::adopt(tcp::socket socket) {
-  auto added = std::make_shared<connection>(std::move(socket), home_->writes(), home_->timers(),
-                                            options_.timeouts, *this);
+  auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
+                                            home_->timers(), options_.timeouts, *this);
   connections_.insert(added);
   most_ = std::max(most_, connections_.size());
   added->start();

@@ -95,7 +95,6 @@ void io_worker::finish_turn() {
   for (int round = 0; round < max_rounds && !quiet_; ++round) {
     run_jobs();
     turn_.run();
-    reactor_.asio_used();  // TEMP
     reactor_.run_asio_if_used();
     quiet_ = jobs_.empty() && turn_.empty();
   }

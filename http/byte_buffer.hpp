@@ -1,5 +1,5 @@
-// A flat buffer that socket reads fill at its end and parsers consume at its front. It may stand in memory of its
-// own, or for a moment in a buffer that was lent to it: most bytes are parsed at once and never copied.
+// A flat buffer that socket reads fill at its end and parsers consume at its front. It may stand in memory of
+// its own, or for a moment in a buffer that was lent to it: most bytes are parsed at once and never copied.
 #pragma once
 
 #include <cstddef>

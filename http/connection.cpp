@@ -9,15 +9,15 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr std::size_t small_read = 2 * 1024;      // a usual request in one read; what an open stream holds
-constexpr std::size_t large_read = 64 * 1024;     // while a body is coming in
+constexpr std::size_t largest_read = 64 * 1024;
 constexpr std::size_t max_pipelined = 64 * 1024;  // bytes read ahead of the request being served
 
 }  // namespace
 
-connection::connection(downstream_socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
-                       const connection_timeouts& timeouts, connection_owner& owner)
-    : socket_{std::move(socket)},
+connection::connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
+                       deadlines& deadlines_of_thread, const connection_timeouts& timeouts,
+                       connection_owner& owner)
+    : socket_{sockets_of_thread, std::move(socket), *this},
       turn_{turn_of_thread},
       timeouts_{timeouts},
       owner_{owner},
@@ -25,31 +25,35 @@ connection::connection(downstream_socket socket, turn& turn_of_thread, deadlines
       write_deadline_{deadlines_of_thread, [this] { close(); }} {}
 
 void connection::start() {
-  parser_.emplace();
   read_deadline_.expires_after(timeouts_.keep_alive);
-  start_read();
 }
 
 // -- reading -------------------------------------------------------------------
 
-void connection::start_read() {
-  if (reading_ || stage_ == stage::closed) return;
-  if (stage_ != stage::receiving && stage_ != stage::lingering && in_.size() >= max_pipelined) return;
-  if (stage_ == stage::receiving && in_parts_ && body_window_ == 0) return;
-  const bool body_coming =
-      stage_ == stage::receiving && (head_->chunked || *head_->content_length > small_read);
-  const auto want = body_coming ? large_read : small_read;
-  char* room = in_.prepare(want);
-  reading_ = true;
-  socket_.async_read_some(room, in_.room(),
-                          [self = shared_from_this()](const boost::system::error_code& ec, std::size_t n) {
-                            self->on_read(ec, n);
-                          });
+void connection::on_ready(readiness now) {
+  const auto self = shared_from_this();
+  socket_.note(now);
+  if (now.writable && std::exchange(waiting_writable_, false)) run_turn();
+  if (!socket_.readable() || !wants_read()) return;
+  boost::system::error_code ec;
+  socket_.read(in_, largest_read, ec);
+  if (ec != boost::asio::error::would_block) on_read(ec);
+  in_.keep();
+  start_read();
 }
 
-void connection::on_read(const boost::system::error_code& ec, std::size_t n) {
-  reading_ = false;
-  if (stage_ == stage::closed) return;
+/// It does while it waits for its answer too: that is how a client that leaves is noticed.
+bool connection::wants_read() const {
+  if (stage_ == stage::closed) return false;
+  if (stage_ == stage::receiving) return !in_parts_ || body_window_ > 0;
+  return stage_ == stage::lingering || in_.size() < max_pipelined;
+}
+
+void connection::start_read() {
+  if (wants_read()) socket_.look_again();
+}
+
+void connection::on_read(const boost::system::error_code& ec) {
   if (ec == boost::asio::error::eof && stage_ == stage::lingering && backlog() > 0) {
     return;  // the client has only closed its sending side: the answer's rest is still wanted
   }
@@ -57,10 +61,8 @@ void connection::on_read(const boost::system::error_code& ec, std::size_t n) {
     close();
     return;
   }
-  in_.commit(n);
   if (stage_ == stage::lingering) in_.consume(in_.size());
   advance();
-  start_read();
 }
 
 void connection::advance() {
@@ -71,6 +73,7 @@ void connection::advance() {
 
 void connection::read_next_head() {
   if (in_.empty()) return;
+  if (!parser_) parser_.emplace();
   failure fault{errc::none, {}, {}, {}};
   const auto used = parser_->read_head(in_.view(), fault);
   if (fault.code != errc::none) {
@@ -125,7 +128,7 @@ void connection::begin_body(std::size_t limit) {
   body_read_ = 0;
   stage_ = stage::receiving;
   if (continue_owed_ && in_.empty()) {
-    pending_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    outgoing() += "HTTP/1.1 100 Continue\r\n\r\n";
     schedule();
   }
   continue_owed_ = false;
@@ -157,7 +160,7 @@ void connection::receive_body() {
   if (!parser_->done()) return;
   stage_ = stage::serving;
   read_deadline_.cancel();
-  in_.shrink(small_read);
+  in_.shrink(0);
   if (events_ != nullptr) events_->on_body(std::exchange(body_, {}));
 }
 
@@ -186,13 +189,13 @@ void connection::discard_body() {
 
 void connection::next_request() {
   stage_ = stage::waiting;
-  parser_.emplace();
+  parser_.reset();
   head_started_ = false;
   body_ = {};
   discarded_ = 0;
   body_written_ = 0;
   answer_started_ = false;
-  in_.shrink(small_read);
+  in_.shrink(0);
   read_deadline_.expires_after(timeouts_.keep_alive);
   schedule();  // a pipelined request is read in the next turn, not from within the session that just ended
 }

@@ -67,10 +67,10 @@ class exchange_events {
 /// How the end of an answer is told (RFC 9112 §6).
 enum class body_framing : std::uint8_t { content_length, chunked, until_close };
 
-class connection : public turn_task, public std::enable_shared_from_this<connection> {
+class connection final : public turn_task, private watcher, public std::enable_shared_from_this<connection> {
  public:
-  connection(downstream_socket socket, turn& turn_of_thread, deadlines& deadlines_of_thread,
-             const connection_timeouts& timeouts, connection_owner& owner);
+  connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
+             deadlines& deadlines_of_thread, const connection_timeouts& timeouts, connection_owner& owner);
 
   /// Starts reading requests.
   void start();
@@ -125,8 +125,11 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
 
   void schedule();
+  void on_ready(readiness now) override;
+  bool wants_read() const;
   void start_read();
-  void on_read(const boost::system::error_code& ec, std::size_t n);
+  void on_read(const boost::system::error_code& ec);
+  std::string& outgoing();
   void advance();
   void read_next_head();
   void begin_body(std::size_t limit);
@@ -138,7 +141,6 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
   void finish_close();
   void linger();
   void flush();
-  void wait_writable();
   void on_read_deadline();
 
   downstream_socket socket_;
@@ -167,7 +169,6 @@ class connection : public turn_task, public std::enable_shared_from_this<connect
 
   stage stage_ = stage::waiting;
   body_framing framing_ = body_framing::content_length;
-  bool reading_ = false;
   bool head_started_ = false;  // some bytes of the next head are there
   bool scheduled_ = false;
   bool waiting_writable_ = false;

@@ -12,7 +12,6 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr std::size_t largest_kept_buffer = 64 * 1024;
 constexpr auto linger_time = std::chrono::seconds{2};
 
 void append_number(std::string& out, std::uint64_t value, int base) {
@@ -38,7 +37,7 @@ void connection::start_answer(const response_head& head, body_framing framing, s
       (continue_owed_ && body_unread)) {
     close_after_ = true;
   }
-  auto& out = pending_;
+  auto& out = outgoing();
   out += "HTTP/1.1 ";
   append_number(out, head.status, 10);
   out += ' ';
@@ -70,13 +69,14 @@ void connection::write(std::string_view bytes) {
   if (bytes.empty()) return;
   body_written_ += bytes.size();
   if (suppress_body_) return;
+  auto& out = outgoing();
   if (framing_ == body_framing::chunked) {
-    append_number(pending_, bytes.size(), 16);
-    pending_ += "\r\n";
-    pending_ += bytes;
-    pending_ += "\r\n";
+    append_number(out, bytes.size(), 16);
+    out += "\r\n";
+    out += bytes;
+    out += "\r\n";
   } else {
-    pending_ += bytes;
+    out += bytes;
   }
   schedule();
 }
@@ -84,7 +84,7 @@ void connection::write(std::string_view bytes) {
 void connection::end_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
-  if (framing_ == body_framing::chunked && !suppress_body_) pending_ += "0\r\n\r\n";
+  if (framing_ == body_framing::chunked && !suppress_body_) outgoing() += "0\r\n\r\n";
   schedule();
   if (close_after_ || draining_) {
     finish_close();
@@ -120,7 +120,7 @@ void connection::linger() {
   // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
   // make the kernel reset the connection and destroy the answer.
   if (reset_after_) {
-    socket_.reset_on_close();
+    socket_.reset();
     close();
     return;
   }
@@ -130,6 +130,12 @@ void connection::linger() {
 }
 
 // -- writing -------------------------------------------------------------------
+
+/// What is written in this turn.
+std::string& connection::outgoing() {
+  if (pending_.empty() && pending_.capacity() < 64) pending_ = turn_.borrow();
+  return pending_;
+}
 
 void connection::schedule() {
   if (std::exchange(scheduled_, true)) return;
@@ -153,15 +159,16 @@ void connection::run_turn() {
 void connection::flush() {
   while (!waiting_writable_) {
     if (in_flight_sent_ == in_flight_.size()) {
-      in_flight_.clear();
+      turn_.give_back(std::move(in_flight_));
       in_flight_sent_ = 0;
       if (pending_.empty()) break;
       in_flight_.swap(pending_);
     }
     boost::system::error_code ec;
     in_flight_sent_ += socket_.write_some(std::string_view{in_flight_}.substr(in_flight_sent_), ec);
-    if (ec == boost::asio::error::would_block || ec == boost::asio::error::try_again) {
-      wait_writable();
+    if (ec == boost::asio::error::would_block) {
+      waiting_writable_ = true;
+      write_deadline_.expires_after(timeouts_.write);
       return;
     }
     if (ec) {
@@ -171,19 +178,7 @@ void connection::flush() {
   }
   if (waiting_writable_) return;
   write_deadline_.cancel();
-  if (in_flight_.capacity() > largest_kept_buffer) in_flight_ = {};
-  if (pending_.capacity() > largest_kept_buffer) pending_ = {};
   if (std::exchange(end_written_, false)) linger();
-}
-
-void connection::wait_writable() {
-  waiting_writable_ = true;
-  write_deadline_.expires_after(timeouts_.write);
-  socket_.async_wait_writable([self = shared_from_this()](const boost::system::error_code& ec) {
-    self->waiting_writable_ = false;
-    if (ec || self->stage_ == stage::closed) return;
-    self->run_turn();
-  });
 }
 
 // -- closing -------------------------------------------------------------------

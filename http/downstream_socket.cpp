@@ -2,25 +2,10 @@
 
 namespace llm_proxy {
 
-downstream_socket::downstream_socket(tcp::socket socket) : socket_{std::move(socket)} {
+downstream_socket::downstream_socket(reactor& home, boost::asio::ip::tcp::socket socket, watcher& owner) {
   error_code ignored;
-  socket_.set_option(tcp::no_delay{true}, ignored);
-  socket_.non_blocking(true, ignored);
-}
-
-void downstream_socket::end_sending() {
-  error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
-}
-
-void downstream_socket::reset_on_close() {
-  error_code ignored;
-  socket_.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
-}
-
-void downstream_socket::close() {
-  error_code ignored;
-  socket_.close(ignored);
+  socket.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
+  socket_.open(home, socket.release(), owner);
 }
 
 }  // namespace llm_proxy

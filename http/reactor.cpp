@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <system_error>
 #include <sys/eventfd.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -16,8 +16,8 @@ namespace {
 
 using asio_reactor = boost::asio::detail::epoll_reactor;
 
-// Asio offers no way to wait for its events together with others. An explicit instantiation may name a private
-// member ([temp.spec.general]/6); should a later Boost rename it, this does not compile.
+// Asio offers no way to wait for its events together with others. An explicit instantiation may name a
+// private member ([temp.spec.general]/6); should a later Boost rename it, this does not compile.
 int descriptor_of(asio_reactor& which);
 template <int asio_reactor::*Member>
 struct opened {

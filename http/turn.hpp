@@ -2,7 +2,9 @@
 // once, at the turn's end, so that head, first event and end of an answer leave in one system call.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,9 +30,31 @@ class turn {
     running_.clear();
   }
 
+  /// An empty text that has room: bytes to send live for a turn, and their memory goes from one connection to
+  /// the next.
+  std::string borrow() {
+    if (spare_.empty()) return {};
+    auto text = std::move(spare_.back());
+    spare_.pop_back();
+    return text;
+  }
+  void give_back(std::string&& text) {
+    std::string taken;
+    taken.swap(text);
+    if (taken.capacity() < least_spare || taken.capacity() > largest_spare || spare_.size() >= most_spare)
+      return;
+    taken.clear();
+    spare_.push_back(std::move(taken));
+  }
+
  private:
+  static constexpr std::size_t least_spare = 64;
+  static constexpr std::size_t largest_spare = 64 * 1024;
+  static constexpr std::size_t most_spare = 32;
+
   std::vector<std::shared_ptr<turn_task>> tasks_;
   std::vector<std::shared_ptr<turn_task>> running_;
+  std::vector<std::string> spare_;
 };
 
 }  // namespace llm_proxy

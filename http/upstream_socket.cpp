@@ -44,16 +44,17 @@ void upstream_socket::connect(const upstream_address& address) {
     connect_to(name_lookup_result::create(tcp::endpoint{ip, port}, address.host, address.port));
     return;
   }
-  look_up_name(address.host, address.port, home_.inbox(),
-               [weak = weak_from_this()](const boost::system::error_code& ec, const name_lookup_result& found) {
-                 const auto self = weak.lock();
-                 if (!self || self->closed_) return;
-                 if (ec) {
-                   self->connected(ec);
-                 } else {
-                   self->connect_to(found);
-                 }
-               });
+  look_up_name(
+      address.host, address.port, home_.inbox(),
+      [weak = weak_from_this()](const boost::system::error_code& ec, const name_lookup_result& found) {
+        const auto self = weak.lock();
+        if (!self || self->closed_) return;
+        if (ec) {
+          self->connected(ec);
+        } else {
+          self->connect_to(found);
+        }
+      });
 }
 
 void upstream_socket::connect_to(const name_lookup_result& endpoints) {
@@ -99,11 +100,9 @@ void upstream_socket::send(std::shared_ptr<const std::string> head, std::shared_
     home_.asio_used();
     const std::array<boost::asio::const_buffer, 2> buffers{
         boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
-    boost::asio::async_write(
-        *tls_, buffers,
-        [self = shared_from_this(), head, body](const boost::system::error_code& ec, std::size_t) {
-          self->sent(ec);
-        });
+    boost::asio::async_write(*tls_, buffers,
+                             [self = shared_from_this(), head, body](const boost::system::error_code& ec,
+                                                                     std::size_t) { self->sent(ec); });
     return;
   }
   head_ = std::move(head);

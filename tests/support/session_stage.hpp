@@ -90,8 +90,9 @@ class session_stage final : public connection_owner {
     client.emplace(stage.home().io());
     client->connect(listener_.local_endpoint());
     client->non_blocking(true);
-    connections.push_back(std::make_shared<connection>(listener_.accept(), stage.home().writes(),
-                                                       stage.home().timers(), timeouts, *this));
+    connections.push_back(std::make_shared<connection>(listener_.accept(), stage.home().sockets(),
+                                                       stage.home().writes(), stage.home().timers(), timeouts,
+                                                       *this));
     connections.back()->start();
     send(request);
   }
