@@ -1,5 +1,6 @@
 // settings -> logging -> proxy -> wait for SIGTERM or SIGINT -> drain.
 #include "actors/proxy.hpp"
+#include "actors/subcommands.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
 #include "http/route.hpp"
@@ -73,7 +74,7 @@ void check_passthrough(llm_proxy::parsed_settings& parsed) {
 int main(int argc, char** argv) {
   auto parsed = llm_proxy::load_settings();
   check_passthrough(parsed);
-  if (const auto code = llm_proxy::run_command_line(argc, argv, parsed)) return *code;
+  if (const auto code = llm_proxy::run_command_line(argc, argv, llm_proxy::facts(), parsed)) return *code;
   raise_descriptor_limit();
   return serve(parsed.values);
 }

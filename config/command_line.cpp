@@ -3,6 +3,7 @@
 #include "config/env_file.hpp"
 #include "config/log_safe.hpp"
 
+#include <cstddef>
 #include <iostream>
 #include <map>
 #include <string>
@@ -23,16 +24,26 @@ int print(std::ostream& out, std::ostream& err, std::string_view text) {
   return output_failed;
 }
 
-int report_wrong_use(std::ostream& err, const std::string& what) {
-  err << "llm-proxy: error: " << what
-      << "\nllm-proxy is configured by environment variables; --help lists them and the arguments\n";
-  return wrong_use;
+std::string version_text(const program_facts& facts, const settings& values) {
+  std::string text = "llm-proxy " + values.version;
+  if (!facts.commit.empty()) text.append(" (").append(facts.commit).append(")");
+  return text + "\n";
+}
+
+std::string subcommands_text(std::span<const subcommand> subcommands) {
+  std::string text = subcommands.empty() ? "" : "\nCommands:\n";
+  for (const auto& row : subcommands) {
+    text.append("  llm-proxy ").append(row.name).append(row.usage.empty() ? "" : " ").append(row.usage);
+    text.append("\n      ").append(row.sentence).append("\n");
+  }
+  return text;
 }
 
 /// What an argument prints whatever the configuration is; nothing for the other arguments.
-std::optional<std::string> fixed_text(std::string_view argument, const settings& values) {
-  if (argument == "--help" || argument == "-h") return help_text();
-  if (argument == "--version") return "llm-proxy " + values.version + "\n";
+std::optional<std::string> fixed_text(std::string_view argument, const program_facts& facts,
+                                      const settings& values) {
+  if (argument == "--help" || argument == "-h") return help_text() + subcommands_text(facts.subcommands);
+  if (argument == "--version") return version_text(facts, values);
   if (argument == "--print-env-example") return env_example();
   if (argument == "--print-options-table") return readme_options_table();
   return {};
@@ -47,11 +58,20 @@ parsed_settings load_settings() {
   return parsed;
 }
 
-std::optional<int> run_command_line(int argc, const char* const* argv, const parsed_settings& parsed,
-                                    std::ostream& out, std::ostream& err) {
+int report_wrong_use(std::ostream& err, std::string_view what) {
+  err << "llm-proxy: error: " << what
+      << "\nllm-proxy is configured by environment variables; --help lists them and the arguments\n";
+  return wrong_use;
+}
+
+std::optional<int> run_command_line(int argc, const char* const* argv, const program_facts& facts,
+                                    const parsed_settings& parsed, std::ostream& out, std::ostream& err) {
   const std::string_view argument = argc > 1 ? argv[1] : "";
+  for (const auto& row : facts.subcommands)
+    if (argument == row.name)
+      return row.run({argv + 2, static_cast<std::size_t>(argc - 2)}, parsed, out, err);
   if (argc > 2) return report_wrong_use(err, "only one argument at a time");
-  if (const auto text = fixed_text(argument, parsed.values)) return print(out, err, *text);
+  if (const auto text = fixed_text(argument, facts, parsed.values)) return print(out, err, *text);
   if (argc > 1 && argument != "--check-config" && argument != "--print-config")
     return report_wrong_use(err, "unknown argument \"" + log_safe(argument) + '"');
 
@@ -64,8 +84,9 @@ std::optional<int> run_command_line(int argc, const char* const* argv, const par
   return {};
 }
 
-std::optional<int> run_command_line(int argc, const char* const* argv, const parsed_settings& parsed) {
-  return run_command_line(argc, argv, parsed, std::cout, std::cerr);
+std::optional<int> run_command_line(int argc, const char* const* argv, const program_facts& facts,
+                                    const parsed_settings& parsed) {
+  return run_command_line(argc, argv, facts, parsed, std::cout, std::cerr);
 }
 
 }  // namespace llm_proxy

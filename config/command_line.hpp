@@ -5,17 +5,40 @@
 
 #include <iosfwd>
 #include <optional>
+#include <span>
+#include <string_view>
 
 namespace llm_proxy {
+
+/// A first argument that is a word (`llm-proxy health …`): it does one thing and ends.
+struct subcommand {
+  std::string_view name;
+  std::string_view usage;     ///< its own arguments, as --help shows them
+  std::string_view sentence;  ///< what it does, for --help
+  /// `arguments` are those behind its name. It reports on `err` what of them or of the settings it can't use,
+  /// and answers the exit code: 0 done, 1 not, 2 wrong use.
+  int (*run)(std::span<const char* const> arguments, const parsed_settings& parsed, std::ostream& out,
+             std::ostream& err);
+};
+
+/// What the command line knows of the program and the settings don't.
+struct program_facts {
+  std::span<const subcommand> subcommands;
+  std::string_view commit;  ///< which source it was built from; empty: unknown
+};
 
 /// Settings from the process environment over `.env` in the working directory, with the faults of both.
 parsed_settings load_settings();
 
+/// Says what is wrong with how the program was called; the answer is the exit code, 2.
+int report_wrong_use(std::ostream& err, std::string_view what);
+
 /// Does what the arguments ask and prints warnings and faults on `err`. The answer is the exit code when the
 /// process is to end now (2: wrong argument or configuration); nothing means: serve.
-std::optional<int> run_command_line(int argc, const char* const* argv, const parsed_settings& parsed,
-                                    std::ostream& out, std::ostream& err);
+std::optional<int> run_command_line(int argc, const char* const* argv, const program_facts& facts,
+                                    const parsed_settings& parsed, std::ostream& out, std::ostream& err);
 /// The same on stdout and stderr.
-std::optional<int> run_command_line(int argc, const char* const* argv, const parsed_settings& parsed);
+std::optional<int> run_command_line(int argc, const char* const* argv, const program_facts& facts,
+                                    const parsed_settings& parsed);
 
 }  // namespace llm_proxy

@@ -111,7 +111,7 @@ std::string help_text() {
       "  --print-env-example     write a commented .env file\n"
       "  --print-options-table   write the options as a Markdown table\n"
       "  --help, -h              show this text\n"
-      "  --version               show the version\n"
+      "  --version               show the version and what it was built from\n"
       "\n"
       "All options are environment variables, or lines of a file .env in the working directory\n"
       "(the environment wins). An empty value counts as unset.\n";

@@ -18,6 +18,7 @@ RULES = [
     ("actors/messages.*",    "actors/messages.hpp http/* caf/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),
+    ("actors/subcommands.*", "*"),
     ("actors/*",             f"actors/* http/* caf/* {LOG}"),
     ("adapters/*",           f"adapters/* actors/messages.hpp actors/pinned.hpp actors/io_worker.hpp http/* caf/* {LOG}"),
 ]

@@ -15,10 +15,12 @@ struct outcome {
   std::string out, err;
 };
 
-outcome run(std::vector<const char*> arguments, const parsed_settings& parsed = {}) {
+outcome run(std::vector<const char*> arguments, const parsed_settings& parsed = {},
+            const program_facts& facts = {}) {
   arguments.insert(arguments.begin(), "llm-proxy");
   std::ostringstream out, err;
-  const auto code = run_command_line(static_cast<int>(arguments.size()), arguments.data(), parsed, out, err);
+  const auto code =
+      run_command_line(static_cast<int>(arguments.size()), arguments.data(), facts, parsed, out, err);
   return {code, out.str(), err.str()};
 }
 
@@ -100,12 +102,36 @@ TEST_CASE("command line: output that can't be written is an error", "[unit][comm
   std::ostringstream out, err;
   out.setstate(std::ios::badbit);
   const char* const arguments[] = {"llm-proxy", "--help"};
-  CHECK(run_command_line(2, arguments, {}, out, err) == 1);
+  CHECK(run_command_line(2, arguments, {}, {}, out, err) == 1);
   CHECK_FALSE(err.str().empty());
 }
 
 TEST_CASE("command line: started without even a name it serves", "[unit][command_line]") {
   std::ostringstream out, err;
   const char* const arguments[] = {nullptr};
-  CHECK_FALSE(run_command_line(0, arguments, {}, out, err));
+  CHECK_FALSE(run_command_line(0, arguments, {}, {}, out, err));
+}
+
+TEST_CASE("command line: --version names the commit where it is known", "[unit][command_line]") {
+  CHECK(run({"--version"}, {}, {.subcommands = {}, .commit = "v1-3-gabc"}).out ==
+        "llm-proxy 0.1.0 (v1-3-gabc)\n");
+}
+
+TEST_CASE("command line: a subcommand gets its own arguments and the settings, and --help lists it",
+          "[unit][command_line]") {
+  static const subcommand rows[] = {{"echo", "[TEXT]", "Says it again.",
+                                     [](std::span<const char* const> arguments, const parsed_settings& parsed,
+                                        std::ostream& out, std::ostream& err) {
+                                       for (const char* argument : arguments) out << argument << '\n';
+                                       for (const auto& fault : parsed.faults) err << fault << '\n';
+                                       return 7;
+                                     }}};
+  const program_facts facts{.subcommands = rows, .commit = {}};
+  const auto result = run({"echo", "--help", "two"}, faulty, facts);
+  CHECK(result.code == 7);
+  CHECK(result.out == "--help\ntwo\n");
+  CHECK(result.err == "first\nsecond\n");
+  CHECK(run({"echo"}, {}, facts).out.empty());
+  CHECK(run({"ech"}, {}, facts).code == 2);
+  CHECK(run({"--help"}, {}, facts).out.ends_with("  llm-proxy echo [TEXT]\n      Says it again.\n"));
 }
