@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs what is missing with apt and builds build/release/llm-proxy.
-#   scripts/build.sh         the service only
-#   scripts/build.sh --all   the tests too, with what they need
+#   scripts/build.sh                  the service only
+#   scripts/build.sh --all            the tests too, with what they need
+#   scripts/build.sh --package        the service, with what scripts/package.sh needs
+#   scripts/build.sh … --install-only   builds nothing
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,18 +12,22 @@ fail() {
   exit 1
 }
 
-all=no
-case "${1-}" in
-  '') ;;
-  --all) all=yes ;;
-  *) fail "unknown argument '$1' (known: --all)" ;;
-esac
+all=no package=no build=yes
+for argument; do
+  case "$argument" in
+    --all) all=yes ;;
+    --package) package=yes ;;
+    --install-only) build=no ;;
+    *) fail "unknown argument '$argument' (known: --all, --package, --install-only)" ;;
+  esac
+done
 
 # One package a word; of alternatives (a|b) the first one that the distribution has. Debian 12 calls its newer Boost
 # 1.81 and its libboost-dev is 1.74, which is too old; Debian 13 and Ubuntu 24.04 have 1.83.
 packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev
   libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
 [ $all = yes ] && packages="$packages python3 python3-venv openssl"
+[ $package = yes ] && packages="$packages dpkg-dev file"
 least_boost=1.81
 
 new_enough() { # package version
@@ -86,6 +92,8 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
 else
   echo "$(basename "$0"): no apt here; taking for granted that these are installed: $packages" >&2
 fi
+
+[ $build = yes ] || exit 0
 
 # A configured tree looks after itself (ninja runs cmake again when CMakeLists.txt changed); the presets it can't see.
 stamp=build/release/build.ninja
