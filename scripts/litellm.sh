@@ -2,7 +2,7 @@
 # A real LiteLLM proxy for the tests, in a virtual environment of its own; never in the system's Python.
 #
 #   scripts/litellm.sh install                 exactly what tests/litellm/requirements.txt pins, checked by hash
-#   scripts/litellm.sh start [--port N] [--config FILE] [--upstream URL]
+#   scripts/litellm.sh start [--port N] [--config FILE] [--upstream URL] [--env NAME=VALUE]…
 #                                              prints PORT=… PID=… URL=… KEY=… LOG=… once it answers
 #   scripts/litellm.sh stop [--pid N | --port N]   the one named; without either the ones this folder has started
 #   scripts/litellm.sh version                 the pinned version
@@ -85,13 +85,14 @@ answers() (  # one GET on the given port, with bash alone: a poll costs nothing
 ) 2>/dev/null
 
 start() {
-  local port='' config=$root/tests/litellm/config.yaml upstream=${UPSTREAM_URL:-http://127.0.0.1:9/v1}
+  local port='' config=$root/tests/litellm/config.yaml upstream=${UPSTREAM_URL:-http://127.0.0.1:9/v1} more=()
   while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || fail 2 "$1 needs a value"
     case $1 in
       --port) port=$2 ;;
       --config) config=$(realpath "$2") ;;
       --upstream) upstream=$2 ;;
+      --env) more+=("$2") ;;
       *) fail 2 "start does not know $1" ;;
     esac
     shift 2
@@ -105,7 +106,7 @@ start() {
   (cd "$home" && exec setsid env -i PATH=/usr/bin:/bin HOME="$home" LANG=C.UTF-8 LITELLM_MODE=PRODUCTION \
     LITELLM_LOCAL_MODEL_COST_MAP=True LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS=True LITELLM_LOCAL_AUTOROUTER_PRESETS=True \
     LITELLM_LOCAL_BLOG_POSTS=True LITELLM_LOCAL_POLICY_TEMPLATES=True NO_DOCS=True DISABLE_ADMIN_UI=True \
-    UPSTREAM_URL="$upstream" "$dir/venv/bin/litellm" --host 127.0.0.1 --port "$port" --config "$config" \
+    UPSTREAM_URL="$upstream" "${more[@]}" "$dir/venv/bin/litellm" --host 127.0.0.1 --port "$port" --config "$config" \
     --telemetry False) </dev/null >"$log" 2>&1 9>&- &
   pid=$!
   echo "$pid $(started_at "$pid")" >"$dir/litellm-$port.pid"
