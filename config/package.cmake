@@ -6,6 +6,7 @@ install(FILES config/systemd/llm-proxy.service config/systemd/llm-proxy.socket D
 # Holds secrets; systemd reads it before it drops its rights.
 install(FILES config/systemd/llm-proxy.env DESTINATION /etc/llm-proxy PERMISSIONS OWNER_READ OWNER_WRITE)
 install(FILES README.md CHANGELOG.md config/debian/copyright DESTINATION ${docs})
+install(FILES docs/deploy.md DESTINATION ${docs}/docs)
 install(FILES .env.example DESTINATION ${docs} RENAME env.example)
 install(DIRECTORY config/litellm config/haproxy config/kubernetes DESTINATION ${docs}/examples)
 

@@ -4,9 +4,11 @@
     scripts/replicas.py [KILL] [TERM]     which signals, each in a run of its own (default: both)
     CLIENTS=24 SECONDS=6 scripts/replicas.py
 
-Clients send JSON requests and streams, half on kept connections and half on new ones. What began after the signal must
-all succeed. What was in flight on a killed replica may fail, but truthfully: a 5xx, or a stream that breaks, never one
-that looks complete. What was in flight on a replica that drains must succeed as well. Exit code 0 when all that holds.
+Clients send JSON requests and streams, half on kept connections and half on new ones. What began after the replica was
+gone must all succeed: with KILL that is when its exit was seen, since until then the kernel takes connections for it;
+with TERM it is from the signal on. What was in flight on a killed replica may fail, but truthfully: a 5xx, or a stream
+that breaks, never one that looks complete. What was in flight on a replica that drains must succeed as well. Exit code 0
+when all that holds.
 Needs haproxy (Debian's) and build/release/llm-proxy, or $LLM_PROXY_BIN."""
 import asyncio
 import collections
@@ -156,30 +158,35 @@ async def client(number, port, end, outcomes):
 
 
 async def load(stage, number):
-    """Ends the first replica after a third of the time; what all clients saw, and when the signal was sent."""
+    """Ends the first replica after a third of the time; what all clients saw, when the signal was sent, and from when on
+    nothing may fail."""
     outcomes, start = [], time.monotonic()
     clients = [asyncio.create_task(client(n, stage.port, start + SECONDS, outcomes)) for n in range(CLIENTS)]
     await asyncio.sleep(SECONDS / 3)
     at = time.monotonic()
     stage.processes[0].send_signal(number)
+    gone = at
+    if number == signal.SIGKILL:
+        await asyncio.to_thread(stage.processes[0].wait)
+        gone = time.monotonic()
     await asyncio.gather(*clients)
-    return outcomes, at
+    return outcomes, at, gone
 
 
 def run(name):
     stage = Stage()
     try:
-        outcomes, at = asyncio.run(load(stage, getattr(signal, "SIG" + name)))
+        outcomes, at, gone = asyncio.run(load(stage, getattr(signal, "SIG" + name)))
         stage.processes[0].wait(timeout=20)
     finally:
         stage.close()
     before = [o for o in outcomes if o.ended < at]
-    flying = [o for o in outcomes if o.begun < at <= o.ended]
-    after = [o for o in outcomes if o.begun >= at]
+    flying = [o for o in outcomes if o.begun < gone and o.ended >= at]
+    after = [o for o in outcomes if o.begun >= gone]
     by_replica = collections.Counter(o.replica for o in before)
     cut = [o for o in flying if o.fault]
     print(f"SIG{name}: {len(before)} requests before, over {dict(sorted((str(k), v) for k, v in by_replica.items()))}; "
-          f"{len(flying)} in flight, {len(cut)} of them failed {dict(collections.Counter(o.fault for o in cut))}; "
+          f"{len(flying)} in flight until {(gone - at) * 1000:.0f} ms after the signal, {len(cut)} of them failed {dict(collections.Counter(o.fault for o in cut))}; "
           f"{len(after)} new ones after it, {sum(bool(o.fault) for o in after)} failed "
           f"{dict(collections.Counter(o.fault for o in after if o.fault))}; "
           f"slowest new JSON request {max((o.ended - o.begun for o in after if o.kind == 'json'), default=0) * 1000:.0f} ms", flush=True)
