@@ -2,9 +2,16 @@
 
 #include <openssl/crypto.h>
 
+#include <ctime>
 #include <utility>
 
 namespace llm_proxy {
+
+namespace {
+
+const failure refused{errc::unauthorized, {}, {}, {}};
+
+}  // namespace
 
 bool equal_in_constant_time(std::string_view given, std::string_view wanted) {
   // With another length the wanted bytes are compared with themselves, so that it takes no less time.
@@ -13,34 +20,51 @@ bool equal_in_constant_time(std::string_view given, std::string_view wanted) {
   return CRYPTO_memcmp(bytes, wanted.data(), wanted.size()) == 0 && same_length;
 }
 
-std::optional<principal> auth_state::check(const request_head& head) const {
+std::variant<principal, failure> auth_state::check(const request_head& head, std::int64_t now) const {
   constexpr std::string_view bearer = "bearer ";
-  const auto accepted = [this](std::string_view given) { return equal_in_constant_time(given, key); };
-  const principal known{"default"};
   if (const auto given = head.headers.find("x-internal-auth")) {
-    if (head.headers.count("x-internal-auth") == 1 && accepted(*given)) return known;
-    return std::nullopt;
+    if (head.headers.count("x-internal-auth") != 1) return refused;
+    return accept(*given, now);
   }
+  std::variant<principal, failure> answer = refused;
   if (const auto given = head.headers.find("authorization")) {
-    const bool is_bearer = istarts_with(*given, bearer);
-    if (head.headers.count("authorization") == 1 && is_bearer &&
-        accepted(trimmed(std::string_view{*given}.substr(bearer.size())))) {
-      return known;
-    }
+    if (head.headers.count("authorization") == 1 && istarts_with(*given, bearer))
+      answer = accept(trimmed(std::string_view{*given}.substr(bearer.size())), now);
   }
+  if (std::holds_alternative<principal>(answer)) return answer;
   if (const auto given = head.headers.find("x-api-key")) {
-    if (head.headers.count("x-api-key") == 1 && accepted(*given)) return known;
+    if (head.headers.count("x-api-key") == 1) return accept(*given, now);
   }
-  return std::nullopt;
+  return answer;
 }
 
-auth_actor::behavior_type auth(pinned_pointer<auth_actor, auth_state> self, std::string internal_api_key) {
-  self->state.key = std::move(internal_api_key);
+std::variant<principal, failure> auth_state::accept(std::string_view given, std::int64_t now) const {
+  // Without a file of keys nothing is hashed.
+  const auto* entry = table->entries.empty() ? nullptr : table->find(given);
+  const bool internal = !internal_key.empty() && equal_in_constant_time(given, internal_key);
+  if (entry != nullptr && entry->expires && *entry->expires <= now) {
+    return failure{
+        errc::unauthorized, "This key has expired.", "key " + entry->rules->name + " has expired", {}};
+  }
+  if (entry == nullptr && !internal) return refused;
+  const auto& rules = entry != nullptr ? entry->rules : table->internal;
+  // Written once a second at most: the line is shared by all threads.
+  if (rules->last_use->load(std::memory_order_relaxed) != now)
+    rules->last_use->store(now, std::memory_order_relaxed);
+  return principal{rules->name, rules};
+}
+
+auth_actor::behavior_type auth(pinned_pointer<auth_actor, auth_state> self, std::string internal_api_key,
+                               key_table_ptr keys) {
+  self->state.internal_key = std::move(internal_api_key);
+  self->state.table = std::move(keys);
   return {
       [self](const authorize& request) -> caf::result<principal> {
-        if (auto who = self->state.check(*request.head)) return std::move(*who);
-        return to_error({errc::unauthorized, {}, {}, {}});
+        auto answer = self->state.check(*request.head, std::time(nullptr));
+        if (auto* who = std::get_if<principal>(&answer)) return std::move(*who);
+        return to_error(std::get<failure>(answer));
       },
+      [self](keys_changed& news) { self->state.table = std::move(news.keys); },
   };
 }
 

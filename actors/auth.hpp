@@ -5,9 +5,10 @@
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace llm_proxy {
 
@@ -18,12 +19,17 @@ struct auth_state {
   static inline const char* name = "auth";
 
   /// Reads the credential of a head: `x-internal-auth` alone if it is there, else `Authorization: Bearer` or
-  /// `x-api-key`. nullopt: refused.
-  std::optional<principal> check(const request_head& head) const;
+  /// `x-api-key`. `now` in seconds since 1970.
+  std::variant<principal, failure> check(const request_head& head, std::int64_t now) const;
 
-  std::string key;
+  std::string internal_key;  ///< empty: only the table's keys count
+  key_table_ptr table;       ///< never null
+
+ private:
+  std::variant<principal, failure> accept(std::string_view given, std::int64_t now) const;
 };
 
-auth_actor::behavior_type auth(pinned_pointer<auth_actor, auth_state> self, std::string internal_api_key);
+auth_actor::behavior_type auth(pinned_pointer<auth_actor, auth_state> self, std::string internal_api_key,
+                               key_table_ptr keys);
 
 }  // namespace llm_proxy

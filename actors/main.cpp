@@ -1,8 +1,9 @@
-// settings -> logging -> proxy -> wait for SIGTERM or SIGINT -> drain.
+// settings -> logging -> proxy -> wait for SIGTERM or SIGINT (SIGHUP: read the keys again) -> drain.
 #include "actors/proxy.hpp"
 #include "actors/subcommands.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
+#include "http/keys_file.hpp"
 #include "http/route.hpp"
 
 #include <spdlog/spdlog.h>
@@ -31,7 +32,29 @@ sigset_t block_end_signals() {
   sigaddset(&end_signals, SIGTERM);
   sigaddset(&end_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  sigset_t reload_signal;
+  sigemptyset(&reload_signal);
+  sigaddset(&reload_signal, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &reload_signal, nullptr);
   return end_signals;
+}
+
+/// Reads again what may change while the service runs.
+void reload(llm_proxy::proxy& service) {
+  const auto faults = service.reload_keys();
+  for (const auto& fault : faults) spdlog::error("LLM_PROXY__INTERNAL_API_KEYS_FILE: {}", fault);
+  if (faults.empty())
+    spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
+  else
+    spdlog::error("SIGHUP: the keys stay as they were");
+}
+
+/// The first signal to end; SIGHUPs before it are obeyed, later ones wait in vain.
+int wait_for_end(sigset_t signals, llm_proxy::proxy& service) {
+  sigaddset(&signals, SIGHUP);
+  int signal = 0;
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(service);
+  return signal;
 }
 
 int serve(const llm_proxy::settings& values) {
@@ -41,8 +64,7 @@ int serve(const llm_proxy::settings& values) {
     llm_proxy::proxy service{values};
     spdlog::info("llm-proxy {} listens on {}:{}, mode {}", values.version, values.host, service.port(),
                  values.llm_mode == llm_proxy::llm_mode::mock ? "mock" : "litellm");
-    int signal = 0;
-    sigwait(&end_signals, &signal);
+    const int signal = wait_for_end(end_signals, service);
     spdlog::info("signal {}: no new connections, ending what is in flight", signal);
     const auto again = [&] {
       const timespec at_once{};
@@ -69,11 +91,19 @@ void check_passthrough(llm_proxy::parsed_settings& parsed) {
   }
 }
 
+void check_keys_file(llm_proxy::parsed_settings& parsed) {
+  const auto& file = parsed.values.internal_api_keys_file;
+  if (file.empty()) return;
+  for (const auto& fault : llm_proxy::read_keys_file(file).faults)
+    parsed.faults.push_back("LLM_PROXY__INTERNAL_API_KEYS_FILE: " + fault);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   auto parsed = llm_proxy::load_settings();
   check_passthrough(parsed);
+  check_keys_file(parsed);
   if (const auto code = llm_proxy::run_command_line(argc, argv, llm_proxy::facts(), parsed)) return *code;
   raise_descriptor_limit();
   return serve(parsed.values);

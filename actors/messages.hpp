@@ -1,16 +1,19 @@
 // The map of the system: every message, every actor's interface.
 //
 //   acceptor ──spawns──▶ session ──authorize──▶ auth
+//                           ├──────request_slot──▶ admission (where a limit is set)
 //                           ├──────resolve_model─▶ model registry
 //                           ├──────lease_adapter─▶ adapter pool
 //                           └──────open_stream───▶ adapter ──stream_head, stream_chunk*, done | failed──▶
 //                           session
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
-// once per thread; what must be known on all threads is broadcast as one immutable value.
+// once per thread; what must be known on all threads is broadcast as one immutable value. Admission exists
+// once, since its limits are the service's.
 #pragma once
 
 #include "http/errc.hpp"
+#include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
 
@@ -34,9 +37,42 @@ namespace llm_proxy {
 struct authorize {
   std::shared_ptr<const request_head> head;
 };
-/// Who is asking.
+/// Who is asking, and what the name may do.
 struct principal {
   std::string name;
+  key_rules_ptr rules = nullptr;  ///< of the auth actor never null
+};
+/// The keys that count from now on.
+struct keys_changed {
+  key_table_ptr keys;
+};
+
+// -- admission ---------------------------------------------------------------------
+
+/// May this session's request be served now? `session` names it in leave_queue.
+struct request_slot {
+  std::uint64_t session;
+  key_rules_ptr key;
+};
+/// A slot, free again when the last copy of it is gone, or why there is none and what the answer's headers
+/// say of it.
+struct slot_decision {
+  std::shared_ptr<const void> slot;  ///< null: refused
+  failure fault;
+  header_list headers;
+};
+/// That session no longer waits. Unknown ones are ignored.
+struct leave_queue {
+  std::uint64_t session;
+};
+/// A slot of the key of that name came back.
+struct slot_freed {
+  std::string key;
+};
+/// What a request of that key cost.
+struct tokens_spent {
+  key_rules_ptr key;
+  std::uint64_t tokens;
 };
 
 // -- model registry ----------------------------------------------------------------
@@ -158,7 +194,13 @@ struct adapter_lease {
 // -- interfaces --------------------------------------------------------------------------
 
 //   authorize -> principal, or error unauthorized
-using auth_actor = caf::typed_actor<caf::replies_to<authorize>::with<principal>>;
+using auth_actor =
+    caf::typed_actor<caf::replies_to<authorize>::with<principal>, caf::reacts_to<keys_changed>>;
+
+//   request_slot -> slot_decision, at once or when a slot is free or QUEUE_TIMEOUT is over
+using admission_actor =
+    caf::typed_actor<caf::replies_to<request_slot>::with<slot_decision>, caf::reacts_to<leave_queue>,
+                     caf::reacts_to<slot_freed>, caf::reacts_to<tokens_spent>>;
 
 ///   resolve_model -> resolved_model, never an error
 //   get_models    -> models, or upstream's error when there never was a list
@@ -212,16 +254,23 @@ failure to_failure(const caf::error& error);
 
 }  // namespace llm_proxy
 
-#define LLM_PROXY_MESSAGES(X)                                                                           \
-  X(authorize)                                                                                          \
-  X(principal)                                                                                          \
-  X(resolve_model)                                                                                      \
-  X(resolved_model)                                                                                     \
-  X(get_models)                                                                                         \
-  X(models) X(models_changed) X(refresh_due) X(registry_peers) X(pool_peers) X(body_part) X(body_taken) \
-      X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed)   \
-          X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening) X(drain)  \
-              X(drained) X(force_drain)
+#define LLM_PROXY_MESSAGES(X)                                                                                \
+  X(authorize)                                                                                               \
+  X(principal)                                                                                               \
+  X(keys_changed)                                                                                            \
+  X(request_slot)                                                                                            \
+  X(slot_decision)                                                                                           \
+  X(leave_queue)                                                                                             \
+  X(slot_freed)                                                                                              \
+  X(tokens_spent)                                                                                            \
+  X(resolve_model)                                                                                           \
+  X(resolved_model)                                                                                          \
+  X(get_models)                                                                                              \
+  X(models)                                                                                                  \
+  X(models_changed)                                                                                          \
+  X(refresh_due) X(registry_peers) X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) \
+      X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter)         \
+          X(adapter_lease) X(adopt_socket) X(start_listening) X(drain) X(drained) X(force_drain)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

@@ -1,13 +1,16 @@
 #include "actors/proxy.hpp"
 
 #include "actors/acceptor.hpp"
+#include "actors/admission.hpp"
 #include "actors/auth.hpp"
 #include "actors/io_scheduler.hpp"
 #include "actors/model_registry.hpp"
 #include "actors/session.hpp"
 #include "adapters/litellm.hpp"
 #include "adapters/pool.hpp"
+#include "http/keys_file.hpp"
 #include "http/listener.hpp"
+#include "http/resident_memory.hpp"
 
 #include <caf/scoped_actor.hpp>
 
@@ -51,7 +54,7 @@ session_options make_session_options(const settings& values) {
   session_options options;
   options.version = values.version;
   options.max_body_bytes = values.max_body_bytes;
-  options.max_concurrent_requests = values.max_concurrent_requests;
+  options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;
   options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;
   options.account_usage = values.account_usage;
@@ -60,6 +63,15 @@ session_options make_session_options(const settings& values) {
   options.idle_timeout = values.idle_timeout;
   options.request_timeout = values.request_timeout;
   return options;
+}
+
+/// The keys of the file; a file that cannot be used is the operator's to mend.
+key_table_ptr read_keys(const std::string& file) {
+  if (file.empty()) return make_key_table({});
+  auto read = read_keys_file(file);
+  if (!read.faults.empty())
+    throw std::runtime_error{"LLM_PROXY__INTERNAL_API_KEYS_FILE: " + read.faults.front()};
+  return make_key_table(std::move(read.entries));
 }
 
 /// The members of `all` behind `index`, in ring order.
@@ -73,7 +85,9 @@ std::vector<Handle> others_of(const std::vector<Handle>& all, std::size_t index)
 }  // namespace
 
 proxy::proxy(const settings& values, fake_author author)
-    : in_flight_{std::make_shared<std::atomic<std::size_t>>(0)} {
+    : keys_file_{values.internal_api_keys_file},
+      keys_{read_keys(keys_file_)},
+      in_flight_{std::make_shared<std::atomic<std::size_t>>(0)} {
   const auto threads = thread_count(values);
   config_.set("scheduler.max-threads", threads);
   config_.load<io_scheduler>();
@@ -87,11 +101,17 @@ proxy::proxy(const settings& values, fake_author author)
   auto& scheduler = io_scheduler::of(*system_);
   const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
   const auto counts = std::make_shared<connection_counts>(threads);
+  const auto memory = values.max_memory > 0 ? std::make_shared<memory_ceiling>(values.max_memory) : nullptr;
+  const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
+  auto& first = scheduler.worker(0);
+  admission_ = spawn_on(
+      *system_, first, admission, &first,
+      admission_options{values.max_concurrent_requests, values.queue_size, values.queue_timeout}, gauges_);
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     // Dealt out evenly, at least one per thread.
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
-    auths_.push_back(spawn_on(*system_, home, auth, values.internal_api_key));
+    auths_.push_back(spawn_on(*system_, home, auth, internal_key, keys_));
     pools_.push_back(spawn_on(*system_, home, pool, pool_options{share, values.adapter_max_concurrent},
                               make_factory(values, author, *system_, home)));
     model_registry_options registry_options;
@@ -104,6 +124,8 @@ proxy::proxy(const settings& values, fake_author author)
     context->auth = auths_.back();
     context->registry = registries_.back();
     context->pool = pools_.back();
+    context->admission = admission_;
+    context->memory = memory;
     context->in_flight = in_flight_;
     acceptors_.push_back(spawn_on(*system_, home, acceptor, &home,
                                   acceptor_options{client_timeouts(values), context, counts}));
@@ -135,11 +157,21 @@ bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::func
   return false;
 }
 
+std::vector<std::string> proxy::reload_keys() {
+  if (keys_file_.empty()) return {};
+  auto read = read_keys_file(keys_file_);
+  if (!read.faults.empty()) return std::move(read.faults);
+  keys_ = make_key_table(std::move(read.entries), keys_);
+  for (const auto& each : auths_) caf::anon_send(each, keys_changed{keys_});
+  return {};
+}
+
 proxy::~proxy() {
   for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   for (const auto& each : registries_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   for (const auto& each : pools_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   for (const auto& each : auths_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(admission_, caf::exit_reason::user_shutdown);
 }
 
 }  // namespace llm_proxy

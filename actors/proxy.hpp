@@ -1,6 +1,7 @@
 // The whole service in one object: spawns and wires all actors. Used by main and by the service tests.
 #pragma once
 
+#include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace llm_proxy {
@@ -34,15 +36,25 @@ class proxy {
   /// errors. True if nothing had to be cut. `stop_waiting()` is asked every 50 ms.
   bool drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting = {});
 
+  /// Reads INTERNAL_API_KEYS_FILE again. The faults of a file that cannot be used: then the keys stay as they
+  /// are. What is in flight goes on in any case.
+  std::vector<std::string> reload_keys();
+
   // For tests.
   caf::actor_system& system() { return *system_; }
   const std::vector<pool_actor>& pools() const { return pools_; }
   std::size_t in_flight() const { return in_flight_->load(); }
+  const admission_gauges& admitted() const { return *gauges_; }
+  const key_table& keys() const { return *keys_; }
 
  private:
   caf::actor_system_config config_;
+  std::string keys_file_;
+  key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
+  std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
   std::unique_ptr<caf::actor_system> system_;
+  admission_actor admission_;
   std::vector<auth_actor> auths_;
   std::vector<pool_actor> pools_;
   std::vector<registry_actor> registries_;

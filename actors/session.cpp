@@ -57,8 +57,12 @@ void session_state::ask_auth() {
   // The deadline stands on the phase, not on each message: none of these waits for anything outside the
   // process.
   self_->request(context_->auth, caf::infinite, authorize{head_})
-      .then([this](const principal&) { route(); },
-            [this](const caf::error& error) { refuse(to_failure(error)); });
+      .then(
+          [this](principal& who) {
+            who_ = std::move(who);
+            route();
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
 }
 
 void session_state::route() {
@@ -119,14 +123,15 @@ void session_state::begin_upstream() {
     return;
   }
   counted_ = true;
-  const auto others = context_->in_flight->fetch_add(1, std::memory_order_relaxed);
-  const auto limit = context_->options.max_concurrent_requests;
-  if (limit > 0 && others >= limit) {
-    header_list headers;
-    headers.add("retry-after", "1");
-    refuse({errc::overloaded, {}, {}, {}}, std::move(headers));
-    return;
+  context_->in_flight->fetch_add(1, std::memory_order_relaxed);
+  if (is_limited()) {
+    ask_admission();
+  } else {
+    read_request();
   }
+}
+
+void session_state::read_request() {
   judge_ = stream_judge{route_.row->speaks};
   uploading_ = route_.row->body == body_kind::multipart || route_.row->body == body_kind::any;
   if (uploading_ || route_.row->body == body_kind::none) {
@@ -208,16 +213,23 @@ void session_state::take_body(std::string&& body) {
   }
   auto& request = std::get<gated_request>(checked);
   wants_stream_ = request.stream;
-  if (context_->options.account_usage && request.stream && row.rules == &chat_rules &&
-      !request.usage_text.empty()) {
+  if (auto fault = check_model_beside(body); fault.code != errc::none) {
+    refuse(fault);
+    return;
+  }
+  // Without it the tokens of a key with a tpm would go uncounted.
+  const bool wants_usage = context_->options.account_usage || who_.rules->tpm > 0;
+  if (wants_usage && request.stream && row.rules == &chat_rules && !request.usage_text.empty()) {
     body = with_usage(body, request);
     judge_ = stream_judge{row.speaks, true};
   }
   body_ = std::make_shared<const std::string>(std::move(body));
-  if (request.model_at.empty()) {
-    lease();
-  } else {
+  if (!request.model_at.empty()) {
     resolve(request);
+  } else if (auto fault = check_model({}, {}); fault.code != errc::none && row.body == body_kind::json) {
+    refuse(fault);
+  } else {
+    lease();
   }
 }
 
@@ -229,6 +241,10 @@ void session_state::resolve(const gated_request& request) {
   self_->request(context_->registry, caf::infinite, resolve_model{model_})
       .then(
           [this, at = request.model_at](const resolved_model& resolved) {
+            if (auto fault = check_model(model_, resolved.id); fault.code != errc::none) {
+              refuse(fault);
+              return;
+            }
             if (resolved.id != model_) {
               model_ = resolved.id;
               body_ =
@@ -293,12 +309,13 @@ void session_state::cancel_upstream() {
 
 void session_state::finish(verdict how) {
   if (phase_ == phase::closed) return;
-  phase_ = phase::closed;
+  const auto left = std::exchange(phase_, phase::closed);
   cancel_upstream();
   deadline_.reset();
   silence_.reset();
   total_.reset();
   lease_ = {};
+  leave_admission(left);
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
   log(how);
   if (!beginning_) self_->leave();
@@ -328,6 +345,7 @@ void session_state::log(verdict how) const {
   record.method = head_->method;
   record.path = head_->path();
   record.verdict = to_string(how);
+  record.key = who_.name;
   record.model = model_;
   record.detail = detail_;
   record.status = static_cast<int>(status_);

@@ -1,18 +1,19 @@
 // Answers one request. Spawned by the acceptor when a request's head is there; ends with its answer, or with
 // its client.
 //
-//   authorizing ──▶ routing ──▶ reading ──▶ opening ──▶ streaming ──▶ closed
-//        │             │           │           │            │  an event stream, passed on as it comes
-//        │             │           │           ├─▶ holding ─┤  anything else: held until it is whole
-//        └─────────────┴───────────┴───────────┴────────────┴──▶ finish(), exactly once
+//   authorizing ──▶ routing ──▶ queued ──▶ reading ──▶ opening ──▶ streaming ──▶ closed
+//        │             │          │           │           │            │  an event stream, passed on as it
+//        comes │             │          │           │           ├─▶ holding ─┤  anything else: held until it
+//        is whole └─────────────┴──────────┴───────────┴───────────┴────────────┴──▶ finish(), exactly once
 //
+// Where no limit is set a request is never queued.
 // An upload (multipart, passed-through bodies) skips reading: its parts go to the adapter while it is
 // opening.
 //
-// Deadlines: reading, and an upload, have the connection's CLIENT_BODY_TIMEOUT; opening has
-// FIRST_BYTE_TIMEOUT, until the first event of a stream; streaming and holding have IDLE_TIMEOUT; all of it
-// has REQUEST_TIMEOUT. STREAM_COMMIT_AFTER of silence opens a stream before its first event, and comments
-// keep it alive.
+// Deadlines: queued has QUEUE_TIMEOUT, kept by the admission actor; reading, and an upload, have the
+// connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the first event of a stream;
+// streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT. STREAM_COMMIT_AFTER of silence
+// opens a stream before its first event, and comments keep it alive.
 #pragma once
 
 #include "actors/messages.hpp"
@@ -21,6 +22,7 @@
 #include "config/access_log.hpp"
 #include "http/connection.hpp"
 #include "http/request_gate.hpp"
+#include "http/resident_memory.hpp"
 #include "http/route.hpp"
 #include "http/stream_judge.hpp"
 #include "http/upstream_answer.hpp"
@@ -38,7 +40,7 @@ namespace llm_proxy {
 struct session_options {
   std::string version;
   std::size_t max_body_bytes = 0;
-  std::size_t max_concurrent_requests = 0;  ///< over all threads; 0 = off
+  bool limits_all = false;  ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
   error_wording wording = error_wording::normalized;
   bool account_usage = false;
@@ -55,6 +57,8 @@ struct session_context {
   auth_actor auth;
   registry_actor registry;
   pool_actor pool;
+  admission_actor admission;                            ///< asked where a limit is set
+  std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
 };
 
@@ -78,7 +82,16 @@ class session_state : public exchange_events {
   void on_body_taken(std::size_t bytes);
 
  private:
-  enum class phase : std::uint8_t { authorizing, routing, reading, opening, holding, streaming, closed };
+  enum class phase : std::uint8_t {
+    authorizing,
+    routing,
+    queued,
+    reading,
+    opening,
+    holding,
+    streaming,
+    closed
+  };
 
   // From the connection.
   void on_body(std::string&& body) override;
@@ -96,6 +109,15 @@ class session_state : public exchange_events {
   void answer_models();
   void begin_upstream();
   failure check_head() const;
+  // Admission (session_admission.cpp).
+  bool is_limited() const;
+  void ask_admission();
+  failure check_form() const;
+  failure check_model_beside(std::string_view body) const;
+  failure check_model(std::string_view asked, std::string_view resolved) const;
+  void leave_admission(phase from);
+
+  void read_request();
   void take_body(std::string&& body);
   void resolve(const gated_request& request);
   void lease();
@@ -136,6 +158,10 @@ class session_state : public exchange_events {
   route_match route_;
   std::optional<deadline> deadline_;  // of the phase
   std::optional<deadline> total_;     // of the request
+
+  // Admission.
+  principal who_;
+  std::shared_ptr<const void> slot_;
 
   // The upstream side.
   adapter_lease lease_;

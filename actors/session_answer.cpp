@@ -299,6 +299,10 @@ void session_state::on_idle() {
 }
 
 void session_state::on_total_deadline() {
+  if (phase_ == phase::queued) {
+    fail({errc::overloaded, {}, "REQUEST_TIMEOUT in the queue", {}});
+    return;
+  }
   // Until its body is there, the client is the slow one.
   const bool reading = phase_ == phase::reading || uploading_;
   fail({reading ? errc::request_timeout : errc::upstream_timeout, {}, "REQUEST_TIMEOUT", {}});

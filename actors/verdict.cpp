@@ -7,9 +7,10 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr std::array<std::string_view, 10> verdict_names{
-    "complete",      "truncated",      "upstream_error",   "upstream_timeout", "client_gone",
-    "rejected_auth", "rejected_limit", "rejected_invalid", "drained",          "internal"};
+constexpr std::array<std::string_view, 11> verdict_names{
+    "complete",         "truncated",     "upstream_error", "upstream_timeout",
+    "client_gone",      "rejected_auth", "rejected_limit", "rejected_overload",
+    "rejected_invalid", "drained",       "internal"};
 
 }  // namespace
 
@@ -22,9 +23,12 @@ verdict verdict_of(errc code) {
     case errc::none:
       return verdict::complete;
     case errc::unauthorized:
+    case errc::model_not_allowed:
       return verdict::rejected_auth;
-    case errc::overloaded:
+    case errc::rate_limited:
       return verdict::rejected_limit;
+    case errc::overloaded:
+      return verdict::rejected_overload;
     case errc::drained:
       return verdict::drained;
     case errc::internal:

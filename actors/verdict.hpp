@@ -9,16 +9,17 @@
 namespace llm_proxy {
 
 enum class verdict : std::uint8_t {
-  complete,          ///< answered in full
-  truncated,         ///< the upstream broke off
-  upstream_error,    ///< upstream answered with an error
-  upstream_timeout,  ///< upstream did not answer in time
-  client_gone,       ///< the client left first
-  rejected_auth,     ///< no key, or a wrong one
-  rejected_limit,    ///< over a limit
-  rejected_invalid,  ///< not a request that can be served
-  drained,           ///< cut by the shutdown
-  internal,          ///< our fault
+  complete,           ///< answered in full
+  truncated,          ///< the upstream broke off
+  upstream_error,     ///< upstream answered with an error
+  upstream_timeout,   ///< upstream did not answer in time
+  client_gone,        ///< the client left first
+  rejected_auth,      ///< no key, a wrong one, or one that may not
+  rejected_limit,     ///< over a limit of its key
+  rejected_overload,  ///< over a limit of the service
+  rejected_invalid,   ///< not a request that can be served
+  drained,            ///< cut by the shutdown
+  internal,           ///< our fault
 };
 std::string_view to_string(verdict how);
 

@@ -127,6 +127,7 @@ void add_all(Fields fields, const access_record& r) {
   fields.add("path", r.path);
   fields.add("status", number{r.status});
   fields.add("verdict", r.verdict);
+  fields.add("key", r.key);
   fields.add("model", r.model);
   fields.add("stream", r.stream);
   fields.add("ms", duration_ms{std::max(r.ms, 0.0)});

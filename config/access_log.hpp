@@ -20,6 +20,7 @@ struct access_record {
   std::string_view method;
   std::string_view path;     // without its query
   std::string_view verdict;  // how the request ended, in one word
+  std::string_view key;      // the name of the key it came with, never the key
   std::string_view model;
   std::string_view detail;
   int status = 0;

@@ -52,7 +52,7 @@ std::string unknown_name_warning(std::string_view name) {
 
 void check_default_key(parsed_settings& parsed) {
   const settings& values = parsed.values;
-  if (values.internal_api_key != settings{}.internal_api_key) return;
+  if (values.internal_api_key != settings{}.internal_api_key || !internal_key_counts(values)) return;
   const bool local = is_loopback(values.host);
   const auto name = std::string{env_prefix} + "INTERNAL_API_KEY";
   if (values.llm_mode == llm_mode::litellm && !local)
@@ -63,6 +63,10 @@ void check_default_key(parsed_settings& parsed) {
 }
 
 }  // namespace
+
+bool internal_key_counts(const settings& values) {
+  return values.internal_api_keys_file.empty() || values.internal_api_key != settings{}.internal_api_key;
+}
 
 bool is_loopback(std::string_view host) {
   const std::string name = lower(host);

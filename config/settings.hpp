@@ -29,6 +29,7 @@ struct model_alias {
 struct settings {
   llm_proxy::llm_mode llm_mode = llm_proxy::llm_mode::litellm;
   std::string internal_api_key = "change-me-internal-key";
+  std::string internal_api_keys_file;  // empty: none
   llm_proxy::log_level log_level = llm_proxy::log_level::info;
   std::string version = "0.1.0";
 
@@ -36,6 +37,9 @@ struct settings {
   std::uint16_t port = 8002;       // 0 = any free port
   std::size_t threads = 0;         // 0 = number of cores
   std::size_t max_concurrent_requests = 0;
+  std::size_t queue_size = 0;
+  std::chrono::milliseconds queue_timeout{std::chrono::seconds{10}};
+  std::size_t max_memory = 0;
   std::size_t max_body_bytes = std::size_t{32} << 20;
 
   std::string litellm_proxy_url = "http://localhost:4000";  // http(s)://host[:port][/path], nothing else
@@ -77,6 +81,9 @@ struct parsed_settings {
 /// Reads and checks all options. Pure; other variables are ignored, except plain `PORT`. An empty value
 /// counts as unset, but for INTERNAL_API_KEY, where it is a fault.
 parsed_settings parse_settings(const std::map<std::string, std::string>& environment);
+
+/// Whether INTERNAL_API_KEY is a key: the default that everybody knows is none beside a file of keys.
+bool internal_key_counts(const settings& values);
 
 /// Whether only this machine can reach a listener on `host` (127.0.0.0/8, ::1, localhost).
 bool is_loopback(std::string_view host);

@@ -118,6 +118,10 @@ void connection::stream_body(std::size_t limit, std::size_t window) {
   begin_body(limit);
 }
 
+void connection::restart_body_time() {
+  if (stage_ == stage::deciding && !parser_->done()) read_deadline_.expires_after(timeouts_.body);
+}
+
 void connection::take_more(std::size_t bytes) {
   body_window_ += bytes;
   start_read();

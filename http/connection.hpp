@@ -84,6 +84,9 @@ class connection final : public turn_task, private watcher, public std::enable_s
   /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
   void read_body(std::size_t limit);
 
+  /// The time for the body runs from now on: after a request has waited for a place.
+  void restart_body_time();
+
   /// Passes the body on as it comes: on_body_part() until the last, or on_body_failed(). Reads no more than
   /// `window` bytes (and one read) ahead of take_more().
   void stream_body(std::size_t limit, std::size_t window);

@@ -17,6 +17,7 @@ enum class errc : std::uint8_t {
   expectation_failed,         ///< an Expect other than 100-continue
   request_timeout,            ///< head or body did not arrive in time
   unauthorized,               ///< no key, or a wrong one
+  model_not_allowed,          ///< a model that the key's list has not
   not_found,                  ///< no such path
   model_not_found,            ///< GET /v1/models/{id} of an id nobody listed
   method_not_allowed,         ///< the path exists, the method does not
@@ -25,7 +26,8 @@ enum class errc : std::uint8_t {
   unsupported_encoding,       ///< a content-encoding on the request
   invalid_json,               ///< body is not one JSON value in UTF-8
   invalid_shape,              ///< JSON, but not a chat completion request
-  overloaded,                 ///< a limit that the operator set is reached
+  rate_limited,               ///< a limit of the key is reached
+  overloaded,                 ///< a limit of the service that the operator set is reached
   drained,                    ///< the service is shutting down
   upstream_auth,              ///< upstream refused *our* key
   upstream_unreachable,       ///< no upstream address took the connection

@@ -22,7 +22,8 @@ errc asked(actor_stage& stage, const auth_actor& who,
 
 TEST_CASE("auth: the right key lets a request in, in each of its places", "[actor][auth]") {
   actor_stage stage;
-  const auto guard = stage.cast(spawn_on(stage.system(), stage.home(), auth, std::string{"key"}));
+  const auto guard =
+      stage.cast(spawn_on(stage.system(), stage.home(), auth, std::string{"key"}, make_key_table({})));
   CHECK(asked(stage, guard, {{"x-internal-auth", "key"}}) == errc::none);
   CHECK(asked(stage, guard, {{"authorization", "bEaReR key"}}) == errc::none);
   CHECK(asked(stage, guard, {{"x-api-key", "key"}}) == errc::none);
@@ -31,7 +32,8 @@ TEST_CASE("auth: the right key lets a request in, in each of its places", "[acto
 
 TEST_CASE("auth: anything else is unauthorized", "[actor][auth]") {
   actor_stage stage;
-  const auto guard = stage.cast(spawn_on(stage.system(), stage.home(), auth, std::string{"key"}));
+  const auto guard =
+      stage.cast(spawn_on(stage.system(), stage.home(), auth, std::string{"key"}, make_key_table({})));
   CHECK(asked(stage, guard, {}) == errc::unauthorized);
   CHECK(asked(stage, guard, {{"x-internal-auth", ""}}) == errc::unauthorized);
   CHECK(asked(stage, guard, {{"x-internal-auth", "keys"}}) == errc::unauthorized);

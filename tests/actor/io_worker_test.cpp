@@ -25,7 +25,7 @@ using probe = pinned_pointer<auth_actor, probe_state>;
 /// An auth actor that does what the test says.
 auth_actor spawn_probe(caf::actor_system& system, io_worker& home, std::function<principal(probe)> act) {
   return spawn_on(system, home, [act](probe self) -> auth_actor::behavior_type {
-    return {[self, act](const authorize&) { return act(self); }};
+    return {[self, act](const authorize&) { return act(self); }, [](const keys_changed&) {}};
   });
 }
 
@@ -56,7 +56,8 @@ TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor]
     CHECK(ran_on == home_thread.get_future().get());
     const auto relay =
         spawn_on(system, scheduler.worker(1 - i), [actor](probe from) -> auth_actor::behavior_type {
-          return {[from, actor](const authorize& asked) { return from->delegate(actor, asked); }};
+          return {[from, actor](const authorize& asked) { return from->delegate(actor, asked); },
+                  [](const keys_changed&) {}};
         });
     self->request(relay, caf::infinite, authorize{})
         .receive([](const principal& who) { CHECK(who.name == "home"); },

@@ -9,6 +9,7 @@ namespace {
 /// How far a request has come when its end comes.
 enum class stop : std::uint8_t {
   authorizing,
+  queued,
   reading,
   routing,
   leasing,
@@ -19,6 +20,8 @@ enum class stop : std::uint8_t {
 };
 
 void bring_to(session_stage& on, stop where) {
+  on.limit({1, 1, std::chrono::seconds{10}});
+  if (where == stop::queued) on.occupy();
   if (where == stop::authorizing) on.auth_manner = manner::keeps_silent;
   if (where == stop::routing) on.registry_manner = manner::keeps_silent;
   if (where == stop::leasing) on.pool_manner = manner::keeps_silent;
@@ -33,10 +36,19 @@ void bring_to(session_stage& on, stop where) {
   REQUIRE(on.record.opened.size() == (where >= stop::opening ? 1U : 0U));
 }
 
+/// No session has a place any more, be it a slot or one in a queue.
+void check_places(session_stage& on) {
+  on.occupied.reset();
+  on.settle();
+  CHECK(on.context->in_flight->load() == 0);
+  CHECK(on.gauges->slots == 0);
+  CHECK(on.gauges->waiting == 0);
+}
+
 /// Runs the rest of a test once for each.
-#define AT_EVERY_STOP(where)                                                                                 \
-  const auto where = GENERATE(stop::authorizing, stop::reading, stop::routing, stop::leasing, stop::opening, \
-                              stop::holding, stop::early_stream, stop::streaming);                           \
+#define AT_EVERY_STOP(where)                                                                                \
+  const auto where = GENERATE(stop::authorizing, stop::queued, stop::reading, stop::routing, stop::leasing, \
+                              stop::opening, stop::holding, stop::early_stream, stop::streaming);           \
   CAPTURE(static_cast<int>(where))
 
 }  // namespace
@@ -52,7 +64,7 @@ TEST_CASE("session: a client that leaves at any stop cancels its upstream once a
   if (where >= stop::opening) CHECK(on.record.cancelled.front() == on.record.opened.front().stream);
   // Silent peers still hold the lease they never gave.
   if (where != stop::leasing) CHECK(on.leased == 0);
-  CHECK(on.context->in_flight->load() == 0);
+  check_places(on);
 }
 
 TEST_CASE("session: killed at any stop, it still answers its client and frees its slots",
@@ -74,7 +86,7 @@ TEST_CASE("session: killed at any stop, it still answers its client and frees it
   }
   CHECK(on.record.cancelled.size() == (where >= stop::opening ? 1U : 0U));
   if (where != stop::leasing) CHECK(on.leased == 0);
-  CHECK(on.context->in_flight->load() == 0);
+  check_places(on);
 }
 
 TEST_CASE("session: the shutdown's last word at any stop is a drained error", "[actor][session]") {
@@ -85,7 +97,7 @@ TEST_CASE("session: the shutdown's last word at any stop is a drained error", "[
   CHECK(on.has(R"("code":"drained"}})"));
   CHECK(on.has(where == stop::streaming ? "HTTP/1.1 200" : "HTTP/1.1 503"));
   CHECK(on.record.cancelled.size() == (where >= stop::opening ? 1U : 0U));
-  CHECK(on.context->in_flight->load() == 0);
+  check_places(on);
 }
 
 TEST_CASE("session: a peer that refuses decides the answer", "[actor][session]") {

@@ -1,6 +1,7 @@
 // One session on an actor_stage: its peers scripted, its client a real socket of the same thread.
 #pragma once
 
+#include "actors/admission.hpp"
 #include "actors/session.hpp"
 #include "support/actor_stage.hpp"
 
@@ -33,9 +34,11 @@ class session_stage final : public connection_owner {
 
   session_stage() : listener_{stage.home().io(), tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}} {
     auth = stage.scripted<auth_actor>([this](auth_actor::pointer self) {
-      return auth_actor::behavior_type{[this, self](const authorize&) {
-        return said<principal>(self, auth_manner, errc::unauthorized, principal{"test"});
-      }};
+      return auth_actor::behavior_type{
+          [this, self](const authorize&) {
+            return said<principal>(self, auth_manner, errc::unauthorized, principal{rules->name, rules});
+          },
+          [](const keys_changed&) {}};
     });
     registry = stage.scripted<registry_actor>([this](registry_actor::pointer self) {
       return registry_actor::behavior_type{
@@ -77,6 +80,21 @@ class session_stage final : public connection_owner {
     context->registry = registry;
     context->pool = pool;
     context->in_flight = std::make_shared<std::atomic<std::size_t>>(0);
+  }
+
+  /// A real admission actor; every request needs a slot of it.
+  void limit(admission_options options) {
+    context->options.limits_all = true;
+    context->admission =
+        stage.cast(spawn_on(stage.system(), stage.home(), admission, &stage.home(), options, gauges));
+  }
+
+  /// Somebody else has a slot, until `occupied` is reset.
+  void occupy() {
+    const auto answer = stage.ask<slot_decision>(context->admission, request_slot{~std::uint64_t{0}, rules});
+    REQUIRE(answer->value);
+    occupied = answer->value->slot;
+    REQUIRE(occupied);
   }
 
   ~session_stage() {
@@ -142,6 +160,8 @@ class session_stage final : public connection_owner {
     settle();
     CHECK(leased == 0);
     CHECK(context->in_flight->load() == 0);
+    CHECK(gauges->slots.load() == 0);
+    CHECK(gauges->waiting.load() == 0);
     CHECK(alive == 0);
   }
 
@@ -165,6 +185,9 @@ class session_stage final : public connection_owner {
   manner pool_manner = manner::answers;
   recording_adapter record;
   std::shared_ptr<session_context> context;
+  key_rules_ptr rules = make_key_table({})->internal;  // of the key that every client has
+  std::shared_ptr<const void> occupied;
+  std::shared_ptr<admission_gauges> gauges = std::make_shared<admission_gauges>();
   connection_timeouts timeouts{std::chrono::seconds{10}, std::chrono::seconds{60}, std::chrono::seconds{60},
                                std::chrono::seconds{75}};
   std::optional<tcp::socket> client;

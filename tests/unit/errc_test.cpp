@@ -34,7 +34,7 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     const bool client_fault = row.status < 500 || row.status == 501 || row.status == 505;
     CHECK((row.source == error_source::downstream) == client_fault);
     CHECK((row.status == 502 || row.status == 504) == (row.source == error_source::upstream));
-    if (row.retryable) CHECK((row.status == 408 || row.status >= 500));
+    if (row.retryable) CHECK((row.status == 408 || row.status == 429 || row.status >= 500));
     const auto body = error_body(dialect::chat, failure{code, {}, "detail for the log", {}});
     CHECK(is_json_object(body));
     CHECK(body.find(R"("code":")" + std::string{row.name} + '"') != std::string::npos);

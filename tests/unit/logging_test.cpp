@@ -92,6 +92,7 @@ access_record full_record() {
           .method = "POST",
           .path = "/v1/chat/completions",
           .verdict = "ok",
+          .key = "team-a",
           .model = "gpt-4o",
           .detail = "all is well",
           .status = 200,
@@ -155,7 +156,7 @@ TEST_CASE("log_safe: values are cut at 200 bytes, between characters", "[unit][l
 
 TEST_CASE("access log: a JSON line has every field", "[unit][logging]") {
   const auto line = logged_json([] { log_access(full_record()); });
-  CHECK(line.MemberCount() == 18);
+  CHECK(line.MemberCount() == 19);
   CHECK(std::string{line["time"].GetString()}.size() == 24);
   CHECK(std::string{line["level"].GetString()} == "info");
   CHECK(std::string{line["msg"].GetString()} == "request");
@@ -164,6 +165,7 @@ TEST_CASE("access log: a JSON line has every field", "[unit][logging]") {
   CHECK(std::string{line["path"].GetString()} == "/v1/chat/completions");
   CHECK(line["status"].GetInt() == 200);
   CHECK(std::string{line["verdict"].GetString()} == "ok");
+  CHECK(std::string{line["key"].GetString()} == "team-a");
   CHECK(std::string{line["model"].GetString()} == "gpt-4o");
   CHECK(line["stream"].GetBool());
   CHECK(line["ms"].GetDouble() == 1234.568);
@@ -178,7 +180,7 @@ TEST_CASE("access log: a JSON line has every field", "[unit][logging]") {
 
 TEST_CASE("access log: what a request has not is null in JSON", "[unit][logging]") {
   const auto line = logged_json([] { log_access({}); });
-  CHECK(line.MemberCount() == 18);
+  CHECK(line.MemberCount() == 19);
   CHECK(line["first_byte_ms"].IsNull());
   CHECK(line["prompt_tokens"].IsNull());
   CHECK(line["completion_tokens"].IsNull());
@@ -194,7 +196,7 @@ TEST_CASE("access log: hostile values stay inside their JSON string", "[unit][lo
     record.id = record.path = record.model = record.detail = record.method = record.verdict = evil;
     log_access(record);
   });
-  CHECK(line.MemberCount() == 18);
+  CHECK(line.MemberCount() == 19);
   const std::string model{line["model"].GetString(), line["model"].GetStringLength()};
   CHECK(model ==
         std::string{"\"},{\"level\":\"x\n\r\t\\\x01\x1b\\xff\xc2\x9b\x7f\xe2\x80\xa8"} + '\0' + "end");
@@ -235,7 +237,8 @@ TEST_CASE("access log: the text line quotes what needs it and leaves out what is
   });
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].substr(24) ==
-        " info     id=req-1 method=POST path=/v1/chat/completions status=200 verdict=ok model=gpt-4o "
+        " info     id=req-1 method=POST path=/v1/chat/completions status=200 verdict=ok key=team-a "
+        "model=gpt-4o "
         "stream=true "
         "ms=1234.568 first_byte_ms=12.000 chunks=7 bytes_in=100 bytes_out=20000 prompt_tokens=5 "
         "completion_tokens=6 "

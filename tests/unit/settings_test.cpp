@@ -44,12 +44,16 @@ bool contains(const std::string& text, const std::string& part) {
 
 const std::vector<std::string> all_names{"LLM_MODE",
                                          "INTERNAL_API_KEY",
+                                         "INTERNAL_API_KEYS_FILE",
                                          "LOG_LEVEL",
                                          "VERSION",
                                          "HOST",
                                          "PORT",
                                          "THREADS",
                                          "MAX_CONCURRENT_REQUESTS",
+                                         "QUEUE_SIZE",
+                                         "QUEUE_TIMEOUT",
+                                         "MAX_MEMORY",
                                          "MAX_BODY_BYTES",
                                          "LITELLM_PROXY_URL",
                                          "LITELLM_API_KEY",
@@ -91,7 +95,11 @@ TEST_CASE("settings: an empty environment gives the documented defaults", "[unit
   CHECK(s.host == "127.0.0.1");
   CHECK(s.port == 8002);
   CHECK(s.threads == 0);
+  CHECK(s.internal_api_keys_file.empty());
   CHECK(s.max_concurrent_requests == 0);
+  CHECK(s.queue_size == 0);
+  CHECK(s.queue_timeout == 10s);
+  CHECK(s.max_memory == 0);
   CHECK(s.max_body_bytes == 33'554'432);
   CHECK(s.litellm_proxy_url == "http://localhost:4000");
   CHECK(s.litellm_api_key.empty());
@@ -136,8 +144,16 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
                                       {"LLM_PROXY__IDLE_TIMEOUT", "17"},
                                       {"LLM_PROXY__REQUEST_TIMEOUT", "18"},
                                       {"LLM_PROXY__DRAIN_TIMEOUT", "19"},
+                                      {"LLM_PROXY__INTERNAL_API_KEYS_FILE", "/etc/keys.json"},
+                                      {"LLM_PROXY__QUEUE_SIZE", "21"},
+                                      {"LLM_PROXY__QUEUE_TIMEOUT", "22"},
+                                      {"LLM_PROXY__MAX_MEMORY", "1GiB"},
                                       {"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "20"}});
   settings expected;
+  expected.internal_api_keys_file = "/etc/keys.json";
+  expected.queue_size = 21;
+  expected.queue_timeout = 22s;
+  expected.max_memory = std::size_t{1} << 30;
   expected.llm_mode = llm_mode::mock;
   expected.internal_api_key = "k1";
   expected.log_level = log_level::error;

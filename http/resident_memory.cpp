@@ -1,0 +1,52 @@
+#include "http/resident_memory.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr std::int64_t look_every = 100;  // ms
+constexpr std::int64_t trim_every = 1000;
+
+/// True for one caller of those that come at the same time.
+bool is_due(std::atomic<std::int64_t>& next, std::int64_t now, std::int64_t every) {
+  auto due = next.load(std::memory_order_relaxed);
+  return now >= due && next.compare_exchange_strong(due, now + every, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+std::size_t resident_bytes() {
+  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  std::array<char, 128> text{};
+  const auto size = read(file, text.data(), text.size() - 1);
+  close(file);
+  unsigned long long total = 0;
+  unsigned long long resident = 0;
+  if (size <= 0 || std::sscanf(text.data(), "%llu %llu", &total, &resident) != 2) return 0;
+  return static_cast<std::size_t>(resident) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+bool memory_ceiling::look() {
+  using namespace std::chrono;
+  const auto now = duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+  if (is_due(next_look_, now, look_every)) {
+    bool above = resident_bytes() > ceiling_;
+    if (above && is_due(next_trim_, now, trim_every)) {
+      // glibc keeps what was freed: that alone must not turn clients away.
+      malloc_trim(0);
+      above = resident_bytes() > ceiling_;
+    }
+    above_.store(above, std::memory_order_relaxed);
+  }
+  return above_.load(std::memory_order_relaxed);
+}
+
+}  // namespace llm_proxy

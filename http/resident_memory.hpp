@@ -1,0 +1,32 @@
+// MAX_MEMORY: how much memory the process has, looked at only now and then.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace llm_proxy {
+
+/// Bytes in memory (RSS) by /proc/self/statm; 0: it cannot be read.
+std::size_t resident_bytes();
+
+/// Shared by all threads.
+class memory_ceiling {
+ public:
+  /// `ceiling` in bytes; 0: off.
+  explicit memory_ceiling(std::size_t ceiling) : ceiling_{ceiling} {}
+
+  /// Whether the process is above the ceiling, as of at most 100 ms ago. Above it freed memory is given back
+  /// to the system first, at most once a second.
+  bool exceeded() { return ceiling_ != 0 && look(); }
+
+ private:
+  bool look();
+
+  const std::size_t ceiling_;
+  std::atomic<std::int64_t> next_look_{0};  // milliseconds of the steady clock
+  std::atomic<std::int64_t> next_trim_{0};
+  std::atomic<bool> above_{false};
+};
+
+}  // namespace llm_proxy

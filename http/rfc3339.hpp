@@ -1,0 +1,14 @@
+// Points in time as people write them in files: RFC 3339.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// Seconds since 1970 of a time such as `2027-01-31T23:59:59Z` or `…T23:59:59.5+01:00` (RFC 3339 §5.6), its
+/// fraction dropped. nullopt: it is none.
+std::optional<std::int64_t> parse_rfc3339(std::string_view text);
+
+}  // namespace llm_proxy

@@ -1,0 +1,149 @@
+// The admission actor and its sessions: who gets a slot when, and that none is ever lost.
+#include "actors/admission.hpp"
+
+#include "support/session_stage.hpp"
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+key_rules_ptr limited(std::size_t max_concurrent, std::uint64_t rpm = 0, std::uint64_t tpm = 0) {
+  auto rules = std::make_shared<key_rules>(*make_key_table({})->internal);
+  rules->max_concurrent = max_concurrent;
+  rules->rpm = rpm;
+  rules->tpm = tpm;
+  return rules;
+}
+
+const std::string usage_event =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":40,\"completion_tokens\":60}}\n\n";
+
+}  // namespace
+
+TEST_CASE("admission: a queued request is served when a slot comes free", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  on.occupy();
+  on.begin(plain_chat);
+  CHECK(on.received().empty());
+  CHECK(on.gauges->waiting == 1);
+  CHECK(on.record.opened.empty());
+  on.occupied.reset();
+  on.settle();
+  CHECK(on.gauges->waiting == 0);
+  CHECK(on.gauges->slots == 1);
+  REQUIRE(on.record.opened.size() == 1);
+  on.head(200, "application/json");
+  on.say(stream_chunk{"{}"});
+  on.say(stream_done{});
+  CHECK(on.has("HTTP/1.1 200"));
+  on.check_over();
+}
+
+TEST_CASE("admission: after QUEUE_TIMEOUT a request is refused", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  on.occupy();
+  on.begin(plain_chat);
+  on.stage.advance(9s);
+  CHECK(on.received().empty());
+  on.stage.advance(1s);
+  CHECK(on.has("HTTP/1.1 503"));
+  CHECK(on.has("retry-after: 1\r\n"));
+  CHECK(on.has(R"("code":"overloaded")"));
+  on.occupied.reset();
+  on.check_over();
+}
+
+TEST_CASE("admission: a client that leaves the queue is forgotten at once", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  on.occupy();
+  on.begin(plain_chat);
+  REQUIRE(on.gauges->waiting == 1);
+  on.leave();
+  CHECK(on.gauges->waiting == 0);
+  on.begin(plain_chat);  // the queue has room for one
+  CHECK(on.gauges->waiting == 1);
+  on.leave();
+  on.occupied.reset();
+  on.check_over();
+}
+
+TEST_CASE("admission: a slot that was granted to somebody who has left comes back", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  {
+    const auto answer = on.stage.ask<slot_decision>(on.context->admission, request_slot{1, on.rules});
+    REQUIRE(answer->value);
+    CHECK(on.gauges->slots == 1);
+  }
+  on.settle();
+  CHECK(on.gauges->slots == 0);
+  on.occupy();
+  caf::anon_send(on.context->admission, request_slot{2, on.rules});  // nobody hears the answer
+  on.settle();
+  on.occupied.reset();
+  on.settle();
+  on.check_over();
+}
+
+TEST_CASE("admission: a key's own limit is a 429, and the body's time runs from the slot",
+          "[actor][admission]") {
+  session_stage on;
+  on.limit({0, 1, 0ms});
+  on.rules = limited(1);
+  on.context->options.limits_all = false;
+  on.occupy();
+  on.begin(chat_head);
+  on.stage.advance(59s);
+  CHECK(on.received().empty());
+  on.occupied.reset();
+  on.settle();
+  on.stage.advance(59s);
+  CHECK(on.received().empty());
+  on.stage.advance(1s);
+  CHECK(on.has("HTTP/1.1 408"));
+  on.occupy();
+  on.context->admission = nullptr;
+  on.limit({0, 0, 0ms});
+  on.occupied.reset();
+  on.occupy();
+  on.begin(plain_chat);
+  CHECK(on.has("HTTP/1.1 429"));
+  CHECK(on.has(R"("code":"rate_limit_exceeded")"));
+  on.occupied.reset();
+  on.settle();
+  CHECK(on.gauges->slots == 0);
+}
+
+TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm", "[actor][admission]") {
+  session_stage on;
+  on.limit({});
+  on.rules = limited(0, 0, 100);
+  on.begin(streamed_chat + plain_chat);
+  // Without being asked upstream would not tell.
+  CHECK(on.record.opened.at(0).request->body->find(R"("include_usage":true)") != std::string::npos);
+  on.head(200, "text/event-stream");
+  on.say(stream_chunk{delta_event + usage_event + end_events});
+  on.say(stream_done{});
+  CHECK(on.has("[DONE]"));
+  CHECK_FALSE(on.has("prompt_tokens"));
+  CHECK(on.has("HTTP/1.1 429"));
+  CHECK(on.has("x-ratelimit-limit-tokens: 100\r\n"));
+  CHECK(on.has("x-ratelimit-remaining-tokens: 0\r\n"));
+  on.check_over();
+}
+
+TEST_CASE("admission: dead, it is an internal error and no silence", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  on.stage.kill(on.context->admission);
+  on.begin(plain_chat);
+  CHECK(on.has("HTTP/1.1 500"));
+  on.check_over();
+}
+
+}  // namespace llm_proxy::test
