@@ -53,6 +53,7 @@ connection_timeouts client_timeouts(const settings& values) {
 session_options make_session_options(const settings& values) {
   session_options options;
   options.version = values.version;
+  options.upstream_key = values.litellm_api_key;
   options.max_body_bytes = values.max_body_bytes;
   options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;

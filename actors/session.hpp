@@ -40,7 +40,8 @@ namespace llm_proxy {
 struct session_options {
   std::string version;
   std::size_t max_body_bytes = 0;
-  bool limits_all = false;  ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
+  std::string upstream_key;  ///< cut out of what upstream says in its errors
+  bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
   error_wording wording = error_wording::normalized;
   bool account_usage = false;

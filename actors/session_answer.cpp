@@ -34,6 +34,14 @@ std::optional<std::uint64_t> known_length(const response_head& head) {
   return fault == std::errc{} && end == text->data() + text->size() ? std::optional{length} : std::nullopt;
 }
 
+/// LiteLLM repeats a key that it refuses: neither the log nor a client is to read ours.
+void cut_out(std::string& text, const std::string& secret) {
+  constexpr std::string_view stars = "***";
+  if (secret.empty()) return;
+  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + stars.size()))
+    text.replace(at, secret.size(), stars);
+}
+
 }  // namespace
 
 // -- from the adapter -----------------------------------------------------------------
@@ -220,6 +228,10 @@ void session_state::end_held() {
   auto outcome = judge_held(answer_, held_, terms());
   usage_ = outcome.usage;
   detail_ = std::move(outcome.detail);
+  if (outcome.code != errc::none) {
+    cut_out(detail_, context_->options.upstream_key);
+    cut_out(outcome.body ? *outcome.body : held_, context_->options.upstream_key);
+  }
   if (outcome.code == errc::upstream_auth) {
     spdlog::error("request {}: {} (LLM_PROXY__LITELLM_API_KEY)", log_safe(id_), log_safe(detail_));
   }
