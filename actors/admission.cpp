@@ -4,6 +4,12 @@
 
 namespace llm_proxy {
 
+admission_state::~admission_state() {
+  // CAF bounces the requests in a dead actor's mailbox, not those that it was to answer later.
+  for (auto& [who, answer] : waiting)
+    answer.deliver(to_error({errc::internal, {}, "the admission actor died", {}}));
+}
+
 void admission_state::begin(self_pointer me, io_worker* worker, admission_options options,
                             std::shared_ptr<admission_gauges> shown) {
   self = me;

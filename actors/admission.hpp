@@ -26,6 +26,10 @@ struct admission_state {
   using self_pointer = pinned_pointer<admission_actor, admission_state>;
   using promise = caf::typed_response_promise<slot_decision>;
 
+  admission_state() = default;
+  /// Those who wait get an error.
+  ~admission_state();
+
   void begin(self_pointer me, io_worker* worker, admission_options options,
              std::shared_ptr<admission_gauges> shown);
   caf::result<slot_decision> ask(const request_slot& request);

@@ -137,13 +137,19 @@ TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm",
   on.check_over();
 }
 
-TEST_CASE("admission: dead, it is an internal error and no silence", "[actor][admission]") {
+TEST_CASE("admission: dead, it is an internal error and no silence, in its queue too", "[actor][admission]") {
   session_stage on;
   on.limit({1, 1, 10s});
-  on.stage.kill(on.context->admission);
-  on.begin(plain_chat);
+  if (GENERATE(false, true)) {
+    on.occupy();
+    on.begin(plain_chat);
+    on.stage.kill(on.context->admission);
+  } else {
+    on.stage.kill(on.context->admission);
+    on.begin(plain_chat);
+  }
   CHECK(on.has("HTTP/1.1 500"));
-  on.check_over();
+  CHECK(on.alive == 0);
 }
 
 }  // namespace llm_proxy::test
