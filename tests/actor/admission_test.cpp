@@ -127,7 +127,9 @@ TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm",
   // Without being asked upstream would not tell.
   CHECK(on.record.opened.at(0).request->body->find(R"("include_usage":true)") != std::string::npos);
   on.head(200, "text/event-stream");
-  on.say(stream_chunk{delta_event + usage_event + end_events});
+  auto ending = end_events;
+  ending.insert(ending.find("data: [DONE]"), usage_event);
+  on.say(stream_chunk{delta_event + ending});
   on.say(stream_done{});
   CHECK(on.has("[DONE]"));
   CHECK_FALSE(on.has("prompt_tokens"));
