@@ -1,5 +1,7 @@
 #include "actors/acceptor.hpp"
 
+#include "http/listener.hpp"
+
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
@@ -15,6 +17,10 @@ namespace {
 using boost::asio::ip::tcp;
 
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
+constexpr auto pause_when_full = std::chrono::milliseconds{10};
+/// Handshakes under way when listening ends get so long to complete: more than most round trips.
+constexpr auto last_call = std::chrono::milliseconds{100};
+constexpr int max_backlog = 4096;
 /// Memory goes back to the system this long after a crowd has left.
 constexpr auto trim_after = std::chrono::seconds{2};
 constexpr std::size_t crowd = 256;
@@ -31,22 +37,40 @@ void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options 
   home_ = home;
   options_ = std::move(options);
   pause_.emplace(home_->timers(), [this] { enter(self_, [this] { accept_next(); }); });
+  last_call_.emplace(home_->timers(), [this] { enter(self_, [this] { close_listener(); }); });
   // glibc keeps what was freed: without this a burst of streams would be seen in the RSS for ever.
   trim_.emplace(home_->timers(), [] { malloc_trim(0); });
 }
 
-void acceptor_state::listen(int descriptor, std::vector<acceptor_actor> all) {
-  all_ = std::move(all);
+void acceptor_state::listen(start_listening& order) {
+  all_ = std::move(order.all);
+  shared_ = order.shared;
   listener_.emplace(home_->io());
   sockaddr_storage bound{};
   socklen_t length = sizeof(bound);
-  getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
-  listener_->assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor);
+  getsockname(order.descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
+  listener_->assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), order.descriptor);
   accept_next();
 }
 
+bool acceptor_state::is_full() const {
+  std::size_t open = 0;
+  for (const auto& count : *options_.counts) open += count.load(std::memory_order_relaxed);
+  return open >= options_.max_connections;
+}
+
+/// Who comes meanwhile waits in the system's backlog.
+void acceptor_state::pause(std::chrono::milliseconds time, const std::string& why) {
+  if (!std::exchange(paused_, true)) spdlog::error("accepting no connections for now: {}", why);
+  pause_->expires_after(time);
+}
+
 void acceptor_state::accept_next() {
-  if (!listener_ || draining_) return;
+  if (!listener_) return;
+  if (is_full()) {
+    pause(pause_when_full, "MAX_CONNECTIONS (" + std::to_string(options_.max_connections) + ") are open");
+    return;
+  }
   home_->sockets().asio_used();
   listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
                                            const boost::system::error_code& ec, tcp::socket socket) {
@@ -56,13 +80,20 @@ void acceptor_state::accept_next() {
 }
 
 void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket socket) {
-  if (draining_) return;
   if (ec) {
     // Out of descriptors or memory: accepting again at once would only spin.
-    spdlog::error("accept: {}", ec.message());
-    pause_->expires_after(pause_without_descriptors);
+    pause(pause_without_descriptors, ec.message());
     return;
   }
+  deal(std::move(socket));
+  if (paused_ && !is_full()) {
+    paused_ = false;
+    spdlog::info("accepting connections again");
+  }
+  accept_next();
+}
+
+void acceptor_state::deal(tcp::socket socket) {
   const auto& counts = *options_.counts;
   std::size_t best = home_->index();
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -75,12 +106,44 @@ void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket 
   } else {
     self_->send(all_[best], adopt_socket{socket.release()});
   }
-  accept_next();
+}
+
+caf::result<listening_stopped> acceptor_state::stop() {
+  auto promise = self_->make_response_promise<listening_stopped>();
+  stopping_.push_back(promise);
+  if (listener_ && !shared_) {
+    refuse_newcomers(listener_->native_handle());
+    last_call_->expires_after(last_call);
+  } else {
+    close_listener();
+  }
+  return promise;
+}
+
+void acceptor_state::close_listener() {
+  if (listener_) {
+    boost::system::error_code ec;
+    listener_->non_blocking(true, ec);
+    // What has completed its handshake would be reset by closing. Bounded: the socket may be shared, and then
+    // more come for ever.
+    for (int i = 0; i < max_backlog; ++i) {
+      tcp::socket waiting{home_->io()};
+      listener_->accept(waiting, ec);
+      if (ec) break;
+      deal(std::move(waiting));
+    }
+    // Not close(): that leaves a descriptor which another process holds too in this thread's epoll set.
+    home_->sockets().asio_used();
+    const int descriptor = listener_->release(ec);
+    if (!ec) ::close(descriptor);
+    listener_.reset();
+  }
+  for (auto& promise : std::exchange(stopping_, {})) promise.deliver(listening_stopped{});
 }
 
 void acceptor_state::adopt(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
-                                            home_->timers(), options_.timeouts, *this);
+                                            home_->timers(), options_.timeouts, *this, options_.tls.get());
   connections_.insert(added);
   most_ = std::max(most_, connections_.size());
   added->start();
@@ -101,12 +164,15 @@ void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
   check_drained();
 }
 
+void acceptor_state::on_handshake_failed(const std::string& why) {
+  // Anybody can cause these: no more than a line for who looks for it.
+  spdlog::debug("TLS handshake: {}", why);
+}
+
 caf::result<drained> acceptor_state::begin_drain() {
   auto promise = self_->make_response_promise<drained>();
   waiting_.push_back(promise);
   draining_ = true;
-  boost::system::error_code ignored;
-  if (listener_) listener_->close(ignored);
   // drain() may close a connection and with it change the set.
   const std::vector<std::shared_ptr<connection>> all{connections_.begin(), connections_.end()};
   for (const auto& each : all) each->drain();
@@ -128,7 +194,7 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
                                        acceptor_options options) {
   self->state.begin(self, home, std::move(options));
   return {
-      [self](start_listening& order) { self->state.listen(order.descriptor, std::move(order.all)); },
+      [self](start_listening& order) { self->state.listen(order); },
       [self, home](const adopt_socket& accepted) {
         sockaddr_storage peer{};
         socklen_t length = sizeof(peer);
@@ -143,6 +209,8 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
         }
         self->state.adopt(std::move(socket));
       },
+      [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },
+      [self](stop_listening) { return self->state.stop(); },
       [self](drain) { return self->state.begin_drain(); },
       [self](force_drain) { self->state.force(); },
   };

@@ -11,10 +11,13 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace llm_proxy {
@@ -26,6 +29,8 @@ struct acceptor_options {
   connection_timeouts timeouts;
   std::shared_ptr<const session_context> context;
   std::shared_ptr<connection_counts> counts;
+  std::size_t max_connections;  ///< over all threads
+  server_tls tls;               ///< null: plain
 };
 
 class acceptor_state : public connection_owner {
@@ -40,17 +45,24 @@ class acceptor_state : public connection_owner {
 
   void begin(self_pointer self, io_worker* home, acceptor_options options);
   /// Listens, and deals out to `all` (this one included, in the order of the threads).
-  void listen(int descriptor, std::vector<acceptor_actor> all);
+  void listen(start_listening& order);
+  caf::result<listening_stopped> stop();
   void adopt(boost::asio::ip::tcp::socket socket);
+  void use_tls(server_tls tls) { options_.tls = std::move(tls); }
   caf::result<drained> begin_drain();
   void force();
 
  private:
   void on_request(const std::shared_ptr<connection>& from) override;
   void on_closed(const std::shared_ptr<connection>& which) override;
+  void on_handshake_failed(const std::string& why) override;
 
   void accept_next();
   void on_accept(const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket);
+  void deal(boost::asio::ip::tcp::socket socket);
+  void pause(std::chrono::milliseconds time, const std::string& why);
+  bool is_full() const;
+  void close_listener();
   void check_drained();
 
   self_pointer self_ = nullptr;
@@ -61,7 +73,11 @@ class acceptor_state : public connection_owner {
   std::optional<boost::asio::ip::tcp::acceptor> listener_;
   std::size_t most_ = 0;  // connections at one time, since memory was last given back
   std::optional<deadline> trim_;
-  std::optional<deadline> pause_;  // after running out of descriptors
+  bool shared_ = false;                // another process may listen on the same socket
+  std::optional<deadline> pause_;      // without room for more
+  std::optional<deadline> last_call_;  // before the listener is closed
+  bool paused_ = false;
+  std::vector<caf::typed_response_promise<listening_stopped>> stopping_;
   std::vector<caf::typed_response_promise<drained>> waiting_;
   bool draining_ = false;
 };

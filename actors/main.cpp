@@ -1,13 +1,15 @@
-// settings -> logging -> proxy -> wait for SIGTERM or SIGINT (SIGHUP: read the keys again) -> drain.
+// settings -> logging -> proxy -> wait for SIGTERM or SIGINT (SIGHUP: read files again) -> drain.
 #include "actors/proxy.hpp"
 #include "actors/subcommands.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
 #include "http/keys_file.hpp"
+#include "http/listener.hpp"
 #include "http/route.hpp"
 
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <exception>
@@ -25,7 +27,7 @@ void raise_descriptor_limit() {
 }
 
 /// Blocked in every thread (the mask is inherited), taken one by one with sigwait: no code runs in a handler.
-sigset_t block_end_signals() {
+sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t end_signals;
   sigemptyset(&end_signals);
@@ -47,6 +49,7 @@ void reload(llm_proxy::proxy& service) {
     spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
   else
     spdlog::error("SIGHUP: the keys stay as they were");
+  service.reload_tls();
 }
 
 /// The first signal to end; SIGHUPs before it are obeyed, later ones wait in vain.
@@ -57,19 +60,29 @@ int wait_for_end(sigset_t signals, llm_proxy::proxy& service) {
   return signal;
 }
 
+/// Whether one of `signals` comes within `time`.
+bool comes_within(const sigset_t& signals, std::chrono::milliseconds time) {
+  const timespec limit{time.count() / 1000, time.count() % 1000 * 1'000'000};
+  return sigtimedwait(&signals, nullptr, &limit) > 0;
+}
+
 int serve(const llm_proxy::settings& values) {
-  const auto end_signals = block_end_signals();
+  const auto end_signals = block_signals();
   llm_proxy::start_logging(values);
   try {
-    llm_proxy::proxy service{values};
-    spdlog::info("llm-proxy {} listens on {}:{}, mode {}", values.version, values.host, service.port(),
+    const auto inherited = llm_proxy::take_inherited_descriptor();
+    llm_proxy::proxy service{values, {}, inherited};
+    spdlog::info("llm-proxy {} listens on {}:{}{}, mode {}", values.version, service.host(), service.port(),
+                 inherited ? " (a socket handed over)" : "",
                  values.llm_mode == llm_proxy::llm_mode::mock ? "mock" : "litellm");
     const int signal = wait_for_end(end_signals, service);
+    service.announce_drain();
+    const auto delay = values.drain_delay;
+    if (delay.count() > 0)
+      spdlog::info("signal {}: not ready any more, listening for another {} ms", signal, delay.count());
+    const bool hurry = delay.count() > 0 && comes_within(end_signals, delay);
     spdlog::info("signal {}: no new connections, ending what is in flight", signal);
-    const auto again = [&] {
-      const timespec at_once{};
-      return sigtimedwait(&end_signals, nullptr, &at_once) > 0;
-    };
+    const auto again = [&] { return hurry || comes_within(end_signals, std::chrono::milliseconds{0}); };
     const bool whole = service.drain_connections(values.drain_timeout, again);
     spdlog::info(whole ? "all requests ended" : "what was still in flight has been cut");
   } catch (const std::exception& error) {
@@ -98,12 +111,19 @@ void check_keys_file(llm_proxy::parsed_settings& parsed) {
     parsed.faults.push_back("LLM_PROXY__INTERNAL_API_KEYS_FILE: " + fault);
 }
 
+/// What only the files know.
+void check_tls(llm_proxy::parsed_settings& parsed) {
+  const auto files = llm_proxy::listener_tls(parsed.values);
+  if (files.any()) llm_proxy::load_server_tls(files, parsed.faults);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   auto parsed = llm_proxy::load_settings();
   check_passthrough(parsed);
   check_keys_file(parsed);
+  check_tls(parsed);
   if (const auto code = llm_proxy::run_command_line(argc, argv, llm_proxy::facts(), parsed)) return *code;
   raise_descriptor_limit();
   return serve(parsed.values);

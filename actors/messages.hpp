@@ -16,6 +16,7 @@
 #include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
+#include "http/server_tls.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/error.hpp>
@@ -227,19 +228,31 @@ struct pool_peers {
 struct adopt_socket {
   int descriptor;
 };
-/// Stop listening, close idle connections, close the others after their answer. Answered when none is left.
+/// Shake hands by this from now on; connections that are open keep what they have.
+struct tls_changed {
+  server_tls tls;
+};
+/// Take in what already waits to be accepted, then listen no more.
+struct stop_listening {};
+/// The listening socket is closed, and all that it had taken in has been dealt out.
+struct listening_stopped {};
+/// Close idle connections, close the others after their answer. Answered when none is left.
 struct drain {};
 struct drained {};
 /// What is still open gets a `drained` error and is closed.
 struct force_drain {};
 
-//   drain -> drained, once its last connection is closed
+//   stop_listening -> listening_stopped
+//   drain          -> drained, once its last connection is closed
 struct start_listening;
-using acceptor_actor = caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
-                                        caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>>;
+using acceptor_actor =
+    caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
+                     caf::reacts_to<tls_changed>, caf::replies_to<stop_listening>::with<listening_stopped>,
+                     caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>>;
 /// A listening socket to accept from, and the acceptors of all threads to deal out to.
 struct start_listening {
   int descriptor;
+  bool shared;  ///< handed over: another process may listen on the same socket
   std::vector<acceptor_actor> all;
 };
 
@@ -268,9 +281,11 @@ failure to_failure(const caf::error& error);
   X(get_models)                                                                                              \
   X(models)                                                                                                  \
   X(models_changed)                                                                                          \
-  X(refresh_due) X(registry_peers) X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) \
-      X(stream_head) X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter)         \
-          X(adapter_lease) X(adopt_socket) X(start_listening) X(drain) X(drained) X(force_drain)
+  X(refresh_due)                                                                                             \
+  X(registry_peers) X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) \
+      X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease)       \
+          X(adopt_socket) X(start_listening) X(tls_changed) X(stop_listening) X(listening_stopped) X(drain)  \
+              X(drained) X(force_drain)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

@@ -12,6 +12,7 @@ using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
 void take_list(self_pointer self, const model_list& list) {
   auto& state = self->state;
   state.list = state.with_aliases(list);
+  state.options.health->usable_upstreams = 1;
   for (const auto& peer : state.peers) {
     if (peer != self) self->send(peer, models_changed{state.list});
   }
@@ -22,6 +23,9 @@ void take_list(self_pointer self, const model_list& list) {
 void fetch_failed(self_pointer self, const caf::error& error) {
   auto& state = self->state;
   const auto reason = to_failure(error);
+  // Any other failure is an answer: upstream is there.
+  const bool silent = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
+  state.options.health->usable_upstreams = silent ? 0 : 1;
   spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
                state.list ? "the last one is served on" : "there is none yet");
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
@@ -95,7 +99,14 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         return promise;
       },
       [self](models_changed& news) { self->state.list = std::move(news.list); },
-      [self](refresh_due) { fetch(self); },
+      [self](refresh_due due) {
+        const auto& peers = self->state.peers;
+        if (!peers.empty() && peers.front() != self) {
+          self->send(peers.front(), due);
+        } else {
+          fetch(self);
+        }
+      },
       [self](registry_peers& peers) {
         self->state.peers = std::move(peers.all);
         if (self->state.peers.front() == self) fetch(self);

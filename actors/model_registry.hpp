@@ -6,6 +6,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "actors/service_health.hpp"
 
 #include <chrono>
 #include <memory>
@@ -19,7 +20,8 @@ struct model_registry_options {
   std::string default_model;
   std::vector<std::pair<std::string, std::string>> aliases;  ///< name and the id it stands for
   std::chrono::milliseconds refresh_every{std::chrono::minutes{5}};
-  std::chrono::milliseconds retry_every{std::chrono::seconds{10}};  ///< after a fetch that failed
+  std::chrono::milliseconds retry_every{std::chrono::seconds{10}};              ///< after a fetch that failed
+  std::shared_ptr<service_health> health = std::make_shared<service_health>();  ///< told of each fetch
 };
 
 struct model_registry_state {

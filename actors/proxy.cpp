@@ -13,9 +13,11 @@
 #include "http/resident_memory.hpp"
 
 #include <caf/scoped_actor.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <stdexcept>
+#include <sys/resource.h>
 #include <thread>
 #include <utility>
 
@@ -75,6 +77,32 @@ key_table_ptr read_keys(const std::string& file) {
   return make_key_table(std::move(read.entries));
 }
 
+/// How many connections may be open; 64 descriptors are kept for everything else.
+std::size_t connection_limit(const settings& values) {
+  if (values.max_connections > 0) return values.max_connections;
+  constexpr rlim_t kept = 64;
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur <= kept) return 1;
+  return static_cast<std::size_t>(descriptors.rlim_cur - kept);
+}
+
+/// HOST has been checked for this with the settings; a socket handed over has not.
+void check_default_key(const settings& values, const boost::asio::ip::address& bound) {
+  if (values.llm_mode == llm_mode::mock || is_loopback(bound.to_string())) return;
+  if (!internal_key_counts(values) || values.internal_api_key != settings{}.internal_api_key) return;
+  throw std::runtime_error{
+      "LLM_PROXY__INTERNAL_API_KEY is the default that everybody knows, and the socket of LISTEN_FDS can be "
+      "reached from other machines; set a key of your own"};
+}
+
+server_tls load_tls(const tls_files& files) {
+  if (!files.any()) return nullptr;
+  std::vector<std::string> faults;
+  auto tls = load_server_tls(files, faults);
+  if (!tls) throw std::runtime_error{faults.front()};
+  return tls;
+}
+
 /// The members of `all` behind `index`, in ring order.
 template <class Handle>
 std::vector<Handle> others_of(const std::vector<Handle>& all, std::size_t index) {
@@ -85,18 +113,27 @@ std::vector<Handle> others_of(const std::vector<Handle>& all, std::size_t index)
 
 }  // namespace
 
-proxy::proxy(const settings& values, fake_author author)
+tls_files listener_tls(const settings& values) {
+  return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
+}
+
+proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited)
     : keys_file_{values.internal_api_keys_file},
       keys_{read_keys(keys_file_)},
-      in_flight_{std::make_shared<std::atomic<std::size_t>>(0)} {
+      in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
+      tls_files_{listener_tls(values)} {
   const auto threads = thread_count(values);
   config_.set("scheduler.max-threads", threads);
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();
   // Before any thread: what cannot listen need not start.
+  const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
-  auto listener = open_listener(io, values.host, values.port);
-  port_ = listener.local_endpoint().port();
+  auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
+  const auto bound = listener.local_endpoint();
+  if (inherited) check_default_key(values, bound.address());
+  host_ = bound.address().to_string();
+  port_ = bound.port();
 
   system_ = std::make_unique<caf::actor_system>(config_);
   auto& scheduler = io_scheduler::of(*system_);
@@ -117,6 +154,7 @@ proxy::proxy(const settings& values, fake_author author)
                               make_factory(values, author, *system_, home)));
     model_registry_options registry_options;
     registry_options.default_model = values.default_model;
+    registry_options.health = health_;
     for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
     registries_.push_back(spawn_on(*system_, home, model_registry, &home, registry_options, pools_.back()));
     auto context = std::make_shared<session_context>();
@@ -128,18 +166,39 @@ proxy::proxy(const settings& values, fake_author author)
     context->admission = admission_;
     context->memory = memory;
     context->in_flight = in_flight_;
-    acceptors_.push_back(spawn_on(*system_, home, acceptor, &home,
-                                  acceptor_options{client_timeouts(values), context, counts}));
+    context->health = health_;
+    acceptors_.push_back(
+        spawn_on(*system_, home, acceptor, &home,
+                 acceptor_options{client_timeouts(values), context, counts, connection_limit(values), tls}));
   }
   for (std::size_t i = 0; i < threads; ++i) {
     caf::anon_send(pools_[i], pool_peers{others_of(pools_, i)});
     caf::anon_send(registries_[i], registry_peers{registries_});
   }
-  caf::anon_send(acceptors_.front(), start_listening{listener.release(), acceptors_});
+  caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
+}
+
+void proxy::reload_tls() {
+  if (!tls_files_.any()) return;
+  std::vector<std::string> faults;
+  const auto tls = load_server_tls(tls_files_, faults);
+  for (const auto& fault : faults) spdlog::error("{}; the certificate in use stays", fault);
+  if (!tls) return;
+  for (const auto& each : acceptors_) caf::anon_send(each, tls_changed{tls});
+  spdlog::info("TLS files read again");
+}
+
+void proxy::announce_drain() {
+  health_->draining = true;
 }
 
 bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
+  announce_drain();
   caf::scoped_actor self{*system_};
+  // First of all: what it still takes in, the other threads must get before they are told to drain.
+  self->send(acceptors_.front(), stop_listening{});
+  self->receive([](listening_stopped) {}, caf::after(std::chrono::seconds{5}) >>
+                                              [] { spdlog::error("the listener did not stop in time"); });
   auto open = acceptors_.size();  // acceptors with connections left
   for (const auto& each : acceptors_) self->send(each, drain{});
   const auto wait = [&](std::chrono::milliseconds limit, const std::function<bool()>& stop) {

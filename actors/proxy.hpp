@@ -3,8 +3,10 @@
 
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
+#include "actors/service_health.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
+#include "http/server_tls.hpp"
 
 #include <caf/actor_system_config.hpp>
 
@@ -14,16 +16,21 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace llm_proxy {
 
+/// The TLS files that the settings name.
+tls_files listener_tls(const settings& values);
+
 class proxy {
  public:
   /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
-  /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo.
-  explicit proxy(const settings& values, fake_author author = {});
+  /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
+  /// socket to use instead of HOST and PORT.
+  explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -31,6 +38,15 @@ class proxy {
 
   /// The port listened on.
   std::uint16_t port() const { return port_; }
+  /// The address listened on.
+  const std::string& host() const { return host_; }
+
+  /// Reads the TLS files again, for new connections. Keeps what is in use, and says why, when they are
+  /// faulty.
+  void reload_tls();
+
+  /// From now on /health/ready says 503.
+  void announce_drain();
 
   /// Stops listening and waits for what is in flight, for `timeout` at most (0: without end), then ends it by
   /// errors. True if nothing had to be cut. `stop_waiting()` is asked every 50 ms.
@@ -53,12 +69,15 @@ class proxy {
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
   std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
+  std::shared_ptr<service_health> health_ = std::make_shared<service_health>();
   std::unique_ptr<caf::actor_system> system_;
   admission_actor admission_;
   std::vector<auth_actor> auths_;
   std::vector<pool_actor> pools_;
   std::vector<registry_actor> registries_;
   std::vector<acceptor_actor> acceptors_;
+  tls_files tls_files_;
+  std::string host_;
   std::uint16_t port_ = 0;
 };
 

@@ -79,9 +79,13 @@ void session_state::route() {
       break;
     }
     case endpoint::health:
-      answer_json(200, R"({"status":"healthy","service":"llm-proxy","version":)" +
-                           json_quoted(context_->options.version) + "}");
-      end_answer(verdict::complete);
+      answer_health(200, "healthy");
+      break;
+    case endpoint::live:
+      answer_health(200, "live");
+      break;
+    case endpoint::ready:
+      answer_ready();
       break;
     case endpoint::models:
     case endpoint::model:

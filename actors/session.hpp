@@ -18,6 +18,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "actors/service_health.hpp"
 #include "actors/verdict.hpp"
 #include "config/access_log.hpp"
 #include "http/connection.hpp"
@@ -61,6 +62,7 @@ struct session_context {
   admission_actor admission;                            ///< asked where a limit is set
   std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
+  std::shared_ptr<service_health> health = std::make_shared<service_health>();
 };
 
 class session_state : public exchange_events {
@@ -106,7 +108,8 @@ class session_state : public exchange_events {
   void read_head();
   void ask_auth();
   void route();
-  void answer_health();
+  void answer_health(unsigned status, std::string_view state);
+  void answer_ready();
   void answer_models();
   void begin_upstream();
   failure check_head() const;
@@ -137,6 +140,7 @@ class session_state : public exchange_events {
   void on_total_deadline();
   void fail(failure reason);
   void cancel_upstream();
+  void note_unreachable();
 
   answer_terms terms() const;
   dialect speaks() const;

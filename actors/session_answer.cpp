@@ -320,11 +320,34 @@ void session_state::on_total_deadline() {
   fail({reading ? errc::request_timeout : errc::upstream_timeout, {}, "REQUEST_TIMEOUT", {}});
 }
 
+// -- health ----------------------------------------------------------------------------
+
+void session_state::answer_health(unsigned status, std::string_view state) {
+  answer_json(status, R"({"status":")" + std::string{state} + R"(","service":"llm-proxy","version":)" +
+                          json_quoted(context_->options.version) + "}");
+  end_answer(verdict::complete);
+}
+
+void session_state::answer_ready() {
+  const auto& health = *context_->health;
+  if (health.ready()) {
+    answer_health(200, "ready");
+  } else {
+    answer_health(503, health.draining ? "draining" : "no_usable_upstream");
+  }
+}
+
+void session_state::note_unreachable() {
+  // Only the first one to notice asks for another look: a fetch of the model list, and more until one works.
+  if (context_->health->usable_upstreams.exchange(0) > 0) self_->send(context_->registry, refresh_due{});
+}
+
 // -- endings -----------------------------------------------------------------------------
 
 void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
   cancel_upstream();
+  if (reason.code == errc::upstream_unreachable) note_unreachable();
   detail_ = reason.detail;
   const bool streaming = early_ || (phase_ == phase::streaming && event_stream_);
   reason = cut_answer(std::move(reason), streaming);

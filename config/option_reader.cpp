@@ -292,6 +292,10 @@ complaint read(const option& o, std::string_view value, std::string& out) {
       out = lower(value);
       if (out != "localhost" && !is_ip(out, AF_INET) && !is_ip(out, AF_INET6)) return not_accepted(o, value);
       return {};
+    case kind::file:
+      if (value.size() > o.most || std::any_of(value.begin(), value.end(), is_control))
+        return not_accepted(o, value);
+      return {};
     default:
       if (value.size() > o.most || !is_plain_text(value)) return not_accepted(o, value);
       return {};

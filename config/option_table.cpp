@@ -27,6 +27,10 @@ const std::array table{
     option{"HOST", &s::host, kind::address, 1, 64, open, service, "Address to listen on."},
     option{"PORT", &s::port, kind::count, 0, 65535, open, service, "Port to listen on; 0 = any free one. Plain PORT is taken when this one is unset."},
     option{"THREADS", &s::threads, kind::count, 0, 1024, open, service, "I/O threads; 0 = number of cores."},
+    option{"TLS_CERT_FILE", &s::tls_cert_file, kind::file, 0, 4096, open, service, "Certificate to speak TLS with, its chain behind it (PEM); read again on SIGHUP."},
+    option{"TLS_KEY_FILE", &s::tls_key_file, kind::file, 0, 4096, open, service, "Its key (PEM, no passphrase)."},
+    option{"TLS_CLIENT_CA_FILE", &s::tls_client_ca_file, kind::file, 0, 4096, open, service, "Who must have signed the certificate that clients then need (PEM)."},
+    option{"MAX_CONNECTIONS", &s::max_connections, kind::count, 0, million, open, service, "Client connections at once; more of them wait in the system's backlog. 0 = the limit on open files less 64."},
     option{"MAX_CONCURRENT_REQUESTS", &s::max_concurrent_requests, kind::count, 0, million, open, service, "Requests served at once, over all clients; 0 = no limit."},
     option{"QUEUE_SIZE", &s::queue_size, kind::count, 0, million, open, service, "Requests of one key that may wait for a place when a limit of concurrent requests is reached; 0 = refused at once."},
     option{"QUEUE_TIMEOUT", &s::queue_timeout, kind::seconds, 0, month, open, service, "How long a request waits for a place."},
@@ -51,6 +55,7 @@ const std::array table{
     option{"STREAM_COMMIT_AFTER", &s::stream_commit_after, kind::seconds, 0, month, open, deadlines, "A stream without an event for so long is opened with 200 and kept alive by comments; off: its status waits for the first event."},
     option{"IDLE_TIMEOUT", &s::idle_timeout, kind::seconds, 0, month, open, deadlines, "Between two upstream chunks."},
     option{"REQUEST_TIMEOUT", &s::request_timeout, kind::seconds, 0, month, open, deadlines, "All of one request."},
+    option{"DRAIN_DELAY", &s::drain_delay, kind::seconds, 0, month, open, deadlines, "From SIGTERM or SIGINT (and with it a 503 of /health/ready) to the end of listening."},
     option{"DRAIN_TIMEOUT", &s::drain_timeout, kind::seconds, 0, month, open, deadlines, "What is in flight after SIGTERM or SIGINT; off means to wait as long as it takes."},
     option{"MOCK_CHUNK_DELAY_MS", &s::mock_chunk_delay_ms, kind::millis, 0, 3'600'000, open, mock, "Pause before each word of a mocked stream."},
 };
@@ -151,6 +156,8 @@ std::string accepted(const option& o) {
       return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment";
     case kind::address:
       return "an IP address (IPv6 without brackets) or localhost";
+    case kind::file:
+      return "the path of a file";
     case kind::count:
       return "a whole number from " + std::to_string(o.least) + " to " + most;
     case kind::bytes:

@@ -24,6 +24,7 @@ enum class kind : std::uint8_t {
   key,
   url,
   address,
+  file,
   count,
   bytes,
   names,

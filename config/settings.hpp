@@ -36,6 +36,10 @@ struct settings {
   std::string host = "127.0.0.1";  // an IP address without brackets, or "localhost"
   std::uint16_t port = 8002;       // 0 = any free port
   std::size_t threads = 0;         // 0 = number of cores
+  std::string tls_cert_file;       // PEM; empty: no TLS
+  std::string tls_key_file;
+  std::string tls_client_ca_file;
+  std::size_t max_connections = 0;  // 0 = the descriptor limit less 64
   std::size_t max_concurrent_requests = 0;
   std::size_t queue_size = 0;
   std::chrono::milliseconds queue_timeout{std::chrono::seconds{10}};
@@ -63,6 +67,7 @@ struct settings {
   std::chrono::milliseconds stream_commit_after{std::chrono::seconds{20}};
   std::chrono::milliseconds idle_timeout{std::chrono::minutes{2}};
   std::chrono::milliseconds request_timeout{0};
+  std::chrono::milliseconds drain_delay{0};
   std::chrono::milliseconds drain_timeout{std::chrono::minutes{10}};
 
   std::chrono::milliseconds mock_chunk_delay_ms{50};

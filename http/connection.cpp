@@ -12,12 +12,19 @@ namespace {
 constexpr std::size_t largest_read = 64 * 1024;
 constexpr std::size_t max_pipelined = 64 * 1024;  // bytes read ahead of the request being served
 
+/// For http:// where https:// is due. It has no head that was read, so no session answers it.
+constexpr std::string_view plain_http_refusal =
+    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 124\r\n"
+    "connection: close\r\n\r\n"
+    R"({"error":{"message":"This port speaks TLS: use https://.",)"
+    R"("type":"invalid_request_error","param":null,"code":"bad_request"}})";
+
 }  // namespace
 
 connection::connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
                        deadlines& deadlines_of_thread, const connection_timeouts& timeouts,
-                       connection_owner& owner)
-    : socket_{sockets_of_thread, std::move(socket), *this},
+                       connection_owner& owner, SSL_CTX* tls)
+    : socket_{sockets_of_thread, std::move(socket), *this, tls},
       turn_{turn_of_thread},
       timeouts_{timeouts},
       owner_{owner},
@@ -25,7 +32,23 @@ connection::connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_
       write_deadline_{deadlines_of_thread, [this] { close(); }} {}
 
 void connection::start() {
-  read_deadline_.expires_after(timeouts_.keep_alive);
+  read_deadline_.expires_after(socket_.wants_handshake() ? timeouts_.head : timeouts_.keep_alive);
+}
+
+void connection::shake_hands() {
+  boost::system::error_code ec;
+  if (!socket_.shake_hands(ec)) return;
+  if (!ec) {
+    read_deadline_.expires_after(draining_ ? drain_grace : timeouts_.keep_alive);
+    start_read();
+    return;
+  }
+  owner_.on_handshake_failed(socket_.handshake_fault());
+  const bool plain_http = socket_.was_plain_http();
+  // From here on as after any refusal: without reading on, the kernel would reset what was sent.
+  socket_.speak_plainly();
+  if (plain_http) outgoing() += plain_http_refusal;
+  finish_close();
 }
 
 // -- reading -------------------------------------------------------------------
@@ -33,6 +56,10 @@ void connection::start() {
 void connection::on_ready(readiness now) {
   const auto self = shared_from_this();
   socket_.note(now);
+  if (socket_.wants_handshake()) {
+    shake_hands();
+    return;
+  }
   if (now.writable && std::exchange(waiting_writable_, false)) run_turn();
   if (!socket_.readable() || !wants_read()) return;
   boost::system::error_code ec;

@@ -39,6 +39,8 @@ class connection_owner {
   /// A request's head is there (or is refused: `connection.head_fault()`). Answer with start_answer().
   virtual void on_request(const std::shared_ptr<connection>& from) = 0;
   virtual void on_closed(const std::shared_ptr<connection>& which) = 0;
+  /// A TLS client and this side did not come to terms. The connection closes.
+  virtual void on_handshake_failed(const std::string& /*why*/) {}
 
  protected:
   ~connection_owner() = default;
@@ -67,10 +69,12 @@ class exchange_events {
 /// How the end of an answer is told (RFC 9112 §6).
 enum class body_framing : std::uint8_t { content_length, chunked, until_close };
 
+/// `tls`: what the client has to shake hands with first; null: none.
 class connection final : public turn_task, private watcher, public std::enable_shared_from_this<connection> {
  public:
   connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
-             deadlines& deadlines_of_thread, const connection_timeouts& timeouts, connection_owner& owner);
+             deadlines& deadlines_of_thread, const connection_timeouts& timeouts, connection_owner& owner,
+             SSL_CTX* tls = nullptr);
 
   /// Starts reading requests.
   void start();
@@ -111,7 +115,7 @@ class connection final : public turn_task, private watcher, public std::enable_s
 
   // -- for the owner ---------------------------------------------------------
 
-  /// Closes when the request at hand is answered; at once if there is none.
+  /// Closes when the request at hand is answered; without one after half a second, if none has come by then.
   void drain();
   /// Closes now, whatever is going on; a session is told on_client_gone().
   void close();
@@ -124,9 +128,12 @@ class connection final : public turn_task, private watcher, public std::enable_s
  private:
   static constexpr std::size_t max_discard =
       1024 * 1024;  // of an unwanted body, before the connection is given up
+  /// An idle connection may still begin a request for so long after drain().
+  static constexpr auto drain_grace = std::chrono::milliseconds{500};
 
   enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
 
+  void shake_hands();
   void schedule();
   void on_ready(readiness now) override;
   bool wants_read() const;

@@ -124,7 +124,6 @@ void connection::linger() {
     close();
     return;
   }
-  socket_.end_sending();
   read_deadline_.expires_after(linger_time);
   start_read();
 }
@@ -178,14 +177,22 @@ void connection::flush() {
   }
   if (waiting_writable_) return;
   write_deadline_.cancel();
-  if (std::exchange(end_written_, false)) linger();
+  if (!end_written_) return;
+  if (!reset_after_ && !socket_.end_sending()) {
+    waiting_writable_ = true;
+    write_deadline_.expires_after(timeouts_.write);
+    return;
+  }
+  end_written_ = false;
+  linger();
 }
 
 // -- closing -------------------------------------------------------------------
 
 void connection::drain() {
   draining_ = true;
-  if (stage_ == stage::waiting && !head_started_ && in_.empty()) close();
+  // A request may be on its way here, on a new connection as on a kept one: closing at once would reset it.
+  if (stage_ == stage::waiting && !head_started_ && in_.empty()) read_deadline_.expires_after(drain_grace);
   if (stage_ == stage::discarding) finish_close();
 }
 
@@ -200,10 +207,11 @@ void connection::force_end() {
 void connection::close() {
   if (stage_ == stage::closed) return;
   const auto keep_alive_until_return = shared_from_this();
+  const bool whole = stage_ == stage::waiting && backlog() == 0;
   stage_ = stage::closed;
   read_deadline_.cancel();
   write_deadline_.cancel();
-  socket_.close();
+  socket_.close(whole);
   if (auto* events = std::exchange(events_, nullptr)) events->on_client_gone();
   owner_.on_closed(keep_alive_until_return);
 }

@@ -1,11 +1,78 @@
 #include "http/downstream_socket.hpp"
 
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+
 namespace llm_proxy {
 
-downstream_socket::downstream_socket(reactor& home, boost::asio::ip::tcp::socket socket, watcher& owner) {
+namespace {
+
+/// A TLS record (RFC 8446 §5.1): OpenSSL gives no more at a time.
+constexpr std::size_t largest_record = 16 * 1024;
+
+}  // namespace
+
+downstream_socket::downstream_socket(reactor& home, boost::asio::ip::tcp::socket socket, watcher& owner,
+                                     SSL_CTX* tls) {
   error_code ignored;
   socket.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
-  socket_.open(home, socket.release(), owner);
+  const int descriptor = socket.release();
+  if (tls != nullptr) tls_ = std::make_unique<tls_part>(*tls, descriptor, home, owner);
+  socket_.open(home, descriptor, owner);
+}
+
+bool downstream_socket::shake_hands(error_code& ec) {
+  const auto done = tls_->session.handshake();
+  if (done.next != tls_session::wait::none) {
+    tls_->unread = false;
+    return false;
+  }
+  ec = done.ec;
+  tls_->shaken = !ec;
+  return true;
+}
+
+void downstream_socket::look_again() {
+  if (!tls_) {
+    socket_.look_again();
+  } else if (tls_->unread) {
+    tls_->home.again(tls_->owner);
+  }
+}
+
+std::size_t downstream_socket::read_tls(byte_buffer& in, std::size_t limit, error_code& ec) {
+  const auto lent = tls_->home.read_buffer();
+  const auto want = std::min({limit, lent.size(), largest_record});
+  const bool lends = in.empty();
+  char* room = lends ? lent.data() : in.prepare(want);
+  const auto done = tls_->session.read(room, want);
+  if (lends) {
+    in.lend(room, done.bytes);
+  } else {
+    in.commit(done.bytes);
+  }
+  // More may stand in OpenSSL's buffer, of which the system tells nothing.
+  tls_->unread = done.bytes > 0;
+  ec = done.next == tls_session::wait::none ? done.ec : error_code{boost::asio::error::would_block};
+  return done.bytes;
+}
+
+std::size_t downstream_socket::write_tls(std::string_view bytes, error_code& ec) {
+  const auto done = tls_->session.write(bytes);
+  ec = done.next == tls_session::wait::none ? done.ec : error_code{boost::asio::error::would_block};
+  return done.bytes;
+}
+
+bool downstream_socket::end_sending() {
+  if (tls_ && tls_->session.say_goodbye().next == tls_session::wait::write) return false;
+  socket_.shutdown_send();
+  return true;
+}
+
+void downstream_socket::close(bool whole) {
+  if (tls_ && whole && socket_.is_open()) tls_->session.say_goodbye();
+  socket_.close();
 }
 
 }  // namespace llm_proxy

@@ -16,6 +16,8 @@ constexpr std::string_view chat_path = "/v1/chat/completions";
 // clang-format off
 constexpr std::array routes{
     route{"GET", "/health", endpoint::health},
+    route{"GET", "/health/live", endpoint::live},
+    route{"GET", "/health/ready", endpoint::ready},
     route{"GET", "/v1/models", endpoint::models},
     route{"GET", "/v1/models/", endpoint::model},  // ending in '/': the rest of the path is the id
     route{"GET", "/v1/llm/models", endpoint::llm_models},
@@ -177,7 +179,7 @@ route_match find_route(std::string_view method, std::string_view path,
 }
 
 bool is_public_path(std::string_view path) {
-  return path == "/health";
+  return path == "/health" || path == "/health/live" || path == "/health/ready";
 }
 
 bool speaks_anthropic(std::string_view path) {

@@ -15,6 +15,8 @@ enum class endpoint : std::uint8_t {
   none,          ///< no such path
   wrong_method,  ///< the path exists, the method does not
   health,        ///< GET /health
+  live,          ///< GET /health/live
+  ready,         ///< GET /health/ready
   models,        ///< GET /v1/models
   model,         ///< GET /v1/models/{id}
   llm_models,    ///< GET /v1/llm/models, the original service's list

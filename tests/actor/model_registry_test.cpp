@@ -53,8 +53,10 @@ pool_actor pool_of(actor_stage& stage, std::shared_ptr<scripted_models> script) 
   });
 }
 
-registry_actor registry_on(actor_stage& stage, const pool_actor& pool) {
+registry_actor registry_on(actor_stage& stage, const pool_actor& pool,
+                           std::shared_ptr<service_health> health = std::make_shared<service_health>()) {
   model_registry_options options;
+  options.health = std::move(health);
   options.default_model = "default";
   return stage.cast(spawn_on(stage.system(), stage.home(), model_registry, &stage.home(), options, pool));
 }
@@ -133,6 +135,26 @@ TEST_CASE("registry: a list once known is served while a refresh fails, and refr
   script->list = one_model("new");
   stage.advance(10s);
   CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "new");
+}
+
+TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry may be asked for one",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  const auto health = std::make_shared<service_health>();
+  const auto pool = pool_of(stage, script);
+  const std::vector all{registry_on(stage, pool, health), registry_on(stage, pool, health)};
+  CHECK(health->ready());
+  for (const auto& each : all) stage.tell(each, registry_peers{all});
+  CHECK(health->usable_upstreams == 0);
+  script->list = one_model("a");
+  stage.tell(all[1], refresh_due{});
+  CHECK(health->usable_upstreams == 1);
+  CHECK(health->ready());
+  CHECK(script->asked == 2);
+  // The second one has no list of its own to keep fresh.
+  stage.advance(11s);
+  CHECK(script->asked == 2);
 }
 
 }  // namespace llm_proxy::test

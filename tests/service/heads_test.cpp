@@ -186,6 +186,29 @@ TEST_CASE("body: chunked framing that is broken is a 400 and an end", "[service]
   check_refused(service, rows);
 }
 
+TEST_CASE("head: an upgrade, h2c too, is ignored: the answer is HTTP/1.1's, and so is what follows",
+          "[service][head]") {
+  proxy service{mock_settings()};
+  for (const std::string offer :
+       {"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+        "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: "
+        "dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "upgrade: TLS/1.0, HTTP/1.1\r\n"}) {
+    INFO(offer);
+    raw_connection client{service.port()};
+    const auto body = chat_body("m");
+    REQUIRE(client.send(get + host + offer + "\r\n" + chat_bytes(body, offer) + get_health));
+    for (int i = 0; i < 3; ++i) {
+      const auto answer = read_response(client, patience);
+      CHECK(answer.status == 200);
+      CHECK(answer.version == "HTTP/1.1");
+      CHECK(answer.interim.empty());
+      CHECK_FALSE(answer.has("upgrade"));
+      CHECK_FALSE(answer.has("connection"));
+    }
+  }
+}
+
 TEST_CASE("body: endless chunk extensions and trailers are not waited for", "[service][head]") {
   proxy service{mock_settings()};
   for (const std::string begin : {"1;", "0\r\nx: "}) {

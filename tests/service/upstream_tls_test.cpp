@@ -1,12 +1,12 @@
 // An https upstream: its certificate must be trusted and name the host.
 #include "support/catch.hpp"
+#include "support/certificate.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <netinet/in.h>
 #include <string>
@@ -17,30 +17,6 @@
 namespace llm_proxy::test {
 
 namespace {
-
-/// A self-signed certificate for `localhost`, made by openssl in a directory of its own.
-class certificate {
- public:
-  certificate() {
-    std::string pattern = std::filesystem::temp_directory_path() / "llm-proxy-tls-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"mkdtemp"};
-    folder_ = pattern;
-    const std::string command =
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-        "/CN=localhost "
-        "-addext subjectAltName=DNS:localhost -keyout " +
-        key() + " -out " + file() + " 2>/dev/null";
-    if (std::system(command.c_str()) != 0) throw std::runtime_error{"openssl req"};
-  }
-  ~certificate() { std::filesystem::remove_all(folder_); }
-  certificate(const certificate&) = delete;
-  certificate& operator=(const certificate&) = delete;
-  std::string file() const { return folder_ / "cert.pem"; }
-  std::string key() const { return folder_ / "key.pem"; }
-
- private:
-  std::filesystem::path folder_;
-};
 
 /// TLS in front of a scripted upstream's port: accepts one connection after the other and copies bytes.
 class tls_front {

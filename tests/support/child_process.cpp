@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
@@ -38,6 +40,10 @@ child_process::child_process(const std::string& program, const options& how) {
   for (const auto* name : {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) environment.push_back(std::string{name} + "=" + value);
   }
+  if (how.listening >= 0) {
+    environment.push_back("LISTEN_FDS=1");
+    environment.push_back("LISTEN_PID=0000000000");  // filled in by the child
+  }
   std::vector<std::string> words{program};
   words.insert(words.end(), how.arguments.begin(), how.arguments.end());
   const auto pointers = [](std::vector<std::string>& texts) {
@@ -52,6 +58,21 @@ child_process::child_process(const std::string& program, const options& how) {
   if (pid_ == 0) {
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(err[1], STDERR_FILENO);
+    if (how.listening >= 0) {
+      auto pid = ::getpid();
+      char* variable = envp[environment.size() - 1];
+      for (auto at = std::strlen(variable); pid > 0; pid /= 10)
+        variable[--at] = static_cast<char>('0' + pid % 10);
+      if (how.listening == 3) {
+        ::fcntl(3, F_SETFD, 0);
+      } else {
+        ::dup2(how.listening, 3);
+      }
+    }
+    if (how.max_files > 0) {
+      const rlimit limit{how.max_files, how.max_files};
+      ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
     if (::chdir(how.directory.c_str()) == 0) ::execve(program.c_str(), argv.data(), envp.data());
     ::_exit(127);
   }

@@ -3,6 +3,7 @@
 
 #include "support/http_client.hpp"
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ class child_process {
     std::map<std::string, std::string> environment;  // all of it, beside PATH and the sanitizers'
     std::string directory = "/tmp";
     bool closed_output = false;  // stdout's reader is gone from the start
+    int listening = -1;          // handed over as descriptor 3, with LISTEN_FDS and LISTEN_PID
+    std::size_t max_files = 0;   // its limit on open files; 0: as here
   };
 
   /// Starts it; throws std::system_error when that fails.

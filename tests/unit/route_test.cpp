@@ -99,9 +99,10 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
   }
 }
 
-TEST_CASE("route: only /health is public", "[unit][route]") {
-  CHECK(is_public_path("/health"));
-  for (const auto* path : {"", "/", "/health/", "/healthz", "/v1/models"}) CHECK_FALSE(is_public_path(path));
+TEST_CASE("route: only health is public", "[unit][route]") {
+  for (const auto* path : {"/health", "/health/live", "/health/ready"}) CHECK(is_public_path(path));
+  for (const auto* path : {"", "/", "/health/", "/health/x", "/health/ready/", "/healthz", "/v1/models"})
+    CHECK_FALSE(is_public_path(path));
 }
 
 }  // namespace llm_proxy

@@ -50,6 +50,10 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "HOST",
                                          "PORT",
                                          "THREADS",
+                                         "TLS_CERT_FILE",
+                                         "TLS_KEY_FILE",
+                                         "TLS_CLIENT_CA_FILE",
+                                         "MAX_CONNECTIONS",
                                          "MAX_CONCURRENT_REQUESTS",
                                          "QUEUE_SIZE",
                                          "QUEUE_TIMEOUT",
@@ -74,13 +78,14 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "STREAM_COMMIT_AFTER",
                                          "IDLE_TIMEOUT",
                                          "REQUEST_TIMEOUT",
+                                         "DRAIN_DELAY",
                                          "DRAIN_TIMEOUT",
                                          "MOCK_CHUNK_DELAY_MS"};
 
 const std::vector<std::string> duration_names{
-    "CLIENT_HEAD_TIMEOUT", "CLIENT_BODY_TIMEOUT", "CLIENT_WRITE_TIMEOUT",
-    "KEEP_ALIVE_TIMEOUT",  "CONNECT_TIMEOUT",     "FIRST_BYTE_TIMEOUT",
-    "IDLE_TIMEOUT",        "REQUEST_TIMEOUT",     "DRAIN_TIMEOUT"};
+    "CLIENT_HEAD_TIMEOUT", "CLIENT_BODY_TIMEOUT", "CLIENT_WRITE_TIMEOUT", "KEEP_ALIVE_TIMEOUT",
+    "CONNECT_TIMEOUT",     "FIRST_BYTE_TIMEOUT",  "IDLE_TIMEOUT",         "REQUEST_TIMEOUT",
+    "DRAIN_DELAY",         "DRAIN_TIMEOUT"};
 
 }  // namespace
 
@@ -449,6 +454,13 @@ TEST_CASE("settings: the printed configuration reads back as the same settings",
   CHECK(parsed.faults.empty());
   parsed.values.internal_api_key = values.internal_api_key;
   CHECK(parsed.values == values);
+}
+
+TEST_CASE("settings: a file's name is taken as it is, but for control bytes", "[settings]") {
+  const auto name = "/etc/a b/\\\"\xc3\xa4" + std::string(300, 'x') + ".pem";
+  CHECK(accept("TLS_CERT_FILE", name).tls_cert_file == name);
+  refuse("TLS_KEY_FILE", "/etc/a\nb");
+  refuse("TLS_CLIENT_CA_FILE", std::string(4097, 'x'));
 }
 
 TEST_CASE("settings: MODEL_ALIASES are name=model pairs, PASSTHROUGH_PATHS plain paths", "[settings]") {

@@ -1,0 +1,133 @@
+#include "http/server_tls.hpp"
+
+#include <openssl/err.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr std::string_view certificate_option = "LLM_PROXY__TLS_CERT_FILE";
+constexpr std::string_view key_option = "LLM_PROXY__TLS_KEY_FILE";
+constexpr std::string_view client_ca_option = "LLM_PROXY__TLS_CLIENT_CA_FILE";
+
+std::string sentence(std::string_view option, const std::string& file, const std::string& what) {
+  return std::string{option} + ": " + file + " " + what;
+}
+
+std::string openssl_reason() {
+  const auto code = ERR_peek_last_error();
+  const char* words = ERR_reason_error_string(code);
+  ERR_clear_error();
+  return words != nullptr ? words : "unknown error";
+}
+
+/// What the operator gets to read for a file that is not there, before OpenSSL's words for it.
+bool is_readable(std::string_view option, const std::string& file, std::vector<std::string>& faults) {
+  errno = 0;
+  const std::ifstream in{file};
+  // A directory opens too, and gives nothing.
+  if (in.is_open() && std::ifstream{file}.peek() != std::ifstream::traits_type::eof()) return true;
+  faults.push_back(sentence(option, file,
+                            !in.is_open() ? "cannot be read: " + std::string{std::strerror(errno)}
+                                          : std::string{"is empty or no file"}));
+  return false;
+}
+
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
+                    unsigned int offered_length, void*) {
+  static constexpr std::string_view http_1_1 = "\x08http/1.1";
+  const auto* ours = reinterpret_cast<const unsigned char*>(http_1_1.data());
+  unsigned char* pick = nullptr;
+  if (SSL_select_next_proto(&pick, length, ours, static_cast<unsigned>(http_1_1.size()), offered,
+                            offered_length) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;  // RFC 7301 §3.2
+  }
+  *chosen = pick;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+void set_rules(SSL_CTX& context) {
+  SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
+  SSL_CTX_set_options(&context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  // Writes are retried with what is left, from wherever it lies; an idle connection holds no buffers.
+  SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(&context, 1);
+  // Sessions are resumed by tickets: nothing is kept per client.
+  SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
+  constexpr std::string_view id = "llm-proxy";
+  SSL_CTX_set_session_id_context(&context, reinterpret_cast<const unsigned char*>(id.data()),
+                                 static_cast<unsigned>(id.size()));
+  SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);
+  // A key with a passphrase is an error, not a question on the terminal.
+  SSL_CTX_set_default_passwd_cb(&context, [](char*, int, int, void*) { return 0; });
+}
+
+void load_pair(SSL_CTX& context, const tls_files& files, std::vector<std::string>& faults) {
+  const bool certificate_there = is_readable(certificate_option, files.certificate, faults);
+  const bool key_there = is_readable(key_option, files.key, faults);
+  bool usable = certificate_there && key_there;
+  if (certificate_there && SSL_CTX_use_certificate_chain_file(&context, files.certificate.c_str()) != 1) {
+    faults.push_back(
+        sentence(certificate_option, files.certificate, "is no PEM certificate: " + openssl_reason()));
+    usable = false;
+  }
+  if (!key_there) return;
+  if (SSL_CTX_use_PrivateKey_file(&context, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    const auto code = ERR_peek_last_error();
+    const bool mismatch = ERR_GET_LIB(code) == ERR_LIB_X509;  // set_private_key compares with the certificate
+    const auto why = openssl_reason();
+    faults.push_back(sentence(key_option, files.key,
+                              mismatch ? "does not belong to the certificate: " + why
+                                       : "is no PEM key without a passphrase: " + why));
+  } else if (usable && SSL_CTX_check_private_key(&context) != 1) {
+    faults.push_back(
+        sentence(key_option, files.key, "does not belong to the certificate: " + openssl_reason()));
+  }
+}
+
+void load_client_ca(SSL_CTX& context, const tls_files& files, std::vector<std::string>& faults) {
+  if (files.client_ca.empty() || !is_readable(client_ca_option, files.client_ca, faults)) return;
+  auto* names = SSL_load_client_CA_file(files.client_ca.c_str());
+  if (names == nullptr || SSL_CTX_load_verify_file(&context, files.client_ca.c_str()) != 1) {
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    faults.push_back(
+        sentence(client_ca_option, files.client_ca, "holds no PEM certificate: " + openssl_reason()));
+    return;
+  }
+  SSL_CTX_set_client_CA_list(&context, names);
+  SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+}
+
+}  // namespace
+
+server_tls load_server_tls(const tls_files& files, std::vector<std::string>& faults) {
+  const auto before = faults.size();
+  if (files.certificate.empty()) {
+    faults.push_back(std::string{certificate_option} + " is missing: " +
+                     std::string{files.key.empty() ? client_ca_option : key_option} + " alone is no use");
+  }
+  if (files.key.empty()) {
+    faults.push_back(std::string{key_option} + " is missing: " +
+                     std::string{files.certificate.empty() ? client_ca_option : certificate_option} +
+                     " alone is no use");
+  }
+  if (faults.size() > before) return nullptr;
+  ERR_clear_error();
+  server_tls context{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
+  if (!context) {
+    faults.push_back(std::string{certificate_option} + ": TLS cannot be set up: " + openssl_reason());
+    return nullptr;
+  }
+  set_rules(*context);
+  load_pair(*context, files, faults);
+  load_client_ca(*context, files, faults);
+  return faults.size() == before ? context : nullptr;
+}
+
+}  // namespace llm_proxy

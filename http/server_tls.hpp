@@ -1,0 +1,27 @@
+// What the listener needs to speak TLS: certificate, key, and whose clients it trusts.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+/// PEM files; all empty: no TLS.
+struct tls_files {
+  std::string certificate;  ///< the server's, then those between it and the root
+  std::string key;          ///< without a passphrase
+  std::string client_ca;    ///< who signs clients' certificates; empty: clients need none
+
+  bool any() const { return !certificate.empty() || !key.empty() || !client_ca.empty(); }
+};
+
+using server_tls = std::shared_ptr<SSL_CTX>;
+
+/// Reads the files. TLS 1.2 and up; ALPN offers http/1.1. Null if something is wrong: then `faults` has a
+/// sentence for each thing, beginning with the option's name.
+server_tls load_server_tls(const tls_files& files, std::vector<std::string>& faults);
+
+}  // namespace llm_proxy

@@ -1,0 +1,111 @@
+// GET /health/live and /health/ready: what a balancer asks.
+#include "support/raw_requests.hpp"
+#include "support/scripted_upstream.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string get_of(const std::string& path) {
+  return "GET " + path + " HTTP/1.1\r\nhost: x\r\n\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("health: live and ready are public, and answer GET and HEAD", "[service][health]") {
+  auto values = mock_settings();
+  values.version = "9.8.7";
+  proxy service{values};
+  for (const std::string state : {"live", "ready"}) {
+    INFO(state);
+    const auto path = "/health/" + state;
+    const auto answer = request(service.port(), "GET", path);
+    CHECK(answer.status == 200);
+    CHECK(answer.header("content-type") == "application/json");
+    CHECK(answer.body == R"({"status":")" + state + R"(","service":"llm-proxy","version":"9.8.7"})");
+    CHECK(request(service.port(), "GET", path + "?x=1").status == 200);
+    raw_connection client{service.port()};
+    REQUIRE(client.send("HEAD " + path + " HTTP/1.1\r\nhost: x\r\n\r\n"));
+    const auto head = read_response(client, patience, true);
+    CHECK(head.status == 200);
+    CHECK(head.header("content-length") == std::to_string(answer.body.size()));
+    const auto wrong = request(service.port(), "POST", path);
+    CHECK(wrong.status == 405);
+    CHECK(wrong.header("allow") == "GET, HEAD");
+  }
+}
+
+TEST_CASE("health: ready is a 503 once the end was announced, live is not", "[service][health]") {
+  proxy service{mock_settings()};
+  raw_connection client{service.port()};
+  service.announce_drain();
+  REQUIRE(client.send(get_of("/health/ready")));
+  const auto answer = read_response(client, patience);
+  CHECK(answer.status == 503);
+  CHECK(holds(answer.body, R"({"status":"draining","service":"llm-proxy","version":)"));
+  // It is asked less, not gone: everything else goes on, new connections too.
+  CHECK(request(service.port(), "GET", "/health/live").status == 200);
+  CHECK(request(service.port(), "GET", "/health").status == 200);
+  CHECK(chat(service, chat_body("m")).status == 200);
+}
+
+TEST_CASE("health: ready is a 503 when upstream cannot be reached from the start", "[service][health]") {
+  const refused_port nobody;
+  proxy service{litellm_settings(nobody.url())};
+  REQUIRE(eventually([&] { return request(service.port(), "GET", "/health/ready").status == 503; }));
+  const auto answer = request(service.port(), "GET", "/health/ready");
+  CHECK(holds(answer.body, R"("status":"no_usable_upstream")"));
+  CHECK(request(service.port(), "GET", "/health/live").status == 200);
+}
+
+TEST_CASE("health: a request that finds upstream gone makes ready a 503", "[service][health]") {
+  auto up = std::make_unique<scripted_upstream>(
+      [](const upstream_request&, upstream_reply& reply) { reply.json(200, R"({"data":[]})"); });
+  proxy service{litellm_settings(up->url())};
+  CHECK(request(service.port(), "GET", "/v1/models", with_key).status == 200);
+  CHECK(request(service.port(), "GET", "/health/ready").status == 200);
+  up.reset();
+  CHECK(chat(service, chat_body("m")).status == 502);
+  CHECK(eventually([&] { return request(service.port(), "GET", "/health/ready").status == 503; }));
+}
+
+TEST_CASE("health: an upstream that answers with errors is there", "[service][health]") {
+  scripted_upstream up{[](const upstream_request&, upstream_reply& reply) { reply.json(500, "{}"); }};
+  proxy service{litellm_settings(up.url())};
+  CHECK(request(service.port(), "GET", "/v1/models", with_key).status == 502);
+  CHECK(chat(service, chat_body("m")).status == 502);
+  CHECK(request(service.port(), "GET", "/health/ready").status == 200);
+}
+
+TEST_CASE("health: the median answer takes under 10 ms beside 200 streams", "[service][health]") {
+  auto values = mock_settings();
+  values.mock_chunk_delay_ms = 20ms;
+  proxy service{values};
+  std::string words;
+  for (int i = 0; i < 2'000; ++i) words += " w";
+  std::vector<raw_connection> streams;
+  for (int i = 0; i < 200; ++i) {
+    streams.emplace_back(service.port());
+    REQUIRE(streams.back().send(chat_bytes(chat_body("m", true, words))));
+  }
+  REQUIRE(eventually([&] { return service.in_flight() == 200; }));
+  raw_connection client{service.port()};
+  std::vector<test_clock::duration> took;
+  for (int i = 0; i < 51; ++i) {
+    const auto since = test_clock::now();
+    REQUIRE(client.send(get_of(i % 2 == 0 ? "/health/live" : "/health/ready")));
+    REQUIRE(read_response(client, patience).status == 200);
+    took.push_back(test_clock::now() - since);
+  }
+  std::sort(took.begin(), took.end());
+  CHECK(took[took.size() / 2] < 10ms);
+}
+
+}  // namespace llm_proxy::test

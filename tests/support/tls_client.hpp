@@ -1,0 +1,71 @@
+// The client's side of TLS for tests: one connection under control, and a tunnel that lets plain test clients
+// talk to a TLS port.
+#pragma once
+
+#include "support/http_client.hpp"
+
+#include <openssl/ssl.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace llm_proxy::test {
+
+struct tls_options {
+  int highest = 0;            // TLS1_2_VERSION …; 0: any
+  std::string protocols{};    // ALPN, in wire format
+  std::string certificate{};  // the client's own, with its key
+  std::string key{};
+  std::string trusted{};  // verifies the server by this file; empty: takes any
+};
+
+/// One TLS connection; what goes wrong in the handshake is told by ok().
+class tls_client {
+ public:
+  explicit tls_client(std::uint16_t port, const tls_options& how = {});
+  bool ok() const { return ok_; }
+  bool send(std::string_view bytes);
+  /// Until the peer ends; `done`: by close_notify, `eof`: without.
+  received read_to_end(milliseconds timeout);
+  received read_until(std::string_view delimiter, milliseconds timeout);
+  /// The protocol that ALPN agreed on.
+  std::string protocol() const;
+  /// The server's certificate, as DER.
+  std::string server_certificate() const;
+  SSL* native() { return ssl_.get(); }
+  raw_connection& socket() { return socket_; }
+
+ private:
+  raw_connection socket_;
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
+  bool ok_ = false;
+};
+
+/// A plain port in front of a TLS port: bytes, ends and resets are passed on both ways.
+class tls_tunnel {
+ public:
+  explicit tls_tunnel(std::uint16_t behind);
+  ~tls_tunnel();
+  tls_tunnel(const tls_tunnel&) = delete;
+  tls_tunnel& operator=(const tls_tunnel&) = delete;
+  std::uint16_t port() const { return port_; }
+
+ private:
+  void accept_all();
+  void pass(int client) const;
+
+  std::uint16_t behind_;
+  std::uint16_t port_ = 0;
+  int listener_ = -1;
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> passing_;
+  std::thread accepting_;
+};
+
+}  // namespace llm_proxy::test
