@@ -138,6 +138,28 @@ TEST_CASE("restart: no connection is reset that came before listening ended", "[
   }
 }
 
+TEST_CASE("restart: what waits behind MAX_CONNECTIONS when listening ends is served", "[service][restart]") {
+  auto values = mock_settings();
+  values.max_connections = 1;
+  proxy service{values};
+  raw_connection inside{service.port()};
+  REQUIRE(inside.send(get_health));
+  REQUIRE(read_response(inside, patience).status == 200);
+  std::vector<raw_connection> waiting;
+  for (int i = 0; i < 20; ++i) {
+    waiting.emplace_back(service.port());
+    REQUIRE(waiting.back().send(chat_bytes(chat_body("m"))));
+  }
+  CHECK(waiting.back().stays_quiet(100ms));
+  std::thread draining{[&] { CHECK(service.drain_connections(20s)); }};
+  for (auto& each : waiting) {
+    CHECK(read_response(each, patience).status == 200);
+    CHECK(each.wait_closed(patience) == read_end::eof);
+    each.close();
+  }
+  draining.join();
+}
+
 TEST_CASE("restart: an idle connection is given a moment for a request under way", "[service][restart]") {
   proxy service{mock_settings()};
   raw_connection kept{service.port()};

@@ -2,6 +2,11 @@
 
 #include "support/catch.hpp"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
@@ -70,6 +75,30 @@ TEST_CASE("listener: a descriptor handed over must be a listening TCP socket", "
   auto good = open_listener(io, "::1", 0);
   const auto where = good.local_endpoint();
   CHECK(adopt_listener(io, good.release()).local_endpoint() == where);
+}
+
+TEST_CASE("listener: told to refuse newcomers it still gives out who has connected", "[unit][listener]") {
+  using boost::asio::ip::tcp;
+  boost::asio::io_context io;
+  auto listener = open_listener(io, "127.0.0.1", 0);
+  tcp::socket early{io};
+  early.connect(listener.local_endpoint());
+  refuse_newcomers(listener.native_handle());
+  const int late = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const auto where = listener.local_endpoint();
+  CHECK(::connect(late, where.data(), static_cast<socklen_t>(where.size())) == -1);
+  pollfd connecting{late, POLLOUT, 0};
+  CHECK(::poll(&connecting, 1, 100) == 0);  // neither connected nor refused: it tries again by itself
+  ::close(late);
+  auto taken = listener.accept();
+  // Bytes pass both ways, the filter that it inherited notwithstanding.
+  boost::asio::write(early, boost::asio::buffer("ask", 3));
+  std::string got(3, ' ');
+  boost::asio::read(taken, boost::asio::buffer(got));
+  CHECK(got == "ask");
+  boost::asio::write(taken, boost::asio::buffer("say", 3));
+  boost::asio::read(early, boost::asio::buffer(got));
+  CHECK(got == "say");
 }
 
 }  // namespace llm_proxy
