@@ -25,6 +25,19 @@ constexpr int max_backlog = 4096;
 constexpr auto trim_after = std::chrono::seconds{2};
 constexpr std::size_t crowd = 256;
 
+/// Runs `work`; an exception costs what it worked on, not the acceptor: with it all connections of its thread
+/// would be closed. False if there was one.
+template <class Work>
+bool survives(const char* phase, Work work) {
+  try {
+    work();
+    return true;
+  } catch (...) {
+    spdlog::critical("actor acceptor: exception while {}: {}", phase, describe(std::current_exception()));
+    return false;
+  }
+}
+
 }  // namespace
 
 acceptor_state::~acceptor_state() {
@@ -75,7 +88,10 @@ void acceptor_state::accept_next() {
   listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
                                            const boost::system::error_code& ec, tcp::socket socket) {
     if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
-    enter(self_, [&] { on_accept(ec, std::move(socket)); });
+    enter(self_, [&] {
+      if (survives("accepting", [&] { on_accept(ec, std::move(socket)); })) return;
+      pause_->expires_after(pause_without_descriptors);
+    });
   });
 }
 
@@ -142,6 +158,11 @@ void acceptor_state::close_listener() {
 }
 
 void acceptor_state::adopt(tcp::socket socket) {
+  const bool done = survives("taking a connection in", [&] { take_in(std::move(socket)); });
+  if (!done) (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
+}
+
+void acceptor_state::take_in(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
   connections_.insert(added);
@@ -151,7 +172,20 @@ void acceptor_state::adopt(tcp::socket socket) {
 }
 
 void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
-  spawn_on(self_->system(), *home_, session, options_.context, from);
+  // Without a session nobody would answer: the connection is closed.
+  if (!survives("spawning a session",
+                [&] { spawn_on(self_->system(), *home_, session, options_.context, from); })) {
+    from->close();
+  }
+}
+
+void acceptor_state::use(const shared_actors& those) {
+  auto context = std::make_shared<session_context>(*options_.context);
+  context->auth = those.auth;
+  context->registry = those.registry;
+  context->pool = those.pool;
+  context->admission = those.admission;
+  options_.context = std::move(context);
 }
 
 void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
@@ -213,6 +247,7 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
       [self](stop_listening) { return self->state.stop(); },
       [self](drain) { return self->state.begin_drain(); },
       [self](force_drain) { self->state.force(); },
+      [self](const shared_actors& those) { self->state.use(those); },
   };
 }
 

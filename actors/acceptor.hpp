@@ -49,6 +49,8 @@ class acceptor_state : public connection_owner {
   caf::result<listening_stopped> stop();
   void adopt(boost::asio::ip::tcp::socket socket);
   void use_tls(server_tls tls) { options_.tls = std::move(tls); }
+  /// Sessions from now on work with these.
+  void use(const shared_actors& those);
   caf::result<drained> begin_drain();
   void force();
 
@@ -57,6 +59,7 @@ class acceptor_state : public connection_owner {
   void on_closed(const std::shared_ptr<connection>& which) override;
   void on_handshake_failed(const std::string& why) override;
 
+  void take_in(boost::asio::ip::tcp::socket socket);
   void accept_next();
   void on_accept(const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket);
   void deal(boost::asio::ip::tcp::socket socket);

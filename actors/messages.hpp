@@ -6,6 +6,7 @@
 //                           ├──────lease_adapter─▶ adapter pool
 //                           └──────open_stream───▶ adapter ──stream_head, stream_chunk*, done | failed──▶
 //                           session
+//   supervisor ──spawns again──▶ auth, admission, registry, pool
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
 // once per thread; what must be known on all threads is broadcast as one immutable value. Admission exists
@@ -210,10 +211,6 @@ using registry_actor =
     caf::typed_actor<caf::replies_to<resolve_model>::with<resolved_model>,
                      caf::replies_to<get_models>::with<models>, caf::reacts_to<models_changed>,
                      caf::reacts_to<refresh_due>, caf::reacts_to<registry_peers>>;
-/// All registries; the first is the one that fetches.
-struct registry_peers {
-  std::vector<registry_actor> all;
-};
 
 //   lease_adapter -> adapter_lease, or error overloaded
 struct pool_peers;
@@ -223,6 +220,31 @@ using pool_actor =
 struct pool_peers {
   std::vector<pool_actor> others;
 };
+
+/// All registries, of which the first is the one that fetches, and the pool to get adapters from. Comes at
+/// the start and whenever one of them was replaced.
+struct registry_peers {
+  std::vector<registry_actor> all;
+  pool_actor pool;
+};
+
+/// What one thread's sessions work with. To its acceptor: from now on with these.
+struct shared_actors {
+  auth_actor auth;
+  registry_actor registry;
+  pool_actor pool;
+  admission_actor admission;  ///< the same for all threads
+};
+/// Asks for those of all threads.
+struct get_shared_actors {};
+struct all_shared_actors {
+  std::vector<shared_actors> by_thread;
+};
+
+//   get_shared_actors -> all_shared_actors
+//   keys_changed: told to every auth actor, now and to come
+using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
+                                          caf::reacts_to<keys_changed>>;
 
 /// An accepted socket for the connections of this thread.
 struct adopt_socket {
@@ -248,7 +270,8 @@ struct start_listening;
 using acceptor_actor =
     caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
                      caf::reacts_to<tls_changed>, caf::replies_to<stop_listening>::with<listening_stopped>,
-                     caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>>;
+                     caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>,
+                     caf::reacts_to<shared_actors>>;
 /// A listening socket to accept from, and the acceptors of all threads to deal out to.
 struct start_listening {
   int descriptor;
@@ -267,25 +290,26 @@ failure to_failure(const caf::error& error);
 
 }  // namespace llm_proxy
 
-#define LLM_PROXY_MESSAGES(X)                                                                                \
-  X(authorize)                                                                                               \
-  X(principal)                                                                                               \
-  X(keys_changed)                                                                                            \
-  X(request_slot)                                                                                            \
-  X(slot_decision)                                                                                           \
-  X(leave_queue)                                                                                             \
-  X(slot_freed)                                                                                              \
-  X(tokens_spent)                                                                                            \
-  X(resolve_model)                                                                                           \
-  X(resolved_model)                                                                                          \
-  X(get_models)                                                                                              \
-  X(models)                                                                                                  \
-  X(models_changed)                                                                                          \
-  X(refresh_due)                                                                                             \
-  X(registry_peers) X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) \
-      X(stream_chunk) X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease)       \
-          X(adopt_socket) X(start_listening) X(tls_changed) X(stop_listening) X(listening_stopped) X(drain)  \
-              X(drained) X(force_drain)
+#define LLM_PROXY_MESSAGES(X)                                                                              \
+  X(authorize)                                                                                             \
+  X(principal)                                                                                             \
+  X(keys_changed)                                                                                          \
+  X(request_slot)                                                                                          \
+  X(slot_decision)                                                                                         \
+  X(leave_queue)                                                                                           \
+  X(slot_freed)                                                                                            \
+  X(tokens_spent)                                                                                          \
+  X(resolve_model)                                                                                         \
+  X(resolved_model)                                                                                        \
+  X(get_models)                                                                                            \
+  X(models)                                                                                                \
+  X(models_changed)                                                                                        \
+  X(refresh_due)                                                                                           \
+  X(registry_peers)                                                                                        \
+  X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) \
+      X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket)     \
+          X(start_listening) X(tls_changed) X(stop_listening) X(listening_stopped) X(drain) X(drained)     \
+              X(force_drain) X(shared_actors) X(get_shared_actors) X(all_shared_actors)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

@@ -45,7 +45,7 @@ void fetch(self_pointer self) {
           [self, failed](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
                 .then(
-                    [self](models& answer) {
+                    [self, slot = lease.slot](models& answer) {
                       self->state.fetching = false;
                       take_list(self, answer.list);
                     },
@@ -55,6 +55,13 @@ void fetch(self_pointer self) {
 }
 
 }  // namespace
+
+model_registry_state::~model_registry_state() {
+  // Whoever waits for the first list must not wait for ever.
+  for (auto& promise : std::exchange(waiting, {})) {
+    promise.deliver(to_error({errc::internal, {}, "the model registry died", {}}));
+  }
+}
 
 resolved_model model_registry_state::resolve(const std::string& model) const {
   const auto& wanted = model.empty() ? options.default_model : model;
@@ -98,7 +105,13 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         fetch(self);
         return promise;
       },
-      [self](models_changed& news) { self->state.list = std::move(news.list); },
+      [self](models_changed& news) {
+        auto& known = self->state;
+        // The one that fetches takes another's list only while it has none, being new.
+        if (known.list && !known.peers.empty() && known.peers.front() == self) return;
+        known.list = std::move(news.list);
+        for (auto& promise : std::exchange(known.waiting, {})) promise.deliver(models{known.list});
+      },
       [self](refresh_due due) {
         const auto& peers = self->state.peers;
         if (!peers.empty() && peers.front() != self) {
@@ -108,8 +121,14 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         }
       },
       [self](registry_peers& peers) {
-        self->state.peers = std::move(peers.all);
-        if (self->state.peers.front() == self) fetch(self);
+        auto& known = self->state;
+        known.peers = std::move(peers.all);
+        if (peers.pool) known.pool = std::move(peers.pool);
+        if (known.peers.front() == self) {
+          fetch(self);
+        } else if (known.list) {
+          self->send(known.peers.front(), models_changed{known.list});  // it may be new, and upstream down
+        }
       },
   };
 }

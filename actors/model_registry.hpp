@@ -27,6 +27,9 @@ struct model_registry_options {
 struct model_registry_state {
   static inline const char* name = "model_registry";
 
+  model_registry_state() = default;
+  ~model_registry_state();
+
   resolved_model resolve(const std::string& model) const;
   /// Upstream's list and the aliases behind it, each with what is known of its model.
   model_list with_aliases(const model_list& upstream) const;

@@ -19,6 +19,9 @@ namespace llm_proxy {
 /// What an exception says, for the log.
 std::string describe(const std::exception_ptr& thrown);
 
+/// The message at hand, by its type, for the log.
+std::string what_it_handles(caf::scheduled_actor& self);
+
 /// A typed actor with state that runs on its home thread only. In CAF 0.17 a message runs its receiver on the
 /// sender's worker; here it is the receiver's home that is told.
 template <class Handle, class State>
@@ -39,7 +42,8 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
       self->quit(std::move(error));
     });
     this->set_exception_handler([](caf::scheduled_actor* self, std::exception_ptr& thrown) -> caf::error {
-      spdlog::critical("actor {}: exception in a message handler: {}", self->name(), describe(thrown));
+      spdlog::critical("actor {}: exception while it handled {}: {}", self->name(), what_it_handles(*self),
+                       describe(thrown));
       return caf::exit_reason::unhandled_exception;
     });
   }

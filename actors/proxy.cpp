@@ -103,12 +103,26 @@ server_tls load_tls(const tls_files& files) {
   return tls;
 }
 
-/// The members of `all` behind `index`, in ring order.
-template <class Handle>
-std::vector<Handle> others_of(const std::vector<Handle>& all, std::size_t index) {
-  std::vector<Handle> others;
-  for (std::size_t i = 1; i < all.size(); ++i) others.push_back(all[(index + i) % all.size()]);
-  return others;
+shared_actor_factories make_factories(const settings& values, const fake_author& author, std::size_t adapters,
+                                      caf::actor_system& system, io_worker& home, const key_table_ptr& keys,
+                                      std::shared_ptr<service_health> health) {
+  model_registry_options registry_options;
+  registry_options.default_model = values.default_model;
+  registry_options.health = std::move(health);
+  for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
+  shared_actor_factories made;
+  const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
+  made.auth = [&system, &home, internal_key, keys] {
+    return spawn_on(system, home, auth, internal_key, keys);
+  };
+  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent},
+               spawn_adapter = make_factory(values, author, system, home)] {
+    return spawn_on(system, home, pool, options, spawn_adapter);
+  };
+  made.registry = [&system, &home, registry_options](pool_actor from) {
+    return spawn_on(system, home, model_registry, &home, registry_options, std::move(from));
+  };
+  return made;
 }
 
 }  // namespace
@@ -117,7 +131,8 @@ tls_files listener_tls(const settings& values) {
   return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
 }
 
-proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited)
+proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited,
+             const factory_editor& edit)
     : keys_file_{values.internal_api_keys_file},
       keys_{read_keys(keys_file_)},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
@@ -140,30 +155,29 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
   const auto counts = std::make_shared<connection_counts>(threads);
   const auto memory = values.max_memory > 0 ? std::make_shared<memory_ceiling>(values.max_memory) : nullptr;
-  const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
   auto& first = scheduler.worker(0);
-  admission_ = spawn_on(
-      *system_, first, admission, &first,
-      admission_options{values.max_concurrent_requests, values.queue_size, values.queue_timeout}, gauges_);
+  actor_factories factories;
+  const admission_options limits{values.max_concurrent_requests, values.queue_size, values.queue_timeout};
+  factories.admission = [this, limits, &first] {
+    return spawn_on(*system_, first, admission, &first, limits, gauges_);
+  };
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     // Dealt out evenly, at least one per thread.
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
-    auths_.push_back(spawn_on(*system_, home, auth, internal_key, keys_));
-    pools_.push_back(spawn_on(*system_, home, pool, pool_options{share, values.adapter_max_concurrent},
-                              make_factory(values, author, *system_, home)));
-    model_registry_options registry_options;
-    registry_options.default_model = values.default_model;
-    registry_options.health = health_;
-    for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
-    registries_.push_back(spawn_on(*system_, home, model_registry, &home, registry_options, pools_.back()));
+    factories.threads.push_back(make_factories(values, author, share, *system_, home, keys_, health_));
+  }
+  if (edit) edit(*system_, factories);
+  auto kept = spawn_shared(factories);
+  for (std::size_t i = 0; i < threads; ++i) {
+    auto& home = scheduler.worker(i);
     auto context = std::make_shared<session_context>();
     context->options = make_session_options(values);
     context->home = &home;
-    context->auth = auths_.back();
-    context->registry = registries_.back();
-    context->pool = pools_.back();
-    context->admission = admission_;
+    context->auth = kept[i].auth;
+    context->registry = kept[i].registry;
+    context->pool = kept[i].pool;
+    context->admission = kept[i].admission;
     context->memory = memory;
     context->in_flight = in_flight_;
     context->health = health_;
@@ -171,10 +185,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
         spawn_on(*system_, home, acceptor, &home,
                  acceptor_options{client_timeouts(values), context, counts, connection_limit(values), tls}));
   }
-  for (std::size_t i = 0; i < threads; ++i) {
-    caf::anon_send(pools_[i], pool_peers{others_of(pools_, i)});
-    caf::anon_send(registries_[i], registry_peers{registries_});
-  }
+  supervisor_ =
+      spawn_on(*system_, first, supervisor, &first, std::move(factories), std::move(kept), acceptors_);
   caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
 }
 
@@ -222,16 +234,29 @@ std::vector<std::string> proxy::reload_keys() {
   auto read = read_keys_file(keys_file_);
   if (!read.faults.empty()) return std::move(read.faults);
   keys_ = make_key_table(std::move(read.entries), keys_);
-  for (const auto& each : auths_) caf::anon_send(each, keys_changed{keys_});
+  caf::anon_send(supervisor_, keys_changed{keys_});
+  shared();  // when it has answered, every auth actor has been told
   return {};
+}
+
+std::vector<shared_actors> proxy::shared() const {
+  caf::scoped_actor self{*system_};
+  std::vector<shared_actors> all;
+  self->request(supervisor_, caf::infinite, get_shared_actors{})
+      .receive([&](all_shared_actors& known) { all = std::move(known.by_thread); },
+               [](const caf::error& error) { spdlog::error("supervisor: {}", caf::to_string(error)); });
+  return all;
+}
+
+std::vector<pool_actor> proxy::pools() const {
+  std::vector<pool_actor> all;
+  for (const auto& each : shared()) all.push_back(each.pool);
+  return all;
 }
 
 proxy::~proxy() {
   for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  for (const auto& each : registries_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  for (const auto& each : pools_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  for (const auto& each : auths_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  caf::anon_send_exit(admission_, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }
 
 }  // namespace llm_proxy

@@ -4,6 +4,7 @@
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "actors/service_health.hpp"
+#include "actors/supervisor.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
 #include "http/server_tls.hpp"
@@ -24,13 +25,16 @@ namespace llm_proxy {
 
 /// The TLS files that the settings name.
 tls_files listener_tls(const settings& values);
+/// Changes how the shared actors are spawned: for tests.
+using factory_editor = std::function<void(caf::actor_system&, actor_factories&)>;
 
 class proxy {
  public:
   /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
   /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
   /// socket to use instead of HOST and PORT.
-  explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {});
+  explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
+                 const factory_editor& edit = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -58,7 +62,8 @@ class proxy {
 
   // For tests.
   caf::actor_system& system() { return *system_; }
-  const std::vector<pool_actor>& pools() const { return pools_; }
+  std::vector<shared_actors> shared() const;
+  std::vector<pool_actor> pools() const;
   std::size_t in_flight() const { return in_flight_->load(); }
   const admission_gauges& admitted() const { return *gauges_; }
   const key_table& keys() const { return *keys_; }
@@ -71,10 +76,7 @@ class proxy {
   std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
   std::shared_ptr<service_health> health_ = std::make_shared<service_health>();
   std::unique_ptr<caf::actor_system> system_;
-  admission_actor admission_;
-  std::vector<auth_actor> auths_;
-  std::vector<pool_actor> pools_;
-  std::vector<registry_actor> registries_;
+  supervisor_actor supervisor_;  // keeps the shared actors
   std::vector<acceptor_actor> acceptors_;
   tls_files tls_files_;
   std::string host_;

@@ -10,36 +10,33 @@ namespace {
 using self_pointer = pinned_pointer<pool_actor, pool_state>;
 
 pool_state::member hire(self_pointer self, const adapter_factory& spawn_adapter) {
-  auto adapter = spawn_adapter();
-  self->monitor(adapter);
-  return {std::move(adapter), std::make_shared<std::atomic<std::size_t>>(0)};
+  auto added = std::make_shared<pool_state::employment>(spawn_adapter());
+  self->monitor(added->adapter);
+  return added;
 }
 
 }  // namespace
 
-pool_state::~pool_state() {
-  for (const auto& each : members) caf::anon_send_exit(each.adapter, caf::exit_reason::user_shutdown);
-}
-
 std::optional<adapter_lease> pool_state::lease(bool unlimited) {
-  member* best = nullptr;
+  member best;
   std::size_t best_load = 0;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    auto& candidate = members[(next + i) % members.size()];
-    const auto load = candidate.load->load(std::memory_order_relaxed);
+    const auto& candidate = members[(next + i) % members.size()];
+    const auto load = candidate->load.load(std::memory_order_relaxed);
     if (!unlimited && options.max_concurrent > 0 && load >= options.max_concurrent) continue;
     if (best == nullptr || load < best_load) {
-      best = &candidate;
+      best = candidate;
       best_load = load;
     }
   }
   if (best == nullptr) return std::nullopt;
-  if (unlimited) return adapter_lease{best->adapter, nullptr};
+  const auto& adapter = best->adapter;
+  if (unlimited) return adapter_lease{adapter, best};
   next = (next + 1) % members.size();
-  best->load->fetch_add(1, std::memory_order_relaxed);
+  best->load.fetch_add(1, std::memory_order_relaxed);
   std::shared_ptr<const void> slot{
-      best->load.get(), [load = best->load](const void*) { load->fetch_sub(1, std::memory_order_relaxed); }};
-  return adapter_lease{best->adapter, std::move(slot)};
+      best.get(), [held = best](const void*) { held->load.fetch_sub(1, std::memory_order_relaxed); }};
+  return adapter_lease{adapter, std::move(slot)};
 }
 
 pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_factory spawn_adapter) {
@@ -50,7 +47,7 @@ pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_
   }
   self->set_down_handler([self, spawn_adapter](caf::down_msg& down) {
     for (auto& member : self->state.members) {
-      if (member.adapter != down.source) continue;
+      if (member->adapter != down.source) continue;
       spdlog::error("pool: adapter {} died ({}) and is replaced", down.source.id(),
                     caf::to_string(down.reason));
       member = hire(self, spawn_adapter);

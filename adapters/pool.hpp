@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace llm_proxy {
@@ -25,18 +26,21 @@ struct pool_options {
 struct pool_state {
   static inline const char* name = "pool";
 
-  struct member {
-    adapter_actor adapter;
-    /// Requests it has; shared with the leases, which may end on another thread.
-    std::shared_ptr<std::atomic<std::size_t>> load;
-  };
+  /// Shared with the leases, which may end on another thread: a pool that dies leaves the requests of its
+  /// adapters alone, and each adapter ends with its last one.
+  struct employment {
+    explicit employment(adapter_actor whom) : adapter{std::move(whom)} {}
+    ~employment() { caf::anon_send_exit(adapter, caf::exit_reason::user_shutdown); }
+    employment(const employment&) = delete;
+    employment& operator=(const employment&) = delete;
 
-  pool_state() = default;
-  /// Ends its adapters; their requests get an error.
-  ~pool_state();
+    adapter_actor adapter;
+    std::atomic<std::size_t> load{0};  // requests
+  };
+  using member = std::shared_ptr<employment>;
 
   /// The least loaded member with room, those chosen longest ago first; nullopt when all are full.
-  /// `unlimited`: room or not, and it does not count.
+  /// `unlimited`: room or not, and it does not count as a request.
   std::optional<adapter_lease> lease(bool unlimited);
 
   pool_options options;

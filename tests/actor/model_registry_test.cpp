@@ -82,7 +82,7 @@ TEST_CASE("registry: the first one fetches, once for all who ask meanwhile, and 
   script->answers = false;
   const auto pool = pool_of(stage, script);
   const std::vector all{registry_on(stage, pool), registry_on(stage, pool)};
-  for (const auto& each : all) stage.tell(each, registry_peers{all});
+  for (const auto& each : all) stage.tell(each, registry_peers{all, {}});
   const auto of_first = stage.ask<models>(all[0], get_models{});
   const auto of_second = stage.ask<models>(all[1], get_models{});
   CHECK(of_first->open());
@@ -104,7 +104,7 @@ TEST_CASE("registry: a first fetch that fails is an error for who waits, and is 
   const auto script = std::make_shared<scripted_models>();
   script->answers = false;
   const auto registry = registry_on(stage, pool_of(stage, script));
-  stage.tell(registry, registry_peers{{registry}});
+  stage.tell(registry, registry_peers{{registry}, {}});
   const auto waiting = stage.ask<models>(registry, get_models{});
   for (auto& promise : std::exchange(script->waiting, {}))
     promise.deliver(to_error({errc::upstream_timeout, {}, {}, {}}));
@@ -126,7 +126,7 @@ TEST_CASE("registry: a list once known is served while a refresh fails, and refr
   const auto script = std::make_shared<scripted_models>();
   script->list = one_model("old");
   const auto registry = registry_on(stage, pool_of(stage, script));
-  stage.tell(registry, registry_peers{{registry}});
+  stage.tell(registry, registry_peers{{registry}, {}});
   CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "old");
   script->list = nullptr;
   stage.advance(5min);

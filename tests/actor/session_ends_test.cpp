@@ -2,6 +2,10 @@
 // slots are free.
 #include "support/session_stage.hpp"
 
+#include <new>
+#include <stdexcept>
+#include <utility>
+
 namespace llm_proxy::test {
 
 namespace {
@@ -87,6 +91,39 @@ TEST_CASE("session: killed at any stop, it still answers its client and frees it
   CHECK(on.record.cancelled.size() == (where >= stop::opening ? 1U : 0U));
   if (where != stop::leasing) CHECK(on.leased == 0);
   check_places(on);
+}
+
+namespace {
+
+/// A session whose handlers all throw; its beginning and its state are the real ones.
+session_actor::behavior_type throwing_session(session_state::self_pointer self,
+                                              std::shared_ptr<const session_context> context,
+                                              std::shared_ptr<connection> client) {
+  self->state.begin(self, std::move(context), std::move(client));
+  return {[](stream_chunk&) { throw std::runtime_error{"chunk"}; },
+          [](stream_done) { throw std::bad_alloc{}; },
+          [](stream_failed&) { throw std::runtime_error{"failed"}; },
+          [](const body_taken&) { throw std::runtime_error{"taken"}; }};
+}
+
+}  // namespace
+
+TEST_CASE("session: an exception in any of its handlers is a 500 and frees its slots", "[actor][session]") {
+  session_stage on;
+  on.behavior_of = throwing_session;
+  const auto which = GENERATE(0, 1, 2, 3);
+  CAPTURE(which);
+  on.begin(plain_chat);
+  on.head(200, "application/json");
+  if (which == 0) on.say(stream_chunk{"{"});
+  if (which == 1) on.say(stream_done{});
+  if (which == 2) on.say(stream_failed{{errc::upstream_disconnected, {}, {}, {}}});
+  if (which == 3) on.say(body_taken{1});
+  CHECK(on.has("HTTP/1.1 500 Internal Server Error"));
+  CHECK(on.has(R"("code":"internal"}})"));
+  CHECK_FALSE(on.has("chunk"));
+  CHECK(on.record.cancelled.size() == 1);
+  on.check_over();
 }
 
 TEST_CASE("session: the shutdown's last word at any stop is a drained error", "[actor][session]") {

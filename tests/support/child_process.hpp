@@ -30,6 +30,7 @@ class child_process {
   child_process(const child_process&) = delete;
   child_process& operator=(const child_process&) = delete;
 
+  pid_t pid() const { return pid_; }
   void signal(int number) const;
   /// Its exit code (128 + n: ended by signal n), output read to the end; -1 when it did not end in time.
   int wait(milliseconds timeout);

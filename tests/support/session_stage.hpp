@@ -166,7 +166,7 @@ class session_stage final : public connection_owner {
   }
 
   void on_request(const std::shared_ptr<connection>& from) override {
-    const auto spawned = spawn_on(stage.system(), stage.home(), session,
+    const auto spawned = spawn_on(stage.system(), stage.home(), behavior_of,
                                   std::shared_ptr<const session_context>{context}, from);
     const auto known = caf::actor_cast<caf::strong_actor_ptr>(spawned);
     sessions.push_back(caf::actor_cast<caf::weak_actor_ptr>(known));
@@ -175,6 +175,10 @@ class session_stage final : public connection_owner {
   }
   void on_closed(const std::shared_ptr<connection>&) override { ++closed; }
 
+  /// What sessions are spawned with.
+  session_actor::behavior_type (*behavior_of)(session_state::self_pointer,
+                                              std::shared_ptr<const session_context>,
+                                              std::shared_ptr<connection>) = session;
   actor_stage stage;
   auth_actor auth;
   registry_actor registry;

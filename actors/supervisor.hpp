@@ -1,0 +1,57 @@
+// Keeps the shared actors (auth, registry and pool of each thread; admission) alive: one that dies is spawned
+// again at once, and the acceptors and registries that work with it are told. Requests meanwhile find a dead
+// actor, which is an `internal` error, never silence. Spawned once, by proxy.cpp, on the first thread; lives
+// as long as the process and ends the actors it keeps.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/pinned.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <set>
+#include <vector>
+
+namespace llm_proxy {
+
+/// How one thread's shared actors are spawned.
+struct shared_actor_factories {
+  std::function<auth_actor()> auth;
+  std::function<pool_actor()> pool;
+  std::function<registry_actor(pool_actor)> registry;
+};
+/// And how all of them are. A new admission actor starts with an empty book: what is in flight no longer
+/// counts.
+struct actor_factories {
+  std::vector<shared_actor_factories> threads;
+  std::function<admission_actor()> admission;
+};
+
+struct supervisor_state {
+  static inline const char* name = "supervisor";
+
+  supervisor_state() = default;
+  /// Ends the actors it keeps.
+  ~supervisor_state();
+
+  actor_factories factories;
+  std::vector<shared_actors> kept;  // by thread, as acceptors
+  key_table_ptr keys;               // the newest; null: those that the factories know
+  std::vector<acceptor_actor> acceptors;
+  std::set<caf::actor_id> dead;     // and not yet replaced
+  std::unique_ptr<deadline> again;  // an actor that dies as soon as it is spawned must not make this one spin
+  steady_clock::time_point last_replaced;
+};
+
+/// `kept` as spawn_shared() made them; `acceptors`, one per thread, are told when those of their thread
+/// change.
+supervisor_actor::behavior_type supervisor(pinned_pointer<supervisor_actor, supervisor_state> self,
+                                           io_worker* home, actor_factories factories,
+                                           std::vector<shared_actors> kept,
+                                           std::vector<acceptor_actor> acceptors);
+
+/// Spawns all shared actors, by thread.
+std::vector<shared_actors> spawn_shared(const actor_factories& factories);
+
+}  // namespace llm_proxy

@@ -1,0 +1,78 @@
+// A request's head and body read alike at any split, and what the parser believes the strict check has let
+// pass. The first byte chooses the split.
+#include "http/head_check.hpp"
+#include "http/message_parser.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using namespace llm_proxy;
+
+struct result {
+  errc code = errc::none;
+  std::string method;
+  std::string target;
+  std::string body;
+  std::size_t fields = 0;
+  bool done = false;
+  bool operator==(const result&) const = default;
+};
+
+/// Feeds a parser as a connection does: what it leaves comes again, with more behind it.
+result read(std::string_view bytes, std::size_t piece) {
+  result got;
+  request_parser parser;
+  failure fault;
+  bool have_head = false;
+  std::string buffer;
+  std::size_t at = 0;
+  while (at < bytes.size() && fault.code == errc::none && !got.done) {
+    const auto more = std::min(piece, bytes.size() - at);
+    buffer.append(bytes.substr(at, more));
+    at += more;
+    for (;;) {
+      std::size_t used = 0;
+      if (!have_head) {
+        used = parser.read_head(buffer, fault);
+        if (used > 0 && fault.code == errc::none) {
+          if (check_request_head(std::string_view{buffer}.substr(0, used)).code != errc::none) std::abort();
+          const auto head = parser.take_head();
+          have_head = true;
+          got.method = head.method;
+          got.target = head.target;
+          for ([[maybe_unused]] const auto field : head.headers) ++got.fields;
+          if (head.content_length && head.chunked) std::abort();  // never both (RFC 9112 §6.3)
+          if (!head.has_body()) got.done = true;
+        }
+      } else if (!parser.done()) {
+        used = parser.read_body(buffer, got.body, fault);
+        got.done = parser.done();
+      }
+      if (used > buffer.size()) std::abort();
+      buffer.erase(0, used);
+      if (used == 0 || fault.code != errc::none || got.done || buffer.empty()) break;
+    }
+  }
+  got.code = fault.code;
+  // How far a broken message came before it was known to be broken is a matter of its split.
+  if (got.code != errc::none) return {got.code, {}, {}, {}, 0, false};
+  return got;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  const std::string_view bytes{reinterpret_cast<const char*>(data) + 1, size - 1};
+  const auto whole = read(bytes, bytes.size());
+  const auto split = read(bytes, data[0] % 32U + 1);
+  // A head with two faults may be refused for either.
+  if ((whole.code == errc::none) != (split.code == errc::none)) std::abort();
+  if (whole.code == errc::none && !(whole == split)) std::abort();
+  return 0;
+}

@@ -1,0 +1,219 @@
+// What clients leave behind in the program: no memory, no descriptors, no upstream requests.
+#include "support/child_process.hpp"
+#include "support/raw_requests.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A sanitizer's own memory is not the program's.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+constexpr std::size_t mib = 1024 * 1024;
+
+/// The built program before `up`, quiet: a pipe that nobody reads would stop its log.
+class program_under_load {
+ public:
+  explicit program_under_load(const scripted_upstream& up) : port_{refused_port{}.port()} {
+    child_process::options how;
+    how.environment = {
+        {"LLM_PROXY__LLM_MODE", "litellm"},         {"LLM_PROXY__LITELLM_PROXY_URL", up.url()},
+        {"LLM_PROXY__PORT", std::to_string(port_)}, {"LLM_PROXY__THREADS", "2"},
+        {"LLM_PROXY__LOG_LEVEL", "ERROR"},          {"LLM_PROXY__INTERNAL_API_KEY", std::string{test_key}}};
+    child_ = std::make_unique<child_process>(LLM_PROXY_BINARY, how);
+    const auto up_now = [this] {
+      try {
+        return request(port_, "GET", "/health").status == 200;
+      } catch (const std::exception&) {
+        return false;
+      }
+    };
+    REQUIRE(eventually(up_now, 20s));
+  }
+
+  std::uint16_t port() const { return port_; }
+  std::size_t rss() const {
+    std::ifstream in{"/proc/" + std::to_string(child_->pid()) + "/statm"};
+    std::size_t size = 0;
+    std::size_t resident = 0;
+    in >> size >> resident;
+    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  }
+  std::size_t descriptors() const {
+    const std::filesystem::directory_iterator all{"/proc/" + std::to_string(child_->pid()) + "/fd"};
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  }
+
+ private:
+  std::uint16_t port_;
+  std::unique_ptr<child_process> child_;
+};
+
+std::string stream_request() {
+  return make_request("POST", "/v1/chat/completions", {{"host", "x"}, key_field}, chat_body("m", true));
+}
+
+/// Events of 16 KB, `total` bytes of them.
+upstream_script floods(std::size_t total) {
+  return chats([total](const auto&, auto& reply) {
+    const auto event =
+        event_of(R"({"choices":[{"index":0,"delta":{"content":")" + std::string(16'000, 'x') + R"("}}]})");
+    reply.sse_head();
+    for (std::size_t sent = 0; sent < total; sent += event.size()) {
+      if (!reply.chunk(event)) return;
+    }
+    reply.event(stop);
+    reply.event("[DONE]");
+    reply.end_chunks();
+  });
+}
+
+/// Reads and throws away; the bytes that came.
+std::size_t swallow(raw_connection& client, milliseconds timeout) {
+  std::size_t total = 0;
+  const auto until = test_clock::now() + timeout;
+  while (test_clock::now() < until) {
+    const auto got = client.read_some(1s);
+    total += got.bytes.size();
+    if (got.end != read_end::done || (got.bytes.size() >= 5 && got.bytes.ends_with("0\r\n\r\n"))) break;
+  }
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("footprint: a client that never reads a gigabyte costs no memory, and the next one gets it whole",
+          "[service][footprint]") {
+  constexpr std::size_t flood = 1024 * mib;
+  scripted_upstream up{floods(flood)};
+  program_under_load service{up};
+  {
+    raw_connection first{service.port()};
+    REQUIRE(first.send(stream_request()));
+    REQUIRE(first.read_exactly(4 * mib, 20s).end == read_end::done);
+  }
+  const auto before = service.rss();
+  std::size_t most = before;
+  const auto watch = [&](const auto& going_on) {
+    while (going_on()) {
+      most = std::max(most, service.rss());
+      std::this_thread::sleep_for(10ms);
+    }
+  };
+  {
+    raw_connection deaf{service.port()};
+    REQUIRE(deaf.send(stream_request()));
+    const auto until = test_clock::now() + 2s;
+    watch([&] { return test_clock::now() < until; });
+  }
+  std::atomic<bool> reading{true};
+  std::size_t got = 0;
+  raw_connection listening{service.port()};
+  REQUIRE(listening.send(stream_request()));
+  std::thread reader{[&] {
+    got = swallow(listening, sanitized ? 200s : 60s);
+    reading = false;
+  }};
+  watch([&] { return reading.load(); });
+  reader.join();
+  UNSCOPED_INFO("RSS before " << before / 1024 << " KiB, at most " << most / 1024 << " KiB");
+  CHECK(got > flood);
+  if (!sanitized) CHECK(most - before < 5 * mib);
+}
+
+TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing is left",
+          "[service][footprint]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    if (!req.is_true("stream")) {
+      reply.json(200, R"({"ok":true})");
+      return;
+    }
+    reply.sse_head();
+    reply.event(delta);
+    reply.hang();
+  })};
+  program_under_load service{up};
+  const int rounds = sanitized ? 2 : 10;
+  const auto churn = [&] {
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.emplace_back([&] {
+        for (int n = 0; n < rounds * 125; ++n) {
+          raw_connection client{service.port()};
+          client.send(
+              make_request("POST", "/v1/chat/completions", {{"host", "x"}, key_field}, chat_body("m")));
+          if (n % 5 != 0) read_response(client, 10s);  // every fifth leaves before its answer
+        }
+      });
+    }
+    for (auto& each : clients) each.join();
+  };
+  const auto leave_midstream = [&](std::size_t count, std::vector<double>* took) {
+    std::vector<std::unique_ptr<raw_connection>> clients;
+    for (std::size_t i = 0; i < count; ++i) {
+      clients.push_back(std::make_unique<raw_connection>(service.port()));
+      REQUIRE(clients.back()->send(stream_request()));
+      REQUIRE(clients.back()->read_until(delta, 20s).end == read_end::done);
+    }
+    const auto known = up.closings().size();
+    // One after the other, so that each one's way is measured and not the crowd's.
+    for (auto& each : clients) {
+      const auto closings = up.closings().size();
+      const auto left = test_clock::now();
+      each.reset();
+      REQUIRE(eventually([&] { return up.closings().size() > closings; }));
+      if (took != nullptr) {
+        took->push_back(std::chrono::duration<double, std::milli>(up.closings().back().at - left).count());
+      }
+    }
+    CHECK(up.closings().size() >= known + count);
+  };
+  churn();
+  leave_midstream(500, nullptr);
+  const auto settled = [&](std::size_t descriptors) {
+    return eventually([&] { return service.descriptors() <= descriptors; }, 10s);
+  };
+  // Idle upstream connections are dropped after 4 s, memory given back 2 s after a crowd.
+  std::this_thread::sleep_for(6500ms);
+  const auto base_descriptors = service.descriptors();
+  const auto base_rss = service.rss();
+  up.clear_requests();
+  churn();
+  std::vector<double> took;
+  leave_midstream(500, &took);
+  std::this_thread::sleep_for(6500ms);
+  CHECK(settled(base_descriptors));
+  const auto rss = service.rss();
+  std::sort(took.begin(), took.end());
+  const auto p99 = took[took.size() * 99 / 100];
+  UNSCOPED_INFO("fds " << base_descriptors << ", then " << service.descriptors() << "; RSS "
+                       << base_rss / 1024 << " KiB, then " << rss / 1024 << " KiB; upstream told after "
+                       << took[took.size() / 2] << " ms (median), " << p99 << " ms (p99)");
+  if (!sanitized) {
+    CHECK(rss < base_rss + 3 * mib);
+    CHECK(p99 < 50);  // 5 ms on a quiet machine
+  }
+  WARN("upstream told of a client that left after " << took[took.size() / 2] << " ms (median), " << p99
+                                                    << " ms (p99); RSS " << base_rss / 1024 << " KiB, then "
+                                                    << rss / 1024);
+}
+
+}  // namespace llm_proxy::test
