@@ -96,7 +96,7 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
   for (const auto& [name, value] : environment) {
     if (upper(name.substr(0, env_prefix.size())) != env_prefix) continue;
     if (std::none_of(options().begin(), options().end(),
-                     [&](const option& o) { return env_name(o) == name; }))
+                     [&given = name](const option& o) { return env_name(o) == given; }))
       parsed.warnings.push_back(unknown_name_warning(name));
   }
   check_default_key(parsed);

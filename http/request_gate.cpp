@@ -223,8 +223,8 @@ std::string with_usage(std::string_view body, gated_request& request) {
   const auto [begin, end] = request.usage_at;
   auto edited = splice(body, begin, end, request.usage_text);
   if (begin <= request.model_at.begin) {
-    const auto moved_to = [&](std::size_t place) {
-      return place - (end - begin) + request.usage_text.size();
+    const auto moved_to = [removed = end - begin, added = request.usage_text.size()](std::size_t place) {
+      return place - removed + added;
     };
     request.model_at = {moved_to(request.model_at.begin), moved_to(request.model_at.end)};
   }
