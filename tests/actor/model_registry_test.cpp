@@ -145,7 +145,7 @@ TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry
   const auto pool = pool_of(stage, script);
   const std::vector all{registry_on(stage, pool, health), registry_on(stage, pool, health)};
   CHECK(health->ready());
-  for (const auto& each : all) stage.tell(each, registry_peers{all});
+  for (const auto& each : all) stage.tell(each, registry_peers{all, {}});
   CHECK(health->usable_upstreams == 0);
   script->list = one_model("a");
   stage.tell(all[1], refresh_due{});

@@ -83,7 +83,7 @@ TEST_CASE(
   const auto plan = std::make_shared<fault_plan>(handler);
   auto values = mock_settings();
   values.max_concurrent_requests = 100;  // so that admission is asked
-  proxy service{values, {}, with_faults(plan, play)};
+  proxy service{values, {}, {}, with_faults(plan, play)};
   const auto table = make_key_table({});
   for (const auto& each : service.shared()) {
     caf::anon_send(each.registry, refresh_due{});
@@ -117,7 +117,7 @@ TEST_CASE(
 
 TEST_CASE("actors that fail: streams go on while all that is shared dies around them", "[service][faults]") {
   const auto plan = std::make_shared<fault_plan>("none");
-  proxy service{mock_settings(), {}, with_faults(plan, play)};
+  proxy service{mock_settings(), {}, {}, with_faults(plan, play)};
   raw_connection streaming{service.port()};
   REQUIRE(send_chat(streaming, chat_body("m", true, "slow")));
   event_stream events{streaming};
