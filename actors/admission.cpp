@@ -47,22 +47,25 @@ caf::result<slot_decision> admission_state::ask(const request_slot& request) {
 }
 
 void admission_state::settle() {
-  for (const auto& next : book.admit()) {
-    auto at = waiting.extract(next.who);
-    if (!at.empty()) at.mapped().deliver(grant(next.rules));
-  }
-  for (auto& [who, decided] : book.expire(now())) {
-    auto at = waiting.extract(who);
-    if (!at.empty())
-      at.mapped().deliver(slot_decision{nullptr, std::move(decided.fault), std::move(decided.headers)});
-  }
+  auto admitted = book.admit();
+  auto late = book.expire(now());
+  // Before anybody hears of it: who has an answer finds the figures true.
+  gauges->slots.store(book.in_use(), std::memory_order_relaxed);
+  gauges->waiting.store(book.waiting(), std::memory_order_relaxed);
   if (const auto due = book.next_expiry()) {
     expiry->expires_at(*due);
   } else {
     expiry->cancel();
   }
-  gauges->slots.store(book.in_use(), std::memory_order_relaxed);
-  gauges->waiting.store(book.waiting(), std::memory_order_relaxed);
+  for (const auto& next : admitted) {
+    auto at = waiting.extract(next.who);
+    if (!at.empty()) at.mapped().deliver(grant(next.rules));
+  }
+  for (auto& [who, decided] : late) {
+    auto at = waiting.extract(who);
+    if (!at.empty())
+      at.mapped().deliver(slot_decision{nullptr, std::move(decided.fault), std::move(decided.headers)});
+  }
 }
 
 admission_actor::behavior_type admission(admission_state::self_pointer self, io_worker* home,
