@@ -6,6 +6,7 @@
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/route.hpp"
+#include "http/upstream_tls.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -117,6 +118,13 @@ void check_tls(llm_proxy::parsed_settings& parsed) {
   if (files.any()) llm_proxy::load_server_tls(files, parsed.faults);
 }
 
+/// What only TLS knows of the settings.
+void check_ca_file(llm_proxy::parsed_settings& parsed) {
+  const auto& file = parsed.values.litellm_ca_file;
+  const auto fault = llm_proxy::check_ca_file(file);
+  if (!fault.empty()) parsed.faults.push_back("LLM_PROXY__LITELLM_CA_FILE: \"" + file + "\" " + fault);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -124,6 +132,7 @@ int main(int argc, char** argv) {
   check_passthrough(parsed);
   check_keys_file(parsed);
   check_tls(parsed);
+  check_ca_file(parsed);
   if (const auto code = llm_proxy::run_command_line(argc, argv, llm_proxy::facts(), parsed)) return *code;
   raise_descriptor_limit();
   return serve(parsed.values);

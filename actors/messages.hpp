@@ -13,6 +13,7 @@
 // once, since its limits are the service's.
 #pragma once
 
+#include "actors/upstream_table.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
@@ -25,6 +26,7 @@
 #include <caf/type_id.hpp>
 #include <caf/typed_actor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -113,6 +115,8 @@ struct upstream_request {
   bool body_follows = false;  ///< in body_parts
   /// Of a body that follows; unknown: it goes upstream in chunks.
   std::optional<std::uint64_t> body_length = std::nullopt;
+  /// What its client allows; upstream is told.
+  std::optional<std::chrono::milliseconds> time_left = std::nullopt;
 };
 
 /// Bytes an adapter may send to its session without being granted more.
@@ -185,12 +189,14 @@ using adapter_actor =
 struct lease_adapter {
   std::size_t asked = 0;
   bool unlimited = false;  ///< the model list: takes no client's place, and none keeps it out
+  upstream_set tried = 0;  ///< upstreams that are not wanted as long as there is another usable one
 };
-/// The least loaded adapter of this thread. It counts as loaded until the last copy of `slot` is gone, so
+/// An adapter of the upstream that was picked. It counts as loaded until the last copy of `slot` is gone, so
 /// that a session that ends, however it ends, gives its place back.
 struct adapter_lease {
   adapter_actor adapter;
   std::shared_ptr<const void> slot;
+  std::size_t upstream = 0;  ///< its number in the upstream_table
 };
 
 // -- interfaces --------------------------------------------------------------------------
@@ -245,6 +251,9 @@ struct all_shared_actors {
 //   keys_changed: told to every auth actor, now and to come
 using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
                                           caf::reacts_to<keys_changed>>;
+/// Time to look after the upstreams that were left out.
+struct probe_due {};
+using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>>;
 
 /// An accepted socket for the connections of this thread.
 struct adopt_socket {
@@ -290,26 +299,27 @@ failure to_failure(const caf::error& error);
 
 }  // namespace llm_proxy
 
-#define LLM_PROXY_MESSAGES(X)                                                                              \
-  X(authorize)                                                                                             \
-  X(principal)                                                                                             \
-  X(keys_changed)                                                                                          \
-  X(request_slot)                                                                                          \
-  X(slot_decision)                                                                                         \
-  X(leave_queue)                                                                                           \
-  X(slot_freed)                                                                                            \
-  X(tokens_spent)                                                                                          \
-  X(resolve_model)                                                                                         \
-  X(resolved_model)                                                                                        \
-  X(get_models)                                                                                            \
-  X(models)                                                                                                \
-  X(models_changed)                                                                                        \
-  X(refresh_due)                                                                                           \
-  X(registry_peers)                                                                                        \
-  X(pool_peers) X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) \
-      X(stream_done) X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket)     \
-          X(start_listening) X(tls_changed) X(stop_listening) X(listening_stopped) X(drain) X(drained)     \
-              X(force_drain) X(shared_actors) X(get_shared_actors) X(all_shared_actors)
+#define LLM_PROXY_MESSAGES(X)                                                                               \
+  X(authorize)                                                                                              \
+  X(principal)                                                                                              \
+  X(keys_changed)                                                                                           \
+  X(request_slot)                                                                                           \
+  X(slot_decision)                                                                                          \
+  X(leave_queue)                                                                                            \
+  X(slot_freed)                                                                                             \
+  X(tokens_spent)                                                                                           \
+  X(resolve_model)                                                                                          \
+  X(resolved_model)                                                                                         \
+  X(get_models)                                                                                             \
+  X(models)                                                                                                 \
+  X(models_changed)                                                                                         \
+  X(refresh_due)                                                                                            \
+  X(registry_peers)                                                                                         \
+  X(pool_peers)                                                                                             \
+  X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) \
+      X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening)  \
+          X(tls_changed) X(stop_listening) X(listening_stopped) X(drain) X(drained) X(force_drain)          \
+              X(shared_actors) X(get_shared_actors) X(all_shared_actors) X(probe_due)
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

@@ -32,26 +32,37 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   state.refresh->expires_after(state.options.retry_every);
 }
 
-void fetch(self_pointer self) {
-  auto& state = self->state;
-  if (std::exchange(state.fetching, true)) return;
+/// Asks an upstream that is not in `tried`, and when it fails, another one.
+void ask(self_pointer self, upstream_set tried) {
   const auto failed = [self](caf::error& error) {
     self->state.fetching = false;
     fetch_failed(self, error);
   };
   // No timeout here: the adapter answers within its own.
-  self->request(state.pool, caf::infinite, lease_adapter{0, true})
+  self->request(self->state.pool, caf::infinite, lease_adapter{0, true, tried})
       .then(
-          [self, failed](adapter_lease& lease) {
+          [self, failed, tried](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
                 .then(
                     [self, slot = lease.slot](models& answer) {
                       self->state.fetching = false;
                       take_list(self, answer.list);
                     },
-                    failed);
+                    [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
+                      const auto& upstreams = self->state.options.upstreams;
+                      if (upstreams && upstreams->any_usable_but(now_tried)) {
+                        ask(self, now_tried);
+                      } else {
+                        failed(error);
+                      }
+                    });
           },
           failed);
+}
+
+void fetch(self_pointer self) {
+  if (std::exchange(self->state.fetching, true)) return;
+  ask(self, 0);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ namespace llm_proxy {
 struct model_registry_options {
   std::string default_model;
   std::vector<std::pair<std::string, std::string>> aliases;  ///< name and the id it stands for
+  std::shared_ptr<const upstream_table> upstreams;           ///< null: there is one
   std::chrono::milliseconds refresh_every{std::chrono::minutes{5}};
   std::chrono::milliseconds retry_every{std::chrono::seconds{10}};              ///< after a fetch that failed
   std::shared_ptr<service_health> health = std::make_shared<service_health>();  ///< told of each fetch

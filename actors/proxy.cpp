@@ -8,6 +8,7 @@
 #include "actors/session.hpp"
 #include "adapters/litellm.hpp"
 #include "adapters/pool.hpp"
+#include "adapters/upstream_probe.hpp"
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/resident_memory.hpp"
@@ -29,21 +30,44 @@ std::size_t thread_count(const settings& values) {
   return values.threads > 0 ? values.threads : std::max(1U, std::thread::hardware_concurrency());
 }
 
-adapter_factory make_factory(const settings& values, const fake_author& author, caf::actor_system& system,
-                             io_worker& home) {
-  if (values.llm_mode == llm_mode::mock) {
-    auto plays = author ? author : mock_author(values.mock_chunk_delay_ms);
-    return [&system, &home, plays = std::move(plays)] { return spawn_on(system, home, fake, &home, plays); };
+/// One per upstream; none in mock mode.
+std::vector<litellm_options> make_upstreams(const settings& values) {
+  std::vector<litellm_options> all;
+  if (values.llm_mode == llm_mode::mock) return all;
+  std::shared_ptr<upstream_tls> tls;
+  for (const auto& url : values.litellm_proxy_url) {
+    const auto address = parse_upstream_address(url);
+    if (!address) throw std::runtime_error{"LLM_PROXY__LITELLM_PROXY_URL is not an http(s) address"};
+    if (address->tls && !tls) tls = make_upstream_tls(values.litellm_ca_file);
+    litellm_options options;
+    options.address = *address;
+    if (address->tls) options.tls = tls;
+    options.api_key = values.litellm_api_key;
+    options.forward_headers = values.forward_headers;
+    options.connect_timeout = values.connect_timeout;
+    all.push_back(std::move(options));
   }
-  const auto address = parse_upstream_address(values.litellm_proxy_url);
-  if (!address) throw std::runtime_error{"LLM_PROXY__LITELLM_PROXY_URL is not an http(s) address"};
-  litellm_options options;
-  options.address = *address;
-  options.api_key = values.litellm_api_key;
-  options.forward_headers = values.forward_headers;
-  options.connect_timeout = values.connect_timeout;
-  return [&system, &home, options = std::move(options)] {
-    return spawn_on(system, home, litellm, &home, options);
+  return all;
+}
+
+std::shared_ptr<upstream_table> make_table(const std::vector<litellm_options>& upstreams) {
+  if (upstreams.empty()) return nullptr;
+  std::vector<std::string> names;
+  for (const auto& each : upstreams) names.push_back(each.address.host + ":" + each.address.port);
+  return std::make_shared<upstream_table>(std::move(names));
+}
+
+adapter_factory make_factory(const settings& values, const fake_author& author,
+                             const std::vector<litellm_options>& upstreams, caf::actor_system& system,
+                             io_worker& home) {
+  if (upstreams.empty()) {
+    auto plays = author ? author : mock_author(values.mock_chunk_delay_ms);
+    return [&system, &home, plays = std::move(plays)](std::size_t) {
+      return spawn_on(system, home, fake, &home, plays);
+    };
+  }
+  return [&system, &home, upstreams](std::size_t which) {
+    return spawn_on(system, home, litellm, &home, upstreams[which]);
   };
 }
 
@@ -65,6 +89,7 @@ session_options make_session_options(const settings& values) {
   options.stream_commit_after = values.stream_commit_after;
   options.idle_timeout = values.idle_timeout;
   options.request_timeout = values.request_timeout;
+  options.retries = static_cast<unsigned>(values.retries);
   return options;
 }
 
@@ -104,19 +129,22 @@ server_tls load_tls(const tls_files& files) {
 }
 
 shared_actor_factories make_factories(const settings& values, const fake_author& author, std::size_t adapters,
-                                      caf::actor_system& system, io_worker& home, const key_table_ptr& keys,
+                                      const std::vector<litellm_options>& upstreams,
+                                      const std::shared_ptr<upstream_table>& table, caf::actor_system& system,
+                                      io_worker& home, const key_table_ptr& keys,
                                       std::shared_ptr<service_health> health) {
   model_registry_options registry_options;
   registry_options.default_model = values.default_model;
   registry_options.health = std::move(health);
+  registry_options.upstreams = table;
   for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
   shared_actor_factories made;
   const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
   made.auth = [&system, &home, internal_key, keys] {
     return spawn_on(system, home, auth, internal_key, keys);
   };
-  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent},
-               spawn_adapter = make_factory(values, author, system, home)] {
+  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table},
+               spawn_adapter = make_factory(values, author, upstreams, system, home)] {
     return spawn_on(system, home, pool, options, spawn_adapter);
   };
   made.registry = [&system, &home, registry_options](pool_actor from) {
@@ -141,6 +169,9 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.set("scheduler.max-threads", threads);
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();
+  const auto upstreams = make_upstreams(values);
+  const auto table = make_table(upstreams);
+  const auto budget = std::make_shared<retry_budget>();
   // Before any thread: what cannot listen need not start.
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
@@ -165,7 +196,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     auto& home = scheduler.worker(i);
     // Dealt out evenly, at least one per thread.
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
-    factories.threads.push_back(make_factories(values, author, share, *system_, home, keys_, health_));
+    factories.threads.push_back(
+        make_factories(values, author, share, upstreams, table, *system_, home, keys_, health_));
   }
   if (edit) edit(*system_, factories);
   auto kept = spawn_shared(factories);
@@ -180,6 +212,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     context->admission = kept[i].admission;
     context->memory = memory;
     context->in_flight = in_flight_;
+    context->upstreams = table;
+    context->budget = budget;
     context->health = health_;
     acceptors_.push_back(
         spawn_on(*system_, home, acceptor, &home,
@@ -187,6 +221,9 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   }
   supervisor_ =
       spawn_on(*system_, first, supervisor, &first, std::move(factories), std::move(kept), acceptors_);
+  if (upstreams.size() > 1) {
+    probe_ = spawn_on(*system_, first, upstream_probe, &first, upstreams, table);
+  }
   caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
 }
 
@@ -255,6 +292,7 @@ std::vector<pool_actor> proxy::pools() const {
 }
 
 proxy::~proxy() {
+  if (probe_) caf::anon_send_exit(probe_, caf::exit_reason::user_shutdown);
   for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }

@@ -80,6 +80,7 @@ class proxy {
   std::vector<acceptor_actor> acceptors_;
   tls_files tls_files_;
   std::string host_;
+  probe_actor probe_;  // of several upstreams only
   std::uint16_t port_ = 0;
 };
 

@@ -122,11 +122,14 @@ void session_state::answer_models() {
 }
 
 void session_state::begin_upstream() {
-  if (auto fault = check_head(); fault.code != errc::none) {
+  auto fault = check_head();
+  if (fault.code == errc::none) fault = limit_time();
+  if (fault.code != errc::none) {
     refuse(fault);
     return;
   }
   counted_ = true;
+  if (context_->options.retries > 0) context_->budget->earn();
   context_->in_flight->fetch_add(1, std::memory_order_relaxed);
   if (is_limited()) {
     ask_admission();
@@ -137,8 +140,8 @@ void session_state::begin_upstream() {
 
 void session_state::read_request() {
   judge_ = stream_judge{route_.row->speaks};
-  uploading_ = route_.row->body == body_kind::multipart || route_.row->body == body_kind::any;
-  if (uploading_ || route_.row->body == body_kind::none) {
+  upload_ = route_.row->body == body_kind::multipart || route_.row->body == body_kind::any;
+  if (upload_ || route_.row->body == body_kind::none) {
     lease();
     return;
   }
@@ -183,15 +186,16 @@ void session_state::on_body(std::string&& body) {
 void session_state::on_body_part(std::string&& bytes, bool last) {
   enter(self_, [&] {
     bytes_in_ += bytes.size();
+    if (given_is_all_) given_.emplace_back(bytes, last);
+    if (last) uploading_ = false;
     if (!stream_open_) return;  // upstream has answered, or failed, without waiting for it
     self_->send(lease_.adapter, body_part{self_->id(), std::move(bytes), last});
-    if (!last) return;
-    uploading_ = false;
-    if (phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
+    if (last && phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
   });
 }
 
 void session_state::on_body_taken(std::size_t bytes) {
+  if (std::exchange(given_is_all_, false)) given_ = {};
   if (uploading_) client_->take_more(bytes);
 }
 
@@ -225,6 +229,7 @@ void session_state::take_body(std::string&& body) {
   const bool wants_usage = context_->options.account_usage || who_.rules->tpm > 0;
   if (wants_usage && request.stream && row.rules == &chat_rules && !request.usage_text.empty()) {
     body = with_usage(body, request);
+    usage_added_ = true;
     judge_ = stream_judge{row.speaks, true};
   }
   body_ = std::make_shared<const std::string>(std::move(body));
@@ -261,7 +266,7 @@ void session_state::resolve(const gated_request& request) {
 
 void session_state::lease() {
   enter_phase(phase::opening);
-  self_->request(context_->pool, caf::infinite, lease_adapter{})
+  self_->request(context_->pool, caf::infinite, lease_adapter{0, false, tried_})
       .then(
           [this](adapter_lease& lease) {
             lease_ = std::move(lease);
@@ -281,27 +286,34 @@ void session_state::open() {
   request->method = head_->method == "HEAD" ? "GET" : head_->method;
   request->path = route_.path;
   request->path += std::string_view{head_->target}.substr(head_->path().size());  // the query
-  request->body = std::move(body_);
+  request->body = may_open_again() ? body_ : std::move(body_);
   request->stream = wants_stream_;
-  // A passed-through GET has no body to wait for.
-  uploading_ = uploading_ && head_->has_body();
-  request->body_follows = uploading_;
-  if (uploading_ && !head_->chunked) request->body_length = head_->content_length;
+  const bool again = stream_opened_;
+  stream_opened_ = true;
+  if (!again) {
+    // A passed-through GET has no body to wait for.
+    uploading_ = upload_ = upload_ && head_->has_body();
+    given_is_all_ = upload_ && several_upstreams();
+  }
+  request->body_follows = upload_;
+  if (upload_ && !head_->chunked) request->body_length = head_->content_length;
+  if (allowed_until_) {
+    request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        *allowed_until_ - context_->home->timers().now());
+  }
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
   // While its body is coming the connection's deadline watches the client.
   if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
-  if (wants_stream_ && context_->options.stream_commit_after.count() > 0) {
+  if (!silence_ && wants_stream_ && context_->options.stream_commit_after.count() > 0) {
     silence_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_silence(); }); });
     silence_->expires_after(context_->options.stream_commit_after);
   }
   stream_open_ = true;
   self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
       .then([this](stream_head& answer) { on_head(std::move(answer.head)); },
-            [this](const caf::error& error) {
-              stream_open_ = false;
-              fail(to_failure(error));
-            });
-  if (uploading_) client_->stream_body(context_->options.max_body_bytes, body_window);
+            [this](const caf::error& error) { on_open_failed(to_failure(error)); });
+  for (auto& [bytes, last] : given_) self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
+  if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
 }
 
 void session_state::cancel_upstream() {
@@ -317,6 +329,7 @@ void session_state::finish(verdict how) {
   cancel_upstream();
   deadline_.reset();
   silence_.reset();
+  pause_.reset();
   total_.reset();
   lease_ = {};
   leave_admission(left);
@@ -373,10 +386,18 @@ session_actor::behavior_type session(session_state::self_pointer self,
                                      std::shared_ptr<connection> client) {
   self->state.begin(self, std::move(context), std::move(client));
   return {
-      [self](stream_chunk& chunk) { self->state.on_chunk(std::move(chunk.data)); },
-      [self](stream_done) { self->state.on_done(); },
-      [self](stream_failed& failed) { self->state.on_stream_failed(std::move(failed.reason)); },
-      [self](const body_taken& taken) { self->state.on_body_taken(taken.bytes); },
+      [self](stream_chunk& chunk) {
+        if (self->state.is_from_upstream()) self->state.on_chunk(std::move(chunk.data));
+      },
+      [self](stream_done) {
+        if (self->state.is_from_upstream()) self->state.on_done();
+      },
+      [self](stream_failed& failed) {
+        if (self->state.is_from_upstream()) self->state.on_stream_failed(std::move(failed.reason));
+      },
+      [self](const body_taken& taken) {
+        if (self->state.is_from_upstream()) self->state.on_body_taken(taken.bytes);
+      },
   };
 }
 

@@ -12,13 +12,19 @@
 //
 // Deadlines: queued has QUEUE_TIMEOUT, kept by the admission actor; reading, and an upload, have the
 // connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the first event of a stream;
-// streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT. STREAM_COMMIT_AFTER of silence
-// opens a stream before its first event, and comments keep it alive.
+// streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT, or what the client allows by
+// x-request-timeout-ms if that is less. STREAM_COMMIT_AFTER of silence opens a stream before its first event,
+// and comments keep it alive.
+//
+// Until the client has got a byte, a request may go back to opening: to another upstream when one cannot be
+// reached, and after a pause where RETRIES allows it (session_retry.cpp).
 #pragma once
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "actors/retry.hpp"
 #include "actors/service_health.hpp"
+#include "actors/upstream_table.hpp"
 #include "actors/verdict.hpp"
 #include "config/access_log.hpp"
 #include "http/connection.hpp"
@@ -50,6 +56,7 @@ struct session_options {
   std::chrono::milliseconds stream_commit_after{0};  ///< 0 = never before the first event
   std::chrono::milliseconds idle_timeout{0};
   std::chrono::milliseconds request_timeout{0};
+  unsigned retries = 0;
 };
 
 /// What all sessions of a thread share.
@@ -63,6 +70,8 @@ struct session_context {
   std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
   std::shared_ptr<service_health> health = std::make_shared<service_health>();
+  std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
+  std::shared_ptr<retry_budget> budget;       ///< used where retries > 0
 };
 
 class session_state : public exchange_events {
@@ -76,6 +85,9 @@ class session_state : public exchange_events {
 
   void begin(self_pointer self, std::shared_ptr<const session_context> context,
              std::shared_ptr<connection> client);
+
+  /// A message of the adapter that has the request now, not of one that had it before.
+  bool is_from_upstream() const { return (tried_ == 0 && retries_ == 0) || sender_has_lease(); }
 
   // From the adapter.
   void on_head(response_head&& head);
@@ -122,6 +134,7 @@ class session_state : public exchange_events {
   void leave_admission(phase from);
 
   void read_request();
+  failure limit_time();
   void take_body(std::string&& body);
   void resolve(const gated_request& request);
   void lease();
@@ -141,6 +154,16 @@ class session_state : public exchange_events {
   void fail(failure reason);
   void cancel_upstream();
   void note_unreachable();
+
+  // Trying again.
+  void on_open_failed(failure reason);
+  bool reach_another();
+  bool retry(unsigned status, const error_advice& advice);
+  void start_over();
+  void judge_upstream(const failure& reason);
+  bool several_upstreams() const { return context_->upstreams && context_->upstreams->size() > 1; }
+  bool sender_has_lease() const;
+  bool may_open_again() const { return context_->options.retries > 0 || several_upstreams(); }
 
   answer_terms terms() const;
   dialect speaks() const;
@@ -170,9 +193,21 @@ class session_state : public exchange_events {
 
   // The upstream side.
   adapter_lease lease_;
-  std::shared_ptr<const std::string> body_;
+  std::shared_ptr<const std::string> body_;  // kept as long as it may have to be sent again
   bool stream_open_ = false;
-  bool uploading_ = false;  // the client's body is passed on as it comes, and not yet whole
+  bool stream_opened_ = false;  // at least once
+  bool upload_ = false;         // the client's body is passed on as it comes
+  bool uploading_ = false;      // it is not yet whole
+  bool usage_added_ = false;    // ACCOUNT_USAGE asked for what the client did not
+  // Of an upload to one of several upstreams: what was given before any of it was taken, at most body_window.
+  std::vector<std::pair<std::string, bool>> given_;
+  bool given_is_all_ = false;
+  upstream_set tried_ = 0;                                 // upstreams that failed this request
+  unsigned retries_ = 0;                                   // so far
+  std::optional<deadline> pause_;                          // before a retry
+  missed missed_ = missed::none;                           // the deadline that ends the request
+  std::optional<steady_clock::time_point> allowed_until_;  // where x-request-timeout-ms was sent
+  bool shortened_ = false;                                 // by it
   response_head answer_;
   stream_judge judge_;
   bool judged_ = true;               // false: compressed or opaque, known by its framing alone

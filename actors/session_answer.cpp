@@ -59,6 +59,7 @@ void session_state::on_head(response_head&& head) {
       // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
       event_stream_ = true;
       enter_phase(phase::streaming);
+      if (early_) body_.reset();
       if (early_ && !judged_)
         fail({errc::upstream_invalid_response, {}, "a compressed stream after the comments", {}});
       break;
@@ -121,6 +122,7 @@ void session_state::pass_on(std::string_view bytes) {
 }
 
 void session_state::commit_stream() {
+  if (!early_) body_.reset();
   status_ = answer_.status;
   response_head out{status_, client_headers(answer_.headers)};
   if (event_stream_) {
@@ -177,6 +179,7 @@ void session_state::end_stream() {
       return;
     }
     if (!client_->answer_started()) commit_stream();
+    judge_upstream({errc::none, {}, {}, {}});
     end_answer(verdict::complete);
     return;
   }
@@ -188,6 +191,7 @@ void session_state::end_stream() {
     return;
   }
   pass_on(rest);
+  if (!judge_.error_seen()) judge_upstream({errc::none, {}, {}, {}});
   end_answer(judge_.error_seen() ? verdict::upstream_error : verdict::complete);
 }
 
@@ -213,6 +217,7 @@ void session_state::release_held() {
     return;
   }
   released_ = true;
+  body_.reset();
   status_ = answer_.status;
   response_head out{status_, client_headers(answer_.headers)};
   out.headers.add("x-request-id", id_);
@@ -222,10 +227,18 @@ void session_state::release_held() {
 
 void session_state::end_held() {
   if (released_) {
+    judge_upstream({errc::none, {}, {}, {}});
     end_answer(verdict::complete);
     return;
   }
   auto outcome = judge_held(answer_, held_, terms());
+  // A 5xx that LiteLLM itself is to blame for; all other whole answers show that it works.
+  if (answer_.status >= 500 && outcome.advice.source == blame::litellm) {
+    judge_upstream({errc::upstream_error, {}, "status " + std::to_string(answer_.status), {}});
+  } else if (outcome.code != errc::upstream_invalid_response) {
+    judge_upstream({errc::none, {}, {}, {}});
+  }
+  if (outcome.code != errc::none && retry(outcome.status, outcome.advice)) return;
   usage_ = outcome.usage;
   detail_ = std::move(outcome.detail);
   if (outcome.code != errc::none) {
@@ -265,6 +278,7 @@ void session_state::end_early_stream(const held_verdict& outcome) {
 
 void session_state::on_stream_failed(failure reason) {
   stream_open_ = false;
+  judge_upstream(reason);
   fail(std::move(reason));
 }
 
@@ -307,7 +321,10 @@ void session_state::on_idle() {
     return;
   }
   const bool first = phase_ == phase::opening || (phase_ == phase::streaming && chunks_ == 0);
-  fail({errc::upstream_timeout, {}, first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT", {}});
+  missed_ = first ? missed::first_byte : missed::idle;
+  const failure reason{errc::upstream_timeout, {}, first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT", {}};
+  judge_upstream(reason);
+  fail(reason);
 }
 
 void session_state::on_total_deadline() {
@@ -317,7 +334,11 @@ void session_state::on_total_deadline() {
   }
   // Until its body is there, the client is the slow one.
   const bool reading = phase_ == phase::reading || uploading_;
-  fail({reading ? errc::request_timeout : errc::upstream_timeout, {}, "REQUEST_TIMEOUT", {}});
+  missed_ = missed::total;
+  fail({reading ? errc::request_timeout : errc::upstream_timeout,
+        {},
+        shortened_ ? "x-request-timeout-ms" : "REQUEST_TIMEOUT",
+        {}});
 }
 
 // -- health ----------------------------------------------------------------------------
@@ -347,10 +368,16 @@ void session_state::note_unreachable() {
 void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
   cancel_upstream();
-  if (reason.code == errc::upstream_unreachable) note_unreachable();
+  if (reason.code == errc::upstream_unreachable || reason.code == errc::upstreams_down) note_unreachable();
   detail_ = reason.detail;
   const bool streaming = early_ || (phase_ == phase::streaming && event_stream_);
   reason = cut_answer(std::move(reason), streaming);
+  // What ran out of our own time has had it all.
+  const bool late = missed_ != missed::none && missed_ != missed::connect;
+  if (!late && describe(reason.code).source == error_source::upstream &&
+      retry(describe(reason.code).status, advice_for(reason.code))) {
+    return;
+  }
   if (!client_->answer_started()) {
     refuse(reason);
     return;
@@ -358,7 +385,7 @@ void session_state::fail(failure reason) {
   // The status line is gone: the client learns of it by an error event, and by an end that is none.
   if (streaming && judged_ && !judge_.inside_event()) client_->write(error_event(speaks(), reason));
   usage_ = judge_.usage;
-  break_answer(verdict_of(reason.code));
+  break_answer(verdict_of(reason.code, missed_));
 }
 
 answer_terms session_state::terms() const {
@@ -392,13 +419,13 @@ void session_state::refuse(const failure& fault, header_list headers) {
   cancel_upstream();
   if (detail_.empty()) detail_ = fault.detail.empty() ? fault.message : fault.detail;
   if (client_->answer_started()) {
-    break_answer(verdict_of(fault.code));
+    break_answer(verdict_of(fault.code, missed_));
     return;
   }
   if (fault.code == errc::unauthorized) headers.add("www-authenticate", "Bearer");
   add_advice(headers, advice_for(fault.code));
   answer_json(describe(fault.code).status, error_body(speaks(), fault), std::move(headers));
-  end_answer(verdict_of(fault.code));
+  end_answer(verdict_of(fault.code, missed_));
 }
 
 void session_state::end_answer(verdict how) {

@@ -4,6 +4,8 @@
 #include "http/header_policy.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <utility>
 
 namespace llm_proxy {
@@ -19,6 +21,24 @@ void add_field(std::string& head, std::string_view name, std::string_view value)
   head += "\r\n";
 }
 
+constexpr std::string_view timeout_name = "x-litellm-timeout";
+
+/// In LiteLLM's unit, seconds with decimals: what is left of the request's time, or what its client asked
+/// LiteLLM for if that is less.
+std::string shorter_timeout(std::chrono::milliseconds left, std::optional<std::string_view> asked) {
+  const auto ms = std::max<std::int64_t>(left.count(), 1);
+  if (asked) {
+    const auto text = trimmed(*asked);
+    double seconds = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool whole = fault == std::errc{} && end == text.data() + text.size();
+    if (whole && seconds > 0 && seconds * 1000 < static_cast<double>(ms)) return std::string{text};
+  }
+  auto decimals = std::to_string(1000 + ms % 1000);
+  decimals.front() = '.';
+  return std::to_string(ms / 1000) + decimals;
+}
+
 }  // namespace
 
 std::string upstream_head(const litellm_options& options, const upstream_request& request) {
@@ -32,12 +52,17 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   add_field(head, "host", options.address.host_header);
   bool typed = false;
   std::optional<std::string_view> accept_encoding;
+  std::optional<std::string_view> own_timeout;
   if (request.head) {
     for (const auto field : request.head->headers) {
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
       if (!goes_upstream(field.name, options.forward_headers)) continue;
       const bool is_type = iequals(field.name, "content-type");
       if (is_type && !request.body && !request.body_follows) continue;
+      if (request.time_left && iequals(field.name, timeout_name)) {
+        own_timeout = field.value;
+        continue;
+      }
       typed = typed || is_type;
       add_field(head, field.name, field.value);
     }
@@ -51,6 +76,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     head += options.api_key;
     head += "\r\n";
   }
+  if (request.time_left) add_field(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
   if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
   if (request.body) {
     add_field(head, "content-length", std::to_string(request.body->size()));
@@ -138,7 +164,7 @@ litellm_state::~litellm_state() = default;
 adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm_options options) {
   self->state.upstream = std::make_unique<client>(
       home->io(), home->sockets(), home->timers(),
-      client_options{options.address, options.connect_timeout, std::chrono::seconds{4}});
+      client_options{options.address, options.tls, options.connect_timeout, std::chrono::seconds{4}});
   const auto shared = std::make_shared<const litellm_options>(std::move(options));
   return {
       [self, shared](open_stream& order) -> caf::result<stream_head> {

@@ -17,7 +17,8 @@ namespace llm_proxy {
 
 struct litellm_options {
   upstream_address address;
-  std::string api_key;  ///< sent as Authorization: Bearer; empty: none is sent
+  std::shared_ptr<upstream_tls> tls;  ///< for https; null: the system's authorities
+  std::string api_key;                ///< sent as Authorization: Bearer; empty: none is sent
   std::vector<std::string> forward_headers;
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds models_timeout{10000};  ///< for the model list, /model/info included

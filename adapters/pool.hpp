@@ -1,5 +1,9 @@
-// Chooses among the adapters of its thread: the least loaded one, replaced when it dies. One per I/O thread,
-// spawned by proxy.cpp for the process's life.
+// Chooses among the adapters of its thread, and replaces those that die. One per I/O thread, spawned by
+// proxy.cpp for the process's life.
+//
+// Of several upstreams two usable ones are drawn, and the one with fewer requests is taken ("power of two
+// choices": nearly as even as the least of all, and no herd runs to the one that looks idle); of its adapters
+// the least loaded.
 #pragma once
 
 #include "actors/messages.hpp"
@@ -10,17 +14,19 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <utility>
 #include <vector>
 
 namespace llm_proxy {
 
-/// Spawns one adapter on the pool's thread.
-using adapter_factory = std::function<adapter_actor()>;
+/// Spawns one adapter for that upstream on the pool's thread.
+using adapter_factory = std::function<adapter_actor(std::size_t upstream)>;
 
 struct pool_options {
-  std::size_t adapters = 1;
+  std::size_t adapters = 1;        ///< dealt out over the upstreams, at least one for each
   std::size_t max_concurrent = 0;  ///< requests per adapter; 0 = no limit
+  std::shared_ptr<upstream_table> upstreams = nullptr;  ///< null: there is one
 };
 
 struct pool_state {
@@ -29,23 +35,30 @@ struct pool_state {
   /// Shared with the leases, which may end on another thread: a pool that dies leaves the requests of its
   /// adapters alone, and each adapter ends with its last one.
   struct employment {
-    explicit employment(adapter_actor whom) : adapter{std::move(whom)} {}
+    employment(adapter_actor whom, std::size_t of) : adapter{std::move(whom)}, upstream{of} {}
     ~employment() { caf::anon_send_exit(adapter, caf::exit_reason::user_shutdown); }
     employment(const employment&) = delete;
     employment& operator=(const employment&) = delete;
 
     adapter_actor adapter;
+    std::size_t upstream;
     std::atomic<std::size_t> load{0};  // requests
   };
   using member = std::shared_ptr<employment>;
 
-  /// The least loaded member with room, those chosen longest ago first; nullopt when all are full.
-  /// `unlimited`: room or not, and it does not count as a request.
-  std::optional<adapter_lease> lease(bool unlimited);
+  /// Nullopt when all that may be chosen are full.
+  std::optional<adapter_lease> lease(const lease_adapter& request);
+  /// Upstreams in the order in which they are to be asked.
+  std::vector<std::size_t> draw(upstream_set tried, steady_clock::time_point now);
+  /// The least loaded member with room, those chosen longest ago first. `upstream`: of that one only. Null:
+  /// all are full.
+  member least_loaded(bool unlimited, std::optional<std::size_t> upstream);
+  bool several() const { return options.upstreams && options.upstreams->size() > 1; }
 
   pool_options options;
   std::vector<member> members;
   std::size_t next = 0;
+  std::minstd_rand random{std::random_device{}()};
   std::vector<pool_actor> others;  ///< pools of the other threads, asked when this one is full
 };
 

@@ -172,6 +172,7 @@ std::vector<std::string_view> list_of(std::string_view value) {
 
 bool is_plain_text(std::string_view value);
 bool is_url_path(std::string_view path);
+bool is_upstream_url(std::string_view url);
 
 complaint read(const option& o, std::string_view value, std::vector<model_alias>& out) {
   std::vector<model_alias> aliases;
@@ -200,8 +201,29 @@ complaint read_paths(const option& o, std::string_view value, std::vector<std::s
   return {};
 }
 
+/// Addresses are not shown: they might hold a password.
+complaint read_urls(const option& o, std::string_view value, std::vector<std::string>& out) {
+  constexpr std::size_t most = 32;
+  std::vector<std::string> urls;
+  const auto list = list_of(value);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto place = "in place " + std::to_string(i + 1);
+    if (list[i].size() > o.most || !is_upstream_url(list[i]))
+      return (list.size() == 1 ? "is no usable address" : "has no usable address " + place) + "; it takes " +
+             accepted(o);
+    if (std::find(urls.begin(), urls.end(), list[i]) != urls.end())
+      return "has an address " + place + " that stands there twice";
+    urls.emplace_back(list[i]);
+  }
+  if (urls.empty()) return "is no usable address; it takes " + accepted(o);
+  if (urls.size() > most) return "has more than " + std::to_string(most) + " addresses";
+  out = std::move(urls);
+  return {};
+}
+
 complaint read(const option& o, std::string_view value, std::vector<std::string>& out) {
   if (o.type == kind::paths) return read_paths(o, value, out);
+  if (o.type == kind::urls) return read_urls(o, value, out);
   std::vector<std::string> names;
   for (const auto part : list_of(value)) {
     const auto name = lower(part);
@@ -284,10 +306,6 @@ complaint read(const option& o, std::string_view value, std::string& out) {
   switch (o.type) {
     case kind::key:
       return check_key(o, value);
-    case kind::url:  // not shown: it might hold a password
-      if (value.size() > o.most || !is_upstream_url(value))
-        return "is no usable address; it takes " + accepted(o);
-      return {};
     case kind::address:
       out = lower(value);
       if (out != "localhost" && !is_ip(out, AF_INET) && !is_ip(out, AF_INET6)) return not_accepted(o, value);

@@ -36,8 +36,9 @@ const std::array table{
     option{"QUEUE_TIMEOUT", &s::queue_timeout, kind::seconds, 0, month, open, service, "How long a request waits for a place."},
     option{"MAX_MEMORY", &s::max_memory, kind::bytes, 0, 1024 * gib, open, service, "Memory of the process (RSS) above which new requests are refused with 503; 0 = no limit."},
     option{"MAX_BODY_BYTES", &s::max_body_bytes, kind::bytes, 1, 4 * gib, open, service, "Largest request body; a larger one is refused with 413."},
-    option{"LITELLM_PROXY_URL", &s::litellm_proxy_url, kind::url, 1, 2000, open, upstream, "Where LiteLLM listens; a path is put before every request's path."},
+    option{"LITELLM_PROXY_URL", &s::litellm_proxy_url, kind::urls, 1, 2000, open, upstream, "Where LiteLLM listens; a path is put before every request's path. Several share the load, and stand in for each other."},
     option{"LITELLM_API_KEY", &s::litellm_api_key, kind::key, 0, 4096, secret, upstream, "Key for LiteLLM; none is sent when empty."},
+    option{"LITELLM_CA_FILE", &s::litellm_ca_file, kind::file, 0, 4096, open, upstream, "Certificate authorities (PEM) for an https LiteLLM, instead of the system's."},
     option{"DEFAULT_MODEL", &s::default_model, kind::text, 1, 200, open, upstream, "Model for requests whose model is the empty string."},
     option{"MODEL_ALIASES", &s::model_aliases, kind::aliases, 0, 200, open, upstream, "Names that clients may use for models; upstream gets the model's id, the list shows both."},
     option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, open, upstream, "Further paths that go to LiteLLM as they are, with all that lies below them; its management never does."},
@@ -46,6 +47,7 @@ const std::array table{
     option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, open, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, open, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, open, upstream, "Requests in flight per adapter; 0 = no limit."},
+    option{"RETRIES", &s::retries, kind::count, 0, 10, open, upstream, "Further tries of a request that ended as 429, 502, 503 or 504 before its client got a byte; in all at most a tenth of the requests."},
     option{"CLIENT_HEAD_TIMEOUT", &s::client_head_timeout, kind::seconds, 0, month, open, deadlines, "From the first byte of a request to the end of its head."},
     option{"CLIENT_BODY_TIMEOUT", &s::client_body_timeout, kind::seconds, 0, month, open, deadlines, "The whole request body, however it trickles."},
     option{"CLIENT_WRITE_TIMEOUT", &s::client_write_timeout, kind::seconds, 0, month, open, deadlines, "A client that takes nothing of its answer."},
@@ -152,8 +154,9 @@ std::string accepted(const option& o) {
     case kind::key:
       return "text of " + std::to_string(o.least) + " to " + most +
              " bytes without control bytes, no blank at either end";
-    case kind::url:
-      return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment";
+    case kind::urls:
+      return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment; "
+             "several comma-separated";
     case kind::address:
       return "an IP address (IPv6 without brackets) or localhost";
     case kind::file:

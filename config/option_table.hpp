@@ -22,7 +22,7 @@ enum class kind : std::uint8_t {
   choice,
   text,
   key,
-  url,
+  urls,
   address,
   file,
   count,

@@ -46,8 +46,10 @@ struct settings {
   std::size_t max_memory = 0;
   std::size_t max_body_bytes = std::size_t{32} << 20;
 
-  std::string litellm_proxy_url = "http://localhost:4000";  // http(s)://host[:port][/path], nothing else
+  /// http(s)://host[:port][/path] each, nothing else; at least one, at most 32.
+  std::vector<std::string> litellm_proxy_url{"http://localhost:4000"};
   std::string litellm_api_key;
+  std::string litellm_ca_file;  // PEM; empty: the system's authorities
   std::string default_model = "gpt-3.5-turbo";
   std::vector<model_alias> model_aliases;
   std::vector<std::string> passthrough_paths;  // prefixes, each beginning with a slash
@@ -56,6 +58,7 @@ struct settings {
   bool account_usage = false;
   std::size_t adapter_pool_size = 0;  // 0 = number of threads
   std::size_t adapter_max_concurrent = 0;
+  std::size_t retries = 0;
 
   // Deadlines by phase; 0 = off.
   std::chrono::milliseconds client_head_timeout{std::chrono::seconds{10}};

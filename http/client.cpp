@@ -51,13 +51,7 @@ class client::idle_socket final : public upstream_socket_user {
 
 client::client(boost::asio::io_context& io, reactor& home, deadlines& timers, client_options options)
     : io_{io}, home_{home}, timers_{timers}, options_{std::move(options)} {
-  if (options_.address.tls) {
-    tls_.emplace(boost::asio::ssl::context::tls_client);
-    tls_->set_default_verify_paths();
-    tls_->set_verify_mode(boost::asio::ssl::verify_peer);
-    tls_->set_options(boost::asio::ssl::context::default_workarounds | boost::asio::ssl::context::no_tlsv1 |
-                      boost::asio::ssl::context::no_tlsv1_1);
-  }
+  if (options_.address.tls && !options_.tls) options_.tls = make_upstream_tls({});
 }
 
 client::~client() = default;
@@ -74,7 +68,7 @@ std::shared_ptr<upstream_socket> client::take_idle() {
 }
 
 std::shared_ptr<upstream_socket> client::make_socket() {
-  return std::make_shared<upstream_socket>(io_, home_, tls_ ? &*tls_ : nullptr);
+  return std::make_shared<upstream_socket>(io_, home_, options_.address.tls ? options_.tls.get() : nullptr);
 }
 
 void client::park(std::shared_ptr<upstream_socket> socket) {

@@ -7,6 +7,7 @@
 #include "http/message_parser.hpp"
 #include "http/upstream_address.hpp"
 #include "http/upstream_socket.hpp"
+#include "http/upstream_tls.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -20,6 +21,7 @@ namespace llm_proxy {
 
 struct client_options {
   upstream_address address;
+  std::shared_ptr<upstream_tls> tls;                ///< for https; null: make_upstream_tls({})
   std::chrono::milliseconds connect_timeout{5000};  ///< name look-up and TLS included; 0 = off
   /// Uvicorn, LiteLLM's server, closes idle connections after 5 s: be first.
   std::chrono::milliseconds idle_timeout{4000};
@@ -131,7 +133,6 @@ class client final {
   reactor& home_;
   deadlines& timers_;
   client_options options_;
-  std::optional<boost::asio::ssl::context> tls_;
   std::vector<std::unique_ptr<idle_socket>> idle_;
 };
 

@@ -24,6 +24,10 @@ void deadline::expires_at(steady_clock::time_point when) {
   if (when < queued_) owner_.enqueue(*this, when);
 }
 
+std::chrono::milliseconds deadline::left() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(due_ - owner_.now());
+}
+
 void deadlines::enqueue(deadline& entry, steady_clock::time_point when) {
   remove(entry);
   entry.queued_ = when;

@@ -32,6 +32,8 @@ class deadline {
   void expires_at(steady_clock::time_point when);
   void cancel() { due_ = never; }
   bool armed() const { return due_ != never; }
+  /// Until it is due; only while it is armed.
+  std::chrono::milliseconds left() const;
 
  private:
   friend class deadlines;

@@ -37,6 +37,7 @@ constexpr std::array rows{
     error_row{errc::drained, 503, "server_error", "drained", own, true, "The service is shutting down."},
     error_row{errc::upstream_auth, 502, upstream, "upstream_auth", model_side, false, "The model gateway refused this service's own key."},
     error_row{errc::upstream_unreachable, 502, upstream, "upstream_unreachable", model_side, true, "The model gateway cannot be reached."},
+    error_row{errc::upstreams_down, 503, upstream, "upstreams_down", model_side, true, "No model gateway can be reached at the moment."},
     error_row{errc::upstream_timeout, 504, upstream, "upstream_timeout", model_side, true, "The model gateway did not answer in time."},
     error_row{errc::upstream_invalid_response, 502, upstream, "upstream_invalid_response", model_side, true, "The model gateway sent an answer that cannot be used."},
     error_row{errc::upstream_disconnected, 502, upstream, "upstream_disconnected", model_side, true, "The model gateway ended the stream before its end."},

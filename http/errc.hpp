@@ -31,6 +31,7 @@ enum class errc : std::uint8_t {
   drained,                    ///< the service is shutting down
   upstream_auth,              ///< upstream refused *our* key
   upstream_unreachable,       ///< no upstream address took the connection
+  upstreams_down,             ///< of several upstreams none took the connection
   upstream_timeout,           ///< upstream did not answer, or went silent
   upstream_invalid_response,  ///< upstream's answer is cut, empty, no HTTP or not what was asked for
   upstream_disconnected,      ///< a stream ended before its end

@@ -212,7 +212,8 @@ error_advice advice_for(errc code) {
   const auto source = row.source == error_source::downstream ? blame::client
                       : row.source == error_source::upstream ? blame::litellm
                                                              : blame::proxy;
-  return {source, row.retryable, {}};
+  // About as long as it takes until one of them is found to be back.
+  return {source, row.retryable, code == errc::upstreams_down ? "3" : ""};
 }
 
 void add_advice(header_list& headers, const error_advice& advice) {

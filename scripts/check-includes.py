@@ -15,12 +15,13 @@ RULES = [
     # files                  may include
     ("config/*",             "config/*"),
     ("http/*",               "http/*"),
-    ("actors/messages.*",    "actors/messages.hpp http/* caf/*"),
+    ("actors/messages.*",    "actors/messages.hpp actors/upstream_table.hpp http/* caf/*"),
+    ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),
     ("actors/subcommands.*", "*"),
     ("actors/*",             f"actors/* http/* caf/* {LOG}"),
-    ("adapters/*",           f"adapters/* actors/messages.hpp actors/pinned.hpp actors/io_worker.hpp http/* caf/* {LOG}"),
+    ("adapters/*",           f"adapters/* actors/messages.hpp actors/pinned.hpp actors/io_worker.hpp actors/upstream_table.hpp http/* caf/* {LOG}"),
 ]
 
 CHECKED = ("http/", "actors/", "adapters/", "config/", "tests/", "caf/")

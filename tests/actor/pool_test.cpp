@@ -20,7 +20,7 @@ adapter_actor idle_adapter(actor_stage& stage) {
 
 pool_actor pool_on(actor_stage& stage, pool_options options) {
   return stage.cast(spawn_on(stage.system(), stage.home(), pool, options,
-                             adapter_factory{[&stage] { return idle_adapter(stage); }}));
+                             adapter_factory{[&stage](std::size_t) { return idle_adapter(stage); }}));
 }
 
 adapter_lease lease_of(actor_stage& stage, const pool_actor& from, lease_adapter request = {}) {
@@ -91,6 +91,46 @@ TEST_CASE("pool: an adapter that dies is replaced by one without load", "[actor]
   stage.kill(held.adapter);
   const auto next = lease_of(stage, from);
   CHECK(next.adapter != held.adapter);
+}
+
+TEST_CASE("pool: of several upstreams the less busy one is taken, never one that is left out",
+          "[actor][pool]") {
+  actor_stage stage;
+  const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});
+  const auto from = pool_on(stage, {1, 0, table});
+  std::vector<adapter_lease> held;
+  for (int i = 0; i < 10; ++i) held.push_back(lease_of(stage, from));
+  CHECK(table->load(0) == 5);
+  CHECK(table->load(1) == 5);
+  held.clear();
+  CHECK(table->load(0) == 0);
+  CHECK(table->load(1) == 0);
+  for (int i = 0; i < 5; ++i) table->failed(0, "down");
+  for (int i = 0; i < 10; ++i) held.push_back(lease_of(stage, from));
+  CHECK(table->load(0) == 0);
+  // Tried or not: there is no other.
+  CHECK(lease_of(stage, from, lease_adapter{0, false, bit_of(1)}).upstream == 1);
+}
+
+TEST_CASE("pool: an upstream that was tried is not taken again while there is another", "[actor][pool]") {
+  actor_stage stage;
+  const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b", "c"});
+  const auto from = pool_on(stage, {1, 0, table});
+  for (int i = 0; i < 20; ++i)
+    CHECK(lease_of(stage, from, lease_adapter{0, false, bit_of(0) | bit_of(2)}).upstream == 1);
+}
+
+TEST_CASE("pool: an upstream whose adapters are full is passed over", "[actor][pool]") {
+  actor_stage stage;
+  const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});
+  const auto from = pool_on(stage, {2, 1, table});
+  std::vector<adapter_lease> held;
+  for (int i = 0; i < 2; ++i) held.push_back(lease_of(stage, from));
+  CHECK(held[0].upstream != held[1].upstream);
+  CHECK(stage.ask<adapter_lease>(from, lease_adapter{})->code() == errc::overloaded);
+  const auto freed = held[0].upstream;
+  held.erase(held.begin());
+  CHECK(lease_of(stage, from).upstream == freed);
 }
 
 }  // namespace llm_proxy::test

@@ -29,6 +29,19 @@ std::vector<std::string> lines_with(const std::string& text, std::string_view pa
 
 }  // namespace
 
+TEST_CASE("program: a LITELLM_CA_FILE that cannot be used is named, with exit code 2", "[service][program]") {
+  const std::string here = LLM_PROXY_BINARY;  // a file, and no PEM
+  for (const auto& [file, why] : {std::pair<std::string, std::string>{"/no/such/file.pem", "cannot be read"},
+                                  {"/tmp", "is a directory"},
+                                  {here, "holds no certificate"}}) {
+    child_process refused{program, with(mock_environment({{"LLM_PROXY__LITELLM_CA_FILE", file}}))};
+    CHECK(refused.wait(long_patience) == 2);
+    CHECK(holds(refused.err(), "LLM_PROXY__LITELLM_CA_FILE"));
+    CHECK(holds(refused.err(), file));
+    CHECK(holds(refused.err(), why));
+  }
+}
+
 TEST_CASE("program: --version, --help and --check-config answer and end", "[service][program]") {
   child_process version{program, with_argument("--version", {{"LLM_PROXY__VERSION", "1.2.3"}})};
   CHECK(version.wait(long_patience) == 0);

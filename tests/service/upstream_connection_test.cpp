@@ -3,6 +3,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <netdb.h>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -96,6 +97,41 @@ TEST_CASE("connections: a request is sent again once at most, and never after a 
   up.clear_requests();
   CHECK(chat(other, chat_body("m")).status == 502);
   CHECK(chats_of(up).size() == 1);
+}
+
+TEST_CASE("connections: a large body and an upload survive a kept connection that dies",
+          "[service][upstream][keepalive]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    if (req.number > 0) return reply.reset();
+    ok(req, reply);
+  })};
+  proxy service{one_thread(up.url())};
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(get(service, "/v1/models").status == 200);
+    REQUIRE(chat(service, chat_body("m")).status == 200);
+    up.clear_requests();
+    const auto large = chat_body("m", false, std::string(3'000'000, 'b'));
+    CHECK(chat(service, large).status == 200);
+    CHECK((wait_for_chat(up).body == large));
+    up.clear_requests();
+    const std::string file = "--x\r\n\r\n" + std::string(3'000'000, 'f') + "\r\n--x--\r\n";
+    CHECK(request(service.port(), "POST", "/v1/audio/transcriptions",
+                  {key_field, {"content-type", "multipart/form-data; boundary=x"}}, file)
+              .status == 200);
+    CHECK((wait_for_chat(up).body == file));
+  }
+}
+
+TEST_CASE("connections: when its second connection fails too, a request is told so",
+          "[service][upstream][keepalive]") {
+  std::optional<scripted_upstream> up;
+  up.emplace(chats([&](const auto& req, auto& reply) { ok(req, reply); }));
+  proxy service{one_thread(up->url())};
+  REQUIRE(chat(service, chat_body("m")).status == 200);
+  up.reset();  // the kept connection is closed, and nobody listens
+  const auto answer = chat(service, chat_body("m"));
+  CHECK(answer.status == 502);
+  CHECK(contains(answer.body, R"("code":"upstream_unreachable")"));
 }
 
 TEST_CASE("connections: one with bytes beyond its answer is not used again",

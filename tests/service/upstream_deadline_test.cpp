@@ -107,6 +107,73 @@ TEST_CASE("deadlines: REQUEST_TIMEOUT ends a stream that goes on", "[service][up
   check_late(300ms, [&] { return chat(service, chat_body("m")); });
 }
 
+TEST_CASE("deadlines: x-request-timeout-ms shortens a request's time as a whole, and never lengthens it",
+          "[service][upstream][deadline]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    if (!req.is_true("stream")) return reply.hang();
+    reply.sse_head();
+    while (reply.event(delta) && reply.sleep(20ms)) {
+    }
+  })};
+  proxy service{litellm_settings(up.url())};
+  const header_list brief{{"x-request-timeout-ms", "250"}};
+  check_late(250ms, [&] { return chat(service, chat_body("m"), brief); });
+  auto begun = test_clock::now();
+  const auto cut = chat(service, chat_body("m", true), brief);
+  CHECK(cut.status == 200);
+  CHECK_FALSE(cut.complete);
+  CHECK(contains(cut.body, R"("code":"upstream_timeout")"));
+  CHECK(test_clock::now() - begun < 2s);
+  auto values = litellm_settings(up.url());
+  values.request_timeout = 250ms;
+  values.first_byte_timeout = 5s;
+  proxy strict{values};
+  const header_list long_time{{"x-request-timeout-ms", "60000"}};
+  check_late(250ms, [&] { return chat(strict, chat_body("m"), long_time); });
+  values.request_timeout = 0ms;
+  values.first_byte_timeout = 250ms;
+  proxy first_byte{values};
+  check_late(250ms, [&] { return chat(first_byte, chat_body("m"), long_time); });
+}
+
+TEST_CASE("deadlines: what x-request-timeout-ms leaves is told to LiteLLM, in seconds",
+          "[service][upstream][deadline]") {
+  scripted_upstream up{chats([](const auto&, auto& reply) { reply.json(200, "{}"); })};
+  auto values = litellm_settings(up.url());
+  values.request_timeout = 60s;
+  proxy service{values};
+  const auto told = [&](header_list headers) {
+    up.clear_requests();
+    CHECK(chat(service, chat_body("m"), std::move(headers)).status == 200);
+    const auto all = wait_for_chat(up).all("x-litellm-timeout");
+    return all.size() == 1 ? all.front() : "(" + std::to_string(all.size()) + ")";
+  };
+  CHECK(told({}) == "(0)");
+  CHECK(told({{"x-litellm-timeout", "7"}}) == "7");
+  const auto left = told({{"x-request-timeout-ms", "20000"}});
+  CHECK(std::stod(left) <= 20);
+  CHECK(std::stod(left) > 18);
+  CHECK(left.find('.') == left.size() - 4);
+  CHECK(std::stod(told({{"x-request-timeout-ms", "600000"}})) <= 60);
+  CHECK(told({{"x-request-timeout-ms", "20000"}, {"x-litellm-timeout", "7.5"}}) == "7.5");
+  for (const char* longer : {"600", "0", "-1", "soon"})
+    CHECK(told({{"x-request-timeout-ms", "20000"}, {"x-litellm-timeout", longer}}).starts_with("19."));
+}
+
+TEST_CASE("deadlines: a bad x-request-timeout-ms is a 400 that names it", "[service][upstream][deadline]") {
+  scripted_upstream up{chats([](const auto&, auto& reply) { reply.json(200, "{}"); })};
+  proxy service{litellm_settings(up.url())};
+  for (const char* bad : {"", "0", "-5", "+5", "1.5", "10s", "soon", "99999999999999999999"}) {
+    INFO(bad);
+    const auto answer = chat(service, chat_body("m"), {{"x-request-timeout-ms", bad}});
+    CHECK(answer.status == 400);
+    CHECK(contains(answer.body, R"("param":"x-request-timeout-ms")"));
+  }
+  const header_list twice{{"x-request-timeout-ms", "5"}, {"x-request-timeout-ms", "6"}};
+  CHECK(chat(service, chat_body("m"), twice).status == 400);
+  CHECK(chats_of(up).empty());
+}
+
 TEST_CASE("deadlines: a client that reads slowly is not upstream's silence",
           "[service][upstream][deadline]") {
   std::string text;

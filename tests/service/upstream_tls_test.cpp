@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <netinet/in.h>
@@ -51,6 +52,11 @@ class tls_front {
 
  private:
   void serve() {
+    // A client that refuses the certificate is gone when OpenSSL writes its tickets.
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     for (;;) {
       const int fd = ::accept(listener_, nullptr, nullptr);
       if (fd < 0) return;
@@ -150,6 +156,28 @@ TEST_CASE("tls: an https upstream must have a trusted certificate that names it"
   up.clear_requests();
   refused("https://127.0.0.1:" + port);  // the certificate names localhost only
   CHECK(chats_of(up).empty());
+}
+
+TEST_CASE("tls: LITELLM_CA_FILE is trusted instead of the system's authorities", "[service][upstream][tls]") {
+  const certificate cert, other;
+  scripted_upstream up{[](const upstream_request&, upstream_reply& reply) {
+    reply.json(200, R"({"data":[]})", {{"connection", "close"}});
+    reply.close();
+  }};
+  const tls_front front{cert, up.port()};
+  const auto port = std::to_string(front.port());
+  const auto status_with = [&](const std::string& ca_file, const std::string& host) {
+    auto values = litellm_settings("https://" + host + ":" + port);
+    values.litellm_ca_file = ca_file;
+    proxy service{values};
+    return chat(service, chat_body("m")).status;
+  };
+  CHECK(status_with(cert.file(), "localhost") == 200);
+  CHECK(status_with(cert.file(), "127.0.0.1") == 502);  // trusted, and for another name
+  CHECK(status_with(other.file(), "localhost") == 502);
+  const trusting system{cert.file()};
+  CHECK(status_with("", "localhost") == 200);
+  CHECK(status_with(other.file(), "localhost") == 502);
 }
 
 }  // namespace llm_proxy::test

@@ -35,7 +35,7 @@ inline settings mock_settings() {
 inline settings litellm_settings(std::string url) {
   auto values = test_settings();
   values.llm_mode = llm_mode::litellm;
-  values.litellm_proxy_url = std::move(url);
+  values.litellm_proxy_url = {std::move(url)};
   values.litellm_api_key = "upstream-key";
   return values;
 }

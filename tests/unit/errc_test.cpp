@@ -33,7 +33,9 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     // A client's fault is a 4xx, but for what HTTP itself calls a server's: 501 and 505.
     const bool client_fault = row.status < 500 || row.status == 501 || row.status == 505;
     CHECK((row.source == error_source::downstream) == client_fault);
-    CHECK((row.status == 502 || row.status == 504) == (row.source == error_source::upstream));
+    // A 503 is ours, but for the one that says that every upstream is down.
+    const bool upstream_fault = row.status == 502 || row.status == 504 || code == errc::upstreams_down;
+    CHECK(upstream_fault == (row.source == error_source::upstream));
     if (row.retryable) CHECK((row.status == 408 || row.status == 429 || row.status >= 500));
     const auto body = error_body(dialect::chat, failure{code, {}, "detail for the log", {}});
     CHECK(is_json_object(body));

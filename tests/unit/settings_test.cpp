@@ -61,6 +61,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "MAX_BODY_BYTES",
                                          "LITELLM_PROXY_URL",
                                          "LITELLM_API_KEY",
+                                         "LITELLM_CA_FILE",
                                          "DEFAULT_MODEL",
                                          "MODEL_ALIASES",
                                          "PASSTHROUGH_PATHS",
@@ -69,6 +70,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "FORWARD_HEADERS",
                                          "ADAPTER_POOL_SIZE",
                                          "ADAPTER_MAX_CONCURRENT",
+                                         "RETRIES",
                                          "CLIENT_HEAD_TIMEOUT",
                                          "CLIENT_BODY_TIMEOUT",
                                          "CLIENT_WRITE_TIMEOUT",
@@ -106,7 +108,7 @@ TEST_CASE("settings: an empty environment gives the documented defaults", "[unit
   CHECK(s.queue_timeout == 10s);
   CHECK(s.max_memory == 0);
   CHECK(s.max_body_bytes == 33'554'432);
-  CHECK(s.litellm_proxy_url == "http://localhost:4000");
+  CHECK(s.litellm_proxy_url == std::vector<std::string>{"http://localhost:4000"});
   CHECK(s.litellm_api_key.empty());
   CHECK(s.default_model == "gpt-3.5-turbo");
   CHECK(s.forward_headers.empty());
@@ -168,7 +170,7 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
   expected.threads = 2;
   expected.max_concurrent_requests = 3;
   expected.max_body_bytes = 4;
-  expected.litellm_proxy_url = "https://llm.example/x";
+  expected.litellm_proxy_url = {"https://llm.example/x"};
   expected.litellm_api_key = "k2";
   expected.default_model = "m";
   expected.forward_headers = {"x-a"};
@@ -301,7 +303,7 @@ TEST_CASE("settings: the upstream's address is checked in all its parts", "[unit
   for (const char* good :
        {"http://localhost:4000", "https://llm.example.com", "HTTP://10.0.0.1:1/",
         "http://[::1]:4000/base/path/", "http://my_service.namespace.svc:65535", "https://h/a%20b/(c)"})
-    CHECK(accept("LITELLM_PROXY_URL", good).litellm_proxy_url == good);
+    CHECK(accept("LITELLM_PROXY_URL", good).litellm_proxy_url == std::vector<std::string>{good});
   for (const char* bad :
        {"localhost:4000",  "ftp://h",     "http://",      "http:///path", "http://h:0",
         "http://h:65536",  "http://h:",   "http://h:x",   "http://u:p@h", "http://h?x=1",
@@ -311,8 +313,23 @@ TEST_CASE("settings: the upstream's address is checked in all its parts", "[unit
     refuse("LITELLM_PROXY_URL", bad);
 }
 
+TEST_CASE("settings: upstream addresses come comma-separated, each checked", "[unit][settings]") {
+  using urls = std::vector<std::string>;
+  CHECK(accept("LITELLM_PROXY_URL", " http://a:1 ,https://b/x,").litellm_proxy_url ==
+        urls{"http://a:1", "https://b/x"});
+  CHECK(contains(refuse("LITELLM_PROXY_URL", "http://a,ftp://b"), "no usable address in place 2"));
+  CHECK(contains(refuse("LITELLM_PROXY_URL", "http://a,http://b,http://a"),
+                 "in place 3 that stands there twice"));
+  refuse("LITELLM_PROXY_URL", ",");
+  std::string many = "http://h0";
+  for (int i = 1; i < 32; ++i) many += ",http://h" + std::to_string(i);
+  CHECK(accept("LITELLM_PROXY_URL", many).litellm_proxy_url.size() == 32);
+  CHECK(contains(refuse("LITELLM_PROXY_URL", many + ",http://h32"), "more than 32"));
+}
+
 TEST_CASE("settings: a refused address is not shown, as it may hold a password", "[unit][settings]") {
   CHECK_FALSE(contains(refuse("LITELLM_PROXY_URL", "http://user:hunter2@host"), "hunter2"));
+  CHECK_FALSE(contains(refuse("LITELLM_PROXY_URL", "http://a,http://user:hunter2@host"), "hunter2"));
 }
 
 TEST_CASE("settings: texts that end up in JSON carry nothing that would break it", "[unit][settings]") {

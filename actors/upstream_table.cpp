@@ -1,0 +1,75 @@
+#include "actors/upstream_table.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+/// What one that has just come back begins with.
+constexpr double first_share = 0.1;
+
+}  // namespace
+
+upstream_table::upstream_table(std::vector<std::string> names)
+    : upstream_table{std::move(names), options{}} {}
+
+upstream_table::upstream_table(std::vector<std::string> names, options how)
+    : entries_(names.size()), options_{how} {
+  for (std::size_t i = 0; i < names.size(); ++i) entries_[i].name = std::move(names[i]);
+}
+
+bool upstream_table::any_usable_but(upstream_set tried) const {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if ((tried & bit_of(i)) == 0 && usable(i)) return true;
+  }
+  return false;
+}
+
+double upstream_table::share(std::size_t upstream, steady_clock::time_point now) const {
+  const auto& which = entries_[upstream];
+  if (which.ejected.load(relaxed)) return 0;
+  const auto since = which.returned_at.load(relaxed);
+  if (since == 0) return 1;
+  const auto back = now - steady_clock::time_point{steady_clock::duration{since}};
+  const auto grown = std::chrono::duration<double>(back) / std::chrono::duration<double>(options_.slow_start);
+  return std::clamp(grown, first_share, 1.0);
+}
+
+void upstream_table::succeeded(std::size_t upstream) {
+  auto& faults = entries_[upstream].faults;
+  if (faults.load(relaxed) != 0) faults.store(0, relaxed);
+}
+
+void upstream_table::failed(std::size_t upstream, std::string_view why) {
+  auto& which = entries_[upstream];
+  const auto faults = which.faults.fetch_add(1, relaxed) + 1;
+  if (faults >= options_.faults_to_eject && entries_.size() > 1 && !which.ejected.load(relaxed)) {
+    eject(which, why);
+  }
+}
+
+void upstream_table::eject(entry& which, std::string_view why) {
+  const std::lock_guard lock{changing_};
+  const auto usable = std::count_if(entries_.begin(), entries_.end(),
+                                    [](const entry& each) { return !each.ejected.load(relaxed); });
+  if (usable < 2 || which.ejected.exchange(true, relaxed)) return;
+  spdlog::warn("upstream {}: left out after {} faults of its own in a row, the last: {}; {} of {} are left",
+               which.name, which.faults.load(relaxed), why, usable - 1, entries_.size());
+}
+
+void upstream_table::returned(std::size_t upstream, steady_clock::time_point now) {
+  const std::lock_guard lock{changing_};
+  auto& which = entries_[upstream];
+  if (!which.ejected.load(relaxed)) return;
+  which.faults.store(options_.faults_to_eject - 1, relaxed);
+  which.returned_at.store(now.time_since_epoch().count(), relaxed);
+  which.ejected.store(false, relaxed);
+  spdlog::warn("upstream {}: answers again, and gets its share back over {} s", which.name,
+               std::chrono::duration_cast<std::chrono::seconds>(options_.slow_start).count());
+}
+
+}  // namespace llm_proxy

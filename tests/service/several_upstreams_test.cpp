@@ -1,0 +1,194 @@
+// Several upstreams: shared load, an upstream that cannot be reached, one that is left out and comes back.
+#include "support/catch.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+settings several(std::vector<std::string> urls) {
+  auto values = litellm_settings("");
+  values.litellm_proxy_url = std::move(urls);
+  return values;
+}
+
+upstream_script ok() {
+  return chats([](const upstream_request& req, upstream_reply& reply) {
+    if (req.is_true("stream")) {
+      reply.sse({delta, stop, "[DONE]"});
+    } else {
+      reply.json(200, R"({"ok":true})");
+    }
+  });
+}
+
+std::size_t probes_of(const scripted_upstream& up) {
+  const auto all = up.requests();
+  return static_cast<std::size_t>(std::count_if(
+      all.begin(), all.end(), [](const auto& req) { return req.target == "/health/liveliness"; }));
+}
+
+}  // namespace
+
+TEST_CASE("several: every upstream gets its share, from every thread", "[service][upstream][several]") {
+  scripted_upstream a{ok()}, b{ok()}, c{ok()};
+  auto values = several({a.url(), b.url(), c.url()});
+  values.adapter_pool_size = 1;  // fewer than upstreams: each thread still reaches all of them
+  proxy service{values};
+  for (int i = 0; i < 90; ++i) CHECK(chat(service, chat_body("m")).status == 200);
+  for (const auto* each : {&a, &b, &c}) CHECK(chats_of(*each).size() > 10);
+}
+
+TEST_CASE("several: a busy upstream gets no more work while another one is idle",
+          "[service][upstream][several]") {
+  gate done;
+  const auto slow = chats([&](const upstream_request& req, upstream_reply& reply) {
+    if (req.text("model") == "slow") done.wait(10s);
+    reply.json(200, R"({"ok":true})");
+  });
+  scripted_upstream a{slow}, b{slow};
+  proxy service{several({a.url(), b.url()})};
+  std::vector<raw_connection> waiting;
+  for (int i = 0; i < 8; ++i) {
+    waiting.emplace_back(service.port());
+    REQUIRE(send_chat(waiting.back(), chat_body("slow")));
+    const auto count = static_cast<std::size_t>(i) + 1;
+    REQUIRE(eventually([&] { return chats_of(a).size() + chats_of(b).size() == count; }));
+  }
+  CHECK(chats_of(a).size() == 4);
+  CHECK(chats_of(b).size() == 4);
+  done.open();
+  for (auto& each : waiting) CHECK(read_response(each, 5s).status == 200);
+}
+
+TEST_CASE("several: one that cannot be reached costs no client a request", "[service][upstream][several]") {
+  scripted_upstream up{ok()};
+  refused_port nobody;
+  blackhole silent;
+  for (const auto& dead : {nobody.url(), silent.url()}) {
+    INFO(dead);
+    up.clear_requests();
+    auto values = several({dead, up.url()});
+    values.connect_timeout = 200ms;
+    proxy service{values};
+    for (int i = 0; i < 20; ++i) {
+      const auto answer = chat(service, chat_body("m", i % 2 == 1));
+      CHECK(answer.status == 200);
+      CHECK(answer.complete);
+    }
+    CHECK(chats_of(up).size() == 20);
+    CHECK(get(service, "/v1/models").status == 200);
+  }
+}
+
+TEST_CASE("several: an upload whose upstream cannot be reached goes whole to another",
+          "[service][upstream][several]") {
+  scripted_upstream up{ok()};
+  refused_port nobody;
+  proxy service{several({nobody.url(), up.url()})};
+  const std::string body = "--x\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n" +
+                           std::string(700'000, 'f') + "\r\n--x--\r\n";
+  for (int i = 0; i < 8; ++i) {
+    up.clear_requests();
+    const auto answer = request(service.port(), "POST", "/v1/audio/transcriptions",
+                                {key_field, {"content-type", "multipart/form-data; boundary=x"}}, body);
+    CHECK(answer.status == 200);
+    CHECK((wait_for_chat(up).body == body));
+  }
+}
+
+TEST_CASE("several: all refusing is a 503 with Retry-After, at once", "[service][upstream][several]") {
+  refused_port one, two;
+  proxy service{several({one.url(), two.url()})};
+  for (int i = 0; i < 14; ++i) {
+    const auto begun = test_clock::now();
+    const auto answer = chat(service, chat_body("m", i % 2 == 1));
+    CHECK(answer.status == 503);
+    CHECK(contains(answer.body, R"("code":"upstreams_down")"));
+    CHECK(answer.has("retry-after"));
+    CHECK(answer.header("x-should-retry") == "true");
+    CHECK(test_clock::now() - begun < 500ms);
+  }
+}
+
+TEST_CASE("several: five faults of its own leave an upstream out, its probe brings it back",
+          "[service][upstream][several]") {
+  std::atomic<bool> ill{true};
+  scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
+    if (req.target == "/health/liveliness") {
+      reply.json(ill ? 503 : 200, R"("I'm alive!")");
+    } else if (!is_chat(req)) {
+      reply.json(200, R"({"data":[]})");
+    } else if (ill) {
+      reply.json(500, R"({"error":{"message":"oops","type":"None","param":"None","code":"500"}})");
+    } else {
+      reply.json(200, R"({"ok":true})");
+    }
+  }};
+  scripted_upstream well{ok()};
+  proxy service{several({sick.url(), well.url()})};
+  int failed = 0;
+  for (int i = 0; i < 60; ++i) failed += chat(service, chat_body("m")).status == 502 ? 1 : 0;
+  CHECK(failed == 5);
+  CHECK(chats_of(sick).size() == 5);
+  // Its probe says that it is not well yet: it stays out.
+  REQUIRE(eventually([&] { return probes_of(sick) > 0; }, 8s));
+  for (int i = 0; i < 10; ++i) CHECK(chat(service, chat_body("m")).status == 200);
+  ill = false;
+  sick.clear_requests();
+  REQUIRE(eventually([&] { return probes_of(sick) > 0; }, 8s));
+  CHECK(eventually(
+      [&] {
+        CHECK(chat(service, chat_body("m")).status == 200);
+        return !chats_of(sick).empty();
+      },
+      8s));
+  for (const auto& req : sick.requests()) CHECK(req.target != "/health");
+  CHECK(probes_of(well) == 0);
+}
+
+TEST_CASE("several: what is not an upstream's own fault leaves none out", "[service][upstream][several]") {
+  const auto refusing = [](int status, std::string body) {
+    return chats([status, body](const auto&, auto& reply) { reply.json(status, body); });
+  };
+  const std::string provider =
+      R"({"error":{"message":"litellm.InternalServerError: OpenAIException - down","type":null,"param":null,"code":"500"}})";
+  for (const auto& [status, body] :
+       {std::pair{500, provider}, std::pair{429, std::string{R"({"error":{"message":"slow down"}})"}},
+        std::pair{404, std::string{R"({"error":{"message":"no such model"}})"}}}) {
+    INFO(status);
+    scripted_upstream a{refusing(status, body)}, b{ok()};
+    proxy service{several({a.url(), b.url()})};
+    for (int i = 0; i < 40; ++i) chat(service, chat_body("m"));
+    CHECK(chats_of(a).size() > 8);
+  }
+}
+
+TEST_CASE("several: nothing is sent again once an upstream has the request", "[service][upstream][several]") {
+  const auto cutting = [](const upstream_request& req, upstream_reply& reply) {
+    // No kept connection: what dies on one of those is sent once more.
+    if (!is_chat(req)) reply.json(200, R"({"data":[]})", {{"connection", "close"}});
+    if (req.is_true("stream")) {
+      reply.sse_head();
+      reply.event(delta);
+    }
+    reply.reset();
+  };
+  scripted_upstream a{cutting}, b{cutting};
+  proxy service{several({a.url(), b.url()})};
+  CHECK(chat(service, chat_body("m")).status == 502);
+  const auto cut = chat(service, chat_body("m", true));
+  CHECK(cut.status == 200);
+  CHECK(contains(cut.body, R"("code":"upstream_disconnected")"));
+  CHECK(chats_of(a).size() + chats_of(b).size() == 2);
+}
+
+}  // namespace llm_proxy::test
