@@ -134,7 +134,7 @@ inline factory_editor with_faults(const fault_plan_ptr& plan, const fake_author&
       made.registry = [&system, &home, plan, real = made.registry](pool_actor from) {
         return spawn_on(system, home, faulty_registry, real(std::move(from)), plan);
       };
-      const adapter_factory adapters = [&system, &home, plan, author] {
+      const adapter_factory adapters = [&system, &home, plan, author](std::size_t) {
         return spawn_on(system, home, faulty_adapter, spawn_on(system, home, fake, &home, author), plan);
       };
       made.pool = [&system, &home, plan, adapters] {

@@ -526,7 +526,7 @@ std::optional<upstream_closing> scripted_upstream::closing_of(std::size_t connec
 }
 
 std::string test_data(std::string_view file) {
-  auto path = std::filesystem::path(LLM_PROXY_TEST_DATA) / file;
+  const auto path = std::filesystem::path{LLM_PROXY_TEST_DATA} / file;
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::runtime_error("no test data " + path.string());
   return {std::istreambuf_iterator<char>(in), {}};
