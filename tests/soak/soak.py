@@ -278,14 +278,19 @@ async def soak(options):
         async def rest():
             # Idle upstream connections are dropped after 4 s, memory is given back 2 s after a crowd.
             await asyncio.sleep(8)
-            rests.append((rss_kib(service.pid), descriptors(service.pid)))
+            # The model list is fetched now and then: the least of some seconds is rest.
+            seen = []
+            for _ in range(12):
+                await asyncio.sleep(0.5)
+                seen.append((rss_kib(service.pid), descriptors(service.pid)))
+            rests.append(tuple(map(min, zip(*seen))))
 
         started = time.monotonic()
         until = started + options.minutes * 60
         sampler = asyncio.create_task(sample(service.pid, samples, until + 3600, hangups))
         part = options.minutes * 60 / 4
         for number in range(4):
-            end = min(until, started + part * (number + 1) - 8)
+            end = min(until, started + part * (number + 1) - 14)
             await asyncio.gather(*(client(port, end) for _ in range(options.clients)))
             await rest()
         sampler.cancel()
