@@ -1,10 +1,11 @@
 // Answers one request. Spawned by the acceptor when a request's head is there; ends with its answer, or with
 // its client.
 //
-//   authorizing ──▶ routing ──▶ queued ──▶ reading ──▶ opening ──▶ streaming ──▶ closed
-//        │             │          │           │           │            │  an event stream, passed on as it
-//        comes │             │          │           │           ├─▶ holding ─┤  anything else: held until it
-//        is whole └─────────────┴──────────┴───────────┴───────────┴────────────┴──▶ finish(), exactly once
+//   authorizing ─▶ routing ─▶ queued ─▶ reading ─▶ opening ─▶ streaming ─▶ closed
+//        │            │         │         │          │  passed on as it comes
+//        │            │         │         │          ├─▶ holding ─▶ closed
+//        │            │         │         │          │  held until it is whole
+//        └────────────┴─────────┴─────────┴──────────┴──▶ finish(), exactly once
 //
 // Where no limit is set a request is never queued.
 // An upload (multipart, passed-through bodies) skips reading: its parts go to the adapter while it is

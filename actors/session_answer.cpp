@@ -134,6 +134,7 @@ void session_state::commit_stream() {
   client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
                         length.value_or(0), false);
   client_->write(std::exchange(held_, {}));
+  answer_.headers = {};  // what a stream that may last for hours need not hold
 }
 
 /// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.

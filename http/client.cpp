@@ -230,6 +230,11 @@ void client_call::take_input(bool ended) {
   // Each event may end this call, and with it this object: nothing of it is touched after the last.
   const bool whole = fault.code == errc::none && parser_->done();
   const bool head_came = !had_head && parser_->head_done();
+  if (head_came) {
+    // It will not be sent again.
+    head_.reset();
+    body_.reset();
+  }
   credit_ -= std::min(credit_, bytes.size());
   if (whole || fault.code != errc::none) over_ = true;
   auto* events = &events_;
