@@ -1,6 +1,6 @@
 // settings -> logging -> proxy -> wait for SIGTERM or SIGINT (SIGHUP: read files again) -> drain.
 #include "actors/proxy.hpp"
-#include "actors/subcommands.hpp"
+#include "actors/cli/subcommands.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
 #include "http/keys_file.hpp"

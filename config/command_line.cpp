@@ -30,13 +30,27 @@ std::string version_text(const program_facts& facts, const settings& values) {
   return text + "\n";
 }
 
+constexpr std::string_view commands_title =
+    "\nCommands (those that ask a running service find it by HOST and PORT, or by --url "
+    "http(s)://HOST[:PORT],\n"
+    "with --ca-file FILE for an authority of your own; the key is INTERNAL_API_KEY):\n";
+
 std::string subcommands_text(std::span<const subcommand> subcommands) {
-  std::string text = subcommands.empty() ? "" : "\nCommands:\n";
+  std::string text = subcommands.empty() ? "" : std::string{commands_title};
   for (const auto& row : subcommands) {
     text.append("  llm-proxy ").append(row.name).append(row.usage.empty() ? "" : " ").append(row.usage);
     text.append("\n      ").append(row.sentence).append("\n");
   }
   return text;
+}
+
+/// The words for what has been an option first.
+std::string_view as_option(std::string_view argument) {
+  if (argument == "serve") return "";
+  if (argument == "check-config") return "--check-config";
+  if (argument == "print-config") return "--print-config";
+  if (argument == "help") return "--help";
+  return argument;
 }
 
 /// What an argument prints whatever the configuration is; nothing for the other arguments.
@@ -66,13 +80,14 @@ int report_wrong_use(std::ostream& err, std::string_view what) {
 
 std::optional<int> run_command_line(int argc, const char* const* argv, const program_facts& facts,
                                     const parsed_settings& parsed, std::ostream& out, std::ostream& err) {
-  const std::string_view argument = argc > 1 ? argv[1] : "";
+  const auto argument = as_option(argc > 1 ? argv[1] : "");
   for (const auto& row : facts.subcommands)
     if (argument == row.name)
       return row.run({argv + 2, static_cast<std::size_t>(argc - 2)}, parsed, out, err);
   if (argc > 2) return report_wrong_use(err, "only one argument at a time");
+  if (argc > 1 && *argv[1] == '\0') return report_wrong_use(err, "unknown argument \"\"");
   if (const auto text = fixed_text(argument, facts, parsed.values)) return print(out, err, *text);
-  if (argc > 1 && argument != "--check-config" && argument != "--print-config")
+  if (!argument.empty() && argument != "--check-config" && argument != "--print-config")
     return report_wrong_use(err, "unknown argument \"" + log_safe(argument) + '"');
 
   for (const auto& warning : parsed.warnings) err << "llm-proxy: warning: " << warning << '\n';

@@ -234,43 +234,4 @@ TEST_CASE("program: one JSON log line per request, without keys, contents and qu
   }
 }
 
-TEST_CASE("program: health says 0 of a healthy service and 1, with the reason, of any other",
-          "[service][program]") {
-  const auto ask = [](std::vector<std::string> arguments, environment values = {}) {
-    child_process::options how;
-    how.arguments = std::move(arguments);
-    how.arguments.insert(how.arguments.begin(), "health");
-    how.environment = std::move(values);
-    auto check = std::make_unique<child_process>(program, how);
-    const int code = check->wait(long_patience);
-    return std::tuple{code, check->out(), check->err()};
-  };
-  child_process service{program, with(mock_environment())};
-  const auto port = std::to_string(port_of(service));
-  CHECK(ask({}, {{"LLM_PROXY__PORT", port}}) == std::tuple{0, "healthy\n", ""});
-  CHECK(ask({}, {{"LLM_PROXY__PORT", port}, {"LLM_PROXY__HOST", "0.0.0.0"}}) ==
-        std::tuple{0, "healthy\n", ""});
-  CHECK(ask({"--url", "http://127.0.0.1:" + port}) == std::tuple{0, "healthy\n", ""});
-  const auto wrong_status = ask({"--url", "http://127.0.0.1:" + port + "/v1/models"});
-  CHECK(std::get<0>(wrong_status) == 1);
-  CHECK(std::get<1>(wrong_status).empty());
-  CHECK(holds(std::get<2>(wrong_status), "status 401"));
-  const auto refused = ask({}, {{"LLM_PROXY__PORT", std::to_string(free_port())}});
-  CHECK(std::get<0>(refused) == 1);
-  CHECK(holds(std::get<2>(refused), "no connection"));
-  CHECK(std::get<0>(ask({"--url", "https://127.0.0.1"})) == 1);
-  CHECK(std::get<0>(ask({}, {{"LLM_PROXY__PORT", "0"}})) == 2);
-  CHECK(std::get<0>(ask({"--uri", "http://127.0.0.1"})) == 2);
-}
-
-TEST_CASE("program: health doesn't wait for ever on a service that took its connection",
-          "[service][program]") {
-  scripted_upstream mute{[](const upstream_request&, upstream_reply& reply) { reply.hang(); }};
-  child_process::options how;
-  how.arguments = {"health", "--url", "http://127.0.0.1:" + std::to_string(mute.port())};
-  child_process check{program, how};
-  CHECK(check.wait(long_patience) == 1);
-  CHECK(holds(check.err(), "no answer within 2000 ms"));
-}
-
 }  // namespace llm_proxy::test

@@ -83,7 +83,7 @@ TEST_CASE("command line: help, version and documents need no valid configuration
 
 TEST_CASE("command line: whatever else is asked is an error with 2", "[unit][command_line]") {
   for (const auto& arguments : {std::vector<const char*>{"--prot"},
-                                {"serve"},
+                                {"start"},
                                 {""},
                                 {"--help", "--version"},
                                 {"--port", "80"},
@@ -134,4 +134,14 @@ TEST_CASE("command line: a subcommand gets its own arguments and the settings, a
   CHECK(run({"echo"}, {}, facts).out.empty());
   CHECK(run({"ech"}, {}, facts).code == 2);
   CHECK(run({"--help"}, {}, facts).out.ends_with("  llm-proxy echo [TEXT]\n      Says it again.\n"));
+}
+
+TEST_CASE("command line: serve, check-config and print-config are the words for what the options do",
+          "[unit][command_line]") {
+  CHECK_FALSE(run({"serve"}).code);
+  CHECK(run({"check-config"}).out == "OK\n");
+  CHECK(run({"print-config"}).out == run({"--print-config"}).out);
+  CHECK(run({"help"}).out == run({"--help"}).out);
+  CHECK(run({"serve", "now"}).code == 2);
+  CHECK(run({""}).code == 2);
 }

@@ -1,0 +1,208 @@
+// llm-proxy keys: adds to, lists and takes from the file of INTERNAL_API_KEYS_FILE.
+#include "actors/cli/arguments.hpp"
+#include "actors/cli/commands.hpp"
+#include "config/log_safe.hpp"
+#include "http/keys_file.hpp"
+#include "http/keys_file_edit.hpp"
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iomanip>
+#include <ostream>
+#include <sstream>
+#include <stdexcept>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace llm_proxy {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view after_change =
+    "A running service takes the file on SIGHUP (kill -HUP, systemctl reload llm-proxy).\n";
+
+constexpr option_name file_option{"--file"};
+constexpr std::array known{
+    file_option,          option_name{"--expires"}, option_name{"--max-concurrent"}, option_name{"--rpm"},
+    option_name{"--tpm"}, option_name{"--models"},  option_name{"--sha256"}};
+
+[[noreturn]] void give_up(const std::string& what, int error = errno) {
+  throw std::runtime_error{what + ": " + std::strerror(error)};
+}
+
+/// Empty when there is no such file.
+std::string read_text(const std::string& path) {
+  std::error_code none;
+  if (!fs::exists(path, none)) return {};
+  std::ifstream file{path, std::ios::binary};
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    if (file && fs::file_size(path, none) == 0) return {};
+    give_up(path + " cannot be read", errno != 0 ? errno : EIO);
+  }
+  return text.str();
+}
+
+/// As a whole or not at all: a service that reads it meanwhile sees the old text or the new one.
+void replace_text(const std::string& path, const std::string& text) {
+  std::error_code none;
+  const auto target = fs::exists(path, none) ? fs::canonical(path).string() : path;
+  struct stat old {};
+  const bool there = stat(target.c_str(), &old) == 0;
+  auto scratch = target + ".XXXXXX";
+  const int descriptor = mkstemp(scratch.data());  // mode 0600
+  if (descriptor < 0) give_up(target + " cannot be written");
+  const auto drop = [&](const std::string& what) {
+    const int error = errno;
+    close(descriptor);
+    unlink(scratch.c_str());
+    give_up(what, error);
+  };
+  if (there && fchmod(descriptor, old.st_mode & 07777) != 0) drop(target + ": its mode cannot be kept");
+  if (there && (old.st_uid != geteuid() || old.st_gid != getegid()) &&
+      fchown(descriptor, old.st_uid, old.st_gid) != 0)
+    drop(target + ": its owner cannot be kept");
+  for (std::size_t sent = 0; sent < text.size();) {
+    const auto size = write(descriptor, text.data() + sent, text.size() - sent);
+    if (size < 0) drop(target + " cannot be written");
+    sent += static_cast<std::size_t>(size);
+  }
+  if (fsync(descriptor) != 0) drop(target + " cannot be written");
+  if (rename(scratch.c_str(), target.c_str()) != 0) drop(target + " cannot be replaced");
+  close(descriptor);
+}
+
+/// 256 random bits.
+std::string make_key() {
+  key_digest bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+    throw std::runtime_error{"no random numbers can be had"};
+  return "llmp-" + hex_of(bytes);
+}
+
+std::optional<std::uint64_t> number(const parsed_arguments& given, std::string_view name) {
+  const auto text = given.option(name);
+  if (!text) return std::nullopt;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size() || value == 0)
+    throw std::invalid_argument{std::string{name} + " takes a whole number above 0"};
+  return value;
+}
+
+std::vector<std::string> names_in(const std::string& list) {
+  std::vector<std::string> names;
+  std::stringstream text{list};
+  for (std::string each; std::getline(text, each, ',');) names.push_back(each);
+  return names;
+}
+
+int report_faults(std::ostream& err, const std::string& path, const std::vector<std::string>& faults) {
+  for (const auto& each : faults) err << "llm-proxy: error: " << log_safe(path) << ": " << each << '\n';
+  return 1;
+}
+
+int add(const std::string& path, const parsed_arguments& given, std::ostream& out, std::ostream& err) {
+  const auto key = make_key();
+  new_key_entry entry;
+  entry.name = given.words[1];
+  entry.digest = digest_of(key);
+  entry.expires = given.option("--expires");
+  entry.max_concurrent = number(given, "--max-concurrent");
+  entry.rpm = number(given, "--rpm");
+  entry.tpm = number(given, "--tpm");
+  if (const auto models = given.option("--models")) entry.models = names_in(*models);
+  const auto edited = add_key(read_text(path), entry);
+  if (!edited.faults.empty()) return report_faults(err, path, edited.faults);
+  replace_text(path, edited.json);
+  out << key << '\n' << std::flush;
+  err << "This key of " << entry.name << " is shown this once: the file holds its SHA-256.\n" << after_change;
+  return 0;
+}
+
+int revoke(const std::string& path, const parsed_arguments& given, std::ostream& err) {
+  const auto& name = given.words[1];
+  const auto edited = remove_keys(read_text(path), name, given.option("--sha256").value_or(""));
+  if (!edited.faults.empty()) return report_faults(err, path, edited.faults);
+  if (edited.changed == 0) return report_faults(err, path, {"has no such key of " + log_safe(name)});
+  replace_text(path, edited.json);
+  err << edited.changed << (edited.changed == 1 ? " key" : " keys") << " of " << name << " revoked.\n"
+      << after_change;
+  return 0;
+}
+
+std::string time_text(std::int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  std::ostringstream text;
+  text << std::put_time(&parts, "%Y-%m-%dT%H:%M:%SZ");
+  return text.str();
+}
+
+int list(const std::string& path, std::ostream& out, std::ostream& err) {
+  const auto read = read_keys_file(path);
+  if (!read.faults.empty()) return report_faults(err, path, read.faults);
+  const auto line = [&out](std::string_view name, std::string_view sha256, std::string_view expires,
+                           std::string_view concurrent, std::string_view rpm, std::string_view tpm,
+                           std::string_view models) {
+    out << std::left << std::setw(24) << name << ' ' << std::setw(12) << sha256 << "  " << std::setw(20)
+        << expires << "  " << std::setw(10) << concurrent << ' ' << std::setw(8) << rpm << ' '
+        << std::setw(10) << tpm << ' ' << models << '\n';
+  };
+  const auto limit = [](std::uint64_t value) { return value == 0 ? "-" : std::to_string(value); };
+  line("NAME", "SHA256", "EXPIRES", "CONCURRENT", "RPM", "TPM", "MODELS");
+  for (const auto& each : read.entries) {
+    std::string models;
+    for (const auto& name : each.rules->models) models += (models.empty() ? "" : ",") + log_safe(name);
+    auto expires = each.expires ? time_text(*each.expires) : "never";
+    if (each.expires && *each.expires <= std::time(nullptr)) expires += " (expired)";
+    line(each.rules->name, hex_of(each.digest).substr(0, 12), expires, limit(each.rules->max_concurrent),
+         limit(each.rules->rpm), limit(each.rules->tpm), models.empty() ? "all" : models);
+  }
+  out << std::flush;
+  return 0;
+}
+
+}  // namespace
+
+int keys_command(std::span<const char* const> arguments, const parsed_settings& parsed, std::ostream& out,
+                 std::ostream& err) {
+  const auto given = parse_arguments(arguments, known);
+  if (!given.fault.empty()) return report_wrong_use(err, given.fault);
+  const auto path = given.option(file_option.name).value_or(parsed.values.internal_api_keys_file);
+  const auto what = given.words.empty() ? std::string{} : given.words.front();
+  const bool named = given.words.size() == 2;
+  if (!((what == "add" && named) || (what == "revoke" && named) ||
+        (what == "list" && given.words.size() == 1)))
+    return report_wrong_use(err, "keys takes add NAME, list or revoke NAME");
+  if (path.empty())
+    return report_wrong_use(err, "no file of keys: set LLM_PROXY__INTERNAL_API_KEYS_FILE or add --file");
+  for (const auto& [name, value] : given.options) {
+    const bool fits =
+        name == "--file" || (what == "add" && name != "--sha256") || (what == "revoke" && name == "--sha256");
+    if (!fits) return report_wrong_use(err, name + " is nothing for keys " + what);
+  }
+  try {
+    if (what == "add") return add(path, given, out, err);
+    if (what == "revoke") return revoke(path, given, err);
+    return list(path, out, err);
+  } catch (const std::invalid_argument& wrong) {
+    return report_wrong_use(err, wrong.what());
+  } catch (const std::exception& error) {
+    err << "llm-proxy: error: " << error.what() << '\n';
+    return 1;
+  }
+}
+
+}  // namespace llm_proxy

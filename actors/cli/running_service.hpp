@@ -1,0 +1,39 @@
+// The service that a command asks: the one these settings describe, on this machine, or any other by --url.
+#pragma once
+
+#include "actors/cli/arguments.hpp"
+#include "config/settings.hpp"
+#include "http/fetch.hpp"
+
+#include <iosfwd>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+inline constexpr option_name url_option{"--url"};
+inline constexpr option_name ca_file_option{"--ca-file"};
+
+struct running_service {
+  std::string url;  ///< without a path, unless --url had one
+  fetch_trust trust;
+  std::string key;
+  std::string fault;  ///< why there is none to ask; empty: there is
+};
+
+/// --url and --ca-file of `arguments`, else where `values` say that the service listens on this machine. Its
+/// certificate is not checked there: it names the machine as others know it.
+running_service find_service(const settings& values, const parsed_arguments& arguments);
+
+/// The request without its method, path and body: address, key, JSON.
+fetch_request request_to(const running_service& service);
+
+/// Reports on `err` that `what` was answered by `body` instead of a success, or not at all; the exit code.
+int report_failure(std::ostream& err, const running_service& service, const fetch_result& result,
+                   std::string_view body);
+
+/// `text` as a terminal may show it: control characters other than line feed and tab become blanks. For other
+/// readers it stays as it is.
+std::string for_output(std::string_view text, bool terminal);
+
+}  // namespace llm_proxy
