@@ -185,6 +185,14 @@ void acceptor_state::use(const shared_actors& those) {
   context->registry = those.registry;
   context->pool = those.pool;
   context->admission = those.admission;
+  context->upstreams = those.upstreams;
+  options_.context = std::move(context);
+}
+
+void acceptor_state::use(session_rules_changed& rules) {
+  auto context = std::make_shared<session_context>(*options_.context);
+  context->options = *rules.options;
+  context->memory = std::move(rules.memory);
   options_.context = std::move(context);
 }
 
@@ -248,6 +256,7 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
       [self](drain) { return self->state.begin_drain(); },
       [self](force_drain) { self->state.force(); },
       [self](const shared_actors& those) { self->state.use(those); },
+      [self](session_rules_changed& rules) { self->state.use(rules); },
   };
 }
 

@@ -51,6 +51,7 @@ class acceptor_state : public connection_owner {
   void use_tls(server_tls tls) { options_.tls = std::move(tls); }
   /// Sessions from now on work with these.
   void use(const shared_actors& those);
+  void use(session_rules_changed& rules);
   caf::result<drained> begin_drain();
   void force();
 

@@ -83,6 +83,10 @@ admission_actor::behavior_type admission(admission_state::self_pointer self, io_
         self->state.book.freed(back.key, self->state.now());
         self->state.settle();
       },
+      [self](const limits_changed& news) {
+        self->state.book.use(news.limits);
+        self->state.settle();
+      },
       [self](const tokens_spent& cost) { self->state.book.spent(cost.key, cost.tokens, self->state.now()); },
   };
 }

@@ -5,6 +5,7 @@
 // free slots go round the keys that wait, oldest request first in each.
 #pragma once
 
+#include "actors/admission_options.hpp"
 #include "actors/token_bucket.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
@@ -22,12 +23,6 @@
 #include <vector>
 
 namespace llm_proxy {
-
-struct admission_options {
-  std::size_t max_concurrent = 0;              ///< over all keys; 0 = no limit
-  std::size_t queue_size = 0;                  ///< requests that may wait, per key
-  std::chrono::milliseconds queue_timeout{0};  ///< 0 = they wait as long as it takes
-};
 
 /// When slots came free lately, and what that means for those who want one.
 class departures {
@@ -53,6 +48,9 @@ class admission_book {
   };
 
   explicit admission_book(admission_options options = {}) : options_{options} {}
+
+  /// Other limits from now on. Then, as after leave(), admit().
+  void use(admission_options options) { options_ = options; }
 
   decision ask(ticket who, const key_rules_ptr& rules, time_point now);
   /// A slot of that key came back. Then, as after leave(), admit().

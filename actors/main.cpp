@@ -1,8 +1,9 @@
 // settings -> logging -> proxy -> wait for SIGTERM or SIGINT (SIGHUP: read files again) -> drain.
-#include "actors/proxy.hpp"
 #include "actors/cli/subcommands.hpp"
+#include "actors/proxy.hpp"
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
+#include "config/reload.hpp"
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/route.hpp"
@@ -15,7 +16,9 @@
 #include <ctime>
 #include <exception>
 #include <iostream>
+#include <string>
 #include <sys/resource.h>
+#include <vector>
 
 namespace {
 
@@ -42,8 +45,57 @@ sigset_t block_signals() {
   return end_signals;
 }
 
+/// What only the routes know of the settings.
+void check_passthrough(llm_proxy::parsed_settings& parsed) {
+  for (const auto& prefix : parsed.values.passthrough_paths) {
+    const auto reason = llm_proxy::refuse_passthrough(prefix);
+    if (reason.empty()) continue;
+    parsed.faults.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{reason});
+  }
+}
+
+/// What only TLS knows of the settings.
+void check_ca_file(llm_proxy::parsed_settings& parsed) {
+  const auto& file = parsed.values.litellm_ca_file;
+  const auto fault = llm_proxy::check_ca_file(file);
+  if (!fault.empty()) parsed.faults.push_back("LLM_PROXY__LITELLM_CA_FILE: \"" + file + "\" " + fault);
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& each : names) text += (text.empty() ? "" : ", ") + each;
+  return text;
+}
+
+/// Reads the options again; all of them or none.
+void reload_options(llm_proxy::proxy& service, llm_proxy::settings& values) {
+  auto parsed = llm_proxy::load_settings();
+  check_passthrough(parsed);
+  check_ca_file(parsed);
+  for (const auto& warning : parsed.warnings) spdlog::warn("{}", warning);
+  for (const auto& fault : parsed.faults) spdlog::error("{}", fault);
+  if (!parsed.faults.empty()) {
+    spdlog::error("SIGHUP: the options stay as they were");
+    return;
+  }
+  const auto fresh = llm_proxy::merge_reloaded(values, parsed.values);
+  if (!fresh.ignored.empty())
+    spdlog::warn("SIGHUP: not changed, since it takes a restart: {}", joined(fresh.ignored));
+  if (fresh.changed.empty()) return;
+  try {
+    service.reconfigure(fresh.values);
+  } catch (const std::exception& error) {
+    spdlog::error("SIGHUP: the options stay as they were: {}", error.what());
+    return;
+  }
+  llm_proxy::set_log_level(fresh.values.log_level);
+  values = fresh.values;
+  spdlog::info("SIGHUP: changed: {}", joined(fresh.changed));
+}
+
 /// Reads again what may change while the service runs.
-void reload(llm_proxy::proxy& service) {
+void reload(llm_proxy::proxy& service, llm_proxy::settings& values) {
+  reload_options(service, values);
   const auto faults = service.reload_keys();
   for (const auto& fault : faults) spdlog::error("LLM_PROXY__INTERNAL_API_KEYS_FILE: {}", fault);
   if (faults.empty())
@@ -54,10 +106,10 @@ void reload(llm_proxy::proxy& service) {
 }
 
 /// The first signal to end; SIGHUPs before it are obeyed, later ones wait in vain.
-int wait_for_end(sigset_t signals, llm_proxy::proxy& service) {
+int wait_for_end(sigset_t signals, llm_proxy::proxy& service, llm_proxy::settings& values) {
   sigaddset(&signals, SIGHUP);
   int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(service);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(service, values);
   return signal;
 }
 
@@ -67,7 +119,7 @@ bool comes_within(const sigset_t& signals, std::chrono::milliseconds time) {
   return sigtimedwait(&signals, nullptr, &limit) > 0;
 }
 
-int serve(const llm_proxy::settings& values) {
+int serve(llm_proxy::settings values) {
   const auto end_signals = block_signals();
   llm_proxy::start_logging(values);
   try {
@@ -76,7 +128,7 @@ int serve(const llm_proxy::settings& values) {
     spdlog::info("llm-proxy {} listens on {}:{}{}, mode {}", values.version, service.host(), service.port(),
                  inherited ? " (a socket handed over)" : "",
                  values.llm_mode == llm_proxy::llm_mode::mock ? "mock" : "litellm");
-    const int signal = wait_for_end(end_signals, service);
+    const int signal = wait_for_end(end_signals, service, values);
     service.announce_drain();
     const auto delay = values.drain_delay;
     if (delay.count() > 0)
@@ -96,15 +148,6 @@ int serve(const llm_proxy::settings& values) {
   return 0;
 }
 
-/// What only the routes know of the settings.
-void check_passthrough(llm_proxy::parsed_settings& parsed) {
-  for (const auto& prefix : parsed.values.passthrough_paths) {
-    const auto reason = llm_proxy::refuse_passthrough(prefix);
-    if (reason.empty()) continue;
-    parsed.faults.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{reason});
-  }
-}
-
 void check_keys_file(llm_proxy::parsed_settings& parsed) {
   const auto& file = parsed.values.internal_api_keys_file;
   if (file.empty()) return;
@@ -116,13 +159,6 @@ void check_keys_file(llm_proxy::parsed_settings& parsed) {
 void check_tls(llm_proxy::parsed_settings& parsed) {
   const auto files = llm_proxy::listener_tls(parsed.values);
   if (files.any()) llm_proxy::load_server_tls(files, parsed.faults);
-}
-
-/// What only TLS knows of the settings.
-void check_ca_file(llm_proxy::parsed_settings& parsed) {
-  const auto& file = parsed.values.litellm_ca_file;
-  const auto fault = llm_proxy::check_ca_file(file);
-  if (!fault.empty()) parsed.faults.push_back("LLM_PROXY__LITELLM_CA_FILE: \"" + file + "\" " + fault);
 }
 
 }  // namespace

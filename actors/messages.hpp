@@ -4,8 +4,8 @@
 //                           ├──────request_slot──▶ admission (where a limit is set)
 //                           ├──────resolve_model─▶ model registry
 //                           ├──────lease_adapter─▶ adapter pool
-//                           └──────open_stream───▶ adapter ──stream_head, stream_chunk*, done | failed──▶
-//                           session
+//                           └──────open_stream───▶ adapter
+//   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
@@ -13,11 +13,13 @@
 // once, since its limits are the service's.
 #pragma once
 
+#include "actors/admission_options.hpp"
 #include "actors/upstream_table.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
+#include "http/resident_memory.hpp"
 #include "http/server_tls.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -31,6 +33,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace llm_proxy {
@@ -79,6 +82,11 @@ struct tokens_spent {
   std::uint64_t tokens;
 };
 
+/// Other limits from now on; what has a slot keeps it.
+struct limits_changed {
+  admission_options limits;
+};
+
 // -- model registry ----------------------------------------------------------------
 
 /// Which id does upstream know this name by?
@@ -87,6 +95,15 @@ struct resolve_model {
 };
 struct resolved_model {
   std::string id;
+};
+/// What names stand for.
+struct model_names {
+  std::string default_model;                                 ///< for the empty name
+  std::vector<std::pair<std::string, std::string>> aliases;  ///< a name and the id it stands for
+};
+/// From now on they stand for these.
+struct names_changed {
+  std::shared_ptr<const model_names> names;
 };
 using model_list = std::shared_ptr<const std::vector<model_entry>>;
 /// Asks for the list of models.
@@ -206,17 +223,17 @@ using auth_actor =
     caf::typed_actor<caf::replies_to<authorize>::with<principal>, caf::reacts_to<keys_changed>>;
 
 //   request_slot -> slot_decision, at once or when a slot is free or QUEUE_TIMEOUT is over
-using admission_actor =
-    caf::typed_actor<caf::replies_to<request_slot>::with<slot_decision>, caf::reacts_to<leave_queue>,
-                     caf::reacts_to<slot_freed>, caf::reacts_to<tokens_spent>>;
+using admission_actor = caf::typed_actor<caf::replies_to<request_slot>::with<slot_decision>,
+                                         caf::reacts_to<leave_queue>, caf::reacts_to<slot_freed>,
+                                         caf::reacts_to<tokens_spent>, caf::reacts_to<limits_changed>>;
 
 ///   resolve_model -> resolved_model, never an error
 //   get_models    -> models, or upstream's error when there never was a list
 struct registry_peers;
-using registry_actor =
-    caf::typed_actor<caf::replies_to<resolve_model>::with<resolved_model>,
-                     caf::replies_to<get_models>::with<models>, caf::reacts_to<models_changed>,
-                     caf::reacts_to<refresh_due>, caf::reacts_to<registry_peers>>;
+using registry_actor = caf::typed_actor<caf::replies_to<resolve_model>::with<resolved_model>,
+                                        caf::replies_to<get_models>::with<models>,
+                                        caf::reacts_to<models_changed>, caf::reacts_to<refresh_due>,
+                                        caf::reacts_to<registry_peers>, caf::reacts_to<names_changed>>;
 
 //   lease_adapter -> adapter_lease, or error overloaded
 struct pool_peers;
@@ -232,6 +249,7 @@ struct pool_peers {
 struct registry_peers {
   std::vector<registry_actor> all;
   pool_actor pool;
+  std::shared_ptr<const upstream_table> upstreams;  ///< of the pool
 };
 
 /// What one thread's sessions work with. To its acceptor: from now on with these.
@@ -239,7 +257,8 @@ struct shared_actors {
   auth_actor auth;
   registry_actor registry;
   pool_actor pool;
-  admission_actor admission;  ///< the same for all threads
+  admission_actor admission;                  ///< the same for all threads
+  std::shared_ptr<upstream_table> upstreams;  ///< of the pool; null in mock mode
 };
 /// Asks for those of all threads.
 struct get_shared_actors {};
@@ -247,10 +266,20 @@ struct all_shared_actors {
   std::vector<shared_actors> by_thread;
 };
 
+struct actor_factories;
+/// The service is configured otherwise from now on, dead actors are replaced by those of `factories`.
+/// `new_pools`: the pools too are replaced, now; requests that an old one let out keep their adapters.
+struct reconfigured {
+  std::shared_ptr<const actor_factories> factories;
+  bool new_pools = false;
+  admission_options limits;
+  std::shared_ptr<const model_names> names;
+};
+
 //   get_shared_actors -> all_shared_actors
 //   keys_changed: told to every auth actor, now and to come
 using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
-                                          caf::reacts_to<keys_changed>>;
+                                          caf::reacts_to<keys_changed>, caf::reacts_to<reconfigured>>;
 /// Time to look after the upstreams that were left out.
 struct probe_due {};
 using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>>;
@@ -262,6 +291,12 @@ struct adopt_socket {
 /// Shake hands by this from now on; connections that are open keep what they have.
 struct tls_changed {
   server_tls tls;
+};
+struct session_options;
+/// Sessions follow these from now on; those that are open go on as they began.
+struct session_rules_changed {
+  std::shared_ptr<const session_options> options;
+  std::shared_ptr<memory_ceiling> memory;
 };
 /// Take in what already waits to be accepted, then listen no more.
 struct stop_listening {};
@@ -280,7 +315,7 @@ using acceptor_actor =
     caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
                      caf::reacts_to<tls_changed>, caf::replies_to<stop_listening>::with<listening_stopped>,
                      caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>,
-                     caf::reacts_to<shared_actors>>;
+                     caf::reacts_to<shared_actors>, caf::reacts_to<session_rules_changed>>;
 /// A listening socket to accept from, and the acceptors of all threads to deal out to.
 struct start_listening {
   int descriptor;
@@ -299,27 +334,52 @@ failure to_failure(const caf::error& error);
 
 }  // namespace llm_proxy
 
-#define LLM_PROXY_MESSAGES(X)                                                                               \
-  X(authorize)                                                                                              \
-  X(principal)                                                                                              \
-  X(keys_changed)                                                                                           \
-  X(request_slot)                                                                                           \
-  X(slot_decision)                                                                                          \
-  X(leave_queue)                                                                                            \
-  X(slot_freed)                                                                                             \
-  X(tokens_spent)                                                                                           \
-  X(resolve_model)                                                                                          \
-  X(resolved_model)                                                                                         \
-  X(get_models)                                                                                             \
-  X(models)                                                                                                 \
-  X(models_changed)                                                                                         \
-  X(refresh_due)                                                                                            \
-  X(registry_peers)                                                                                         \
-  X(pool_peers)                                                                                             \
-  X(body_part) X(body_taken) X(grant_credit) X(cancel_stream) X(stream_head) X(stream_chunk) X(stream_done) \
-      X(stream_failed) X(open_stream) X(lease_adapter) X(adapter_lease) X(adopt_socket) X(start_listening)  \
-          X(tls_changed) X(stop_listening) X(listening_stopped) X(drain) X(drained) X(force_drain)          \
-              X(shared_actors) X(get_shared_actors) X(all_shared_actors) X(probe_due)
+// clang-format off
+#define LLM_PROXY_MESSAGES(X) \
+  X(authorize) \
+  X(principal) \
+  X(keys_changed) \
+  X(request_slot) \
+  X(slot_decision) \
+  X(leave_queue) \
+  X(limits_changed) \
+  X(slot_freed) \
+  X(tokens_spent) \
+  X(resolve_model) \
+  X(resolved_model) \
+  X(get_models) \
+  X(models) \
+  X(names_changed) \
+  X(models_changed) \
+  X(refresh_due) \
+  X(registry_peers) \
+  X(pool_peers) \
+  X(body_part) \
+  X(body_taken) \
+  X(grant_credit) \
+  X(cancel_stream) \
+  X(stream_head) \
+  X(stream_chunk) \
+  X(stream_done) \
+  X(stream_failed) \
+  X(open_stream) \
+  X(lease_adapter) \
+  X(adapter_lease) \
+  X(adopt_socket) \
+  X(start_listening) \
+  X(tls_changed) \
+  X(stop_listening) \
+  X(listening_stopped) \
+  X(drain) \
+  X(drained) \
+  X(force_drain) \
+  X(shared_actors) \
+  X(get_shared_actors) \
+  X(all_shared_actors) \
+  X(reconfigured) \
+  X(session_rules_changed) \
+  X(probe_due)
+// clang-format on
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)
 #define LLM_PROXY_TYPE_ID(name) CAF_ADD_TYPE_ID(llm_proxy, (llm_proxy::name))

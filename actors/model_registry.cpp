@@ -9,19 +9,33 @@ namespace {
 
 using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
 
-void take_list(self_pointer self, const model_list& list) {
+/// Makes the clients' list of upstream's, for all threads.
+void publish(self_pointer self) {
   auto& state = self->state;
-  state.list = state.with_aliases(list);
-  state.options.health->usable_upstreams = 1;
+  state.list = state.with_aliases(state.upstream_list);
   for (const auto& peer : state.peers) {
     if (peer != self) self->send(peer, models_changed{state.list});
   }
+}
+
+/// `pause`: until the next fetch; none if this one asked a pool that has been replaced meanwhile.
+void end_fetch(model_registry_state& state, std::chrono::milliseconds pause) {
+  state.fetching = false;
+  state.refresh->expires_after(std::exchange(state.outdated, false) ? std::chrono::milliseconds{1} : pause);
+}
+
+void take_list(self_pointer self, const model_list& list) {
+  auto& state = self->state;
+  end_fetch(state, state.options.refresh_every);
+  state.upstream_list = list;
+  publish(self);
+  state.options.health->usable_upstreams = 1;
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(models{state.list});
-  state.refresh->expires_after(state.options.refresh_every);
 }
 
 void fetch_failed(self_pointer self, const caf::error& error) {
   auto& state = self->state;
+  end_fetch(state, state.options.retry_every);
   const auto reason = to_failure(error);
   // Any other failure is an answer: upstream is there.
   const bool silent = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
@@ -29,33 +43,25 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
                state.list ? "the last one is served on" : "there is none yet");
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
-  state.refresh->expires_after(state.options.retry_every);
 }
 
 /// Asks an upstream that is not in `tried`, and when it fails, another one.
 void ask(self_pointer self, upstream_set tried) {
-  const auto failed = [self](caf::error& error) {
-    self->state.fetching = false;
-    fetch_failed(self, error);
-  };
+  const auto failed = [self](caf::error& error) { fetch_failed(self, error); };
   // No timeout here: the adapter answers within its own.
   self->request(self->state.pool, caf::infinite, lease_adapter{0, true, tried})
       .then(
           [self, failed, tried](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
-                .then(
-                    [self, slot = lease.slot](models& answer) {
-                      self->state.fetching = false;
-                      take_list(self, answer.list);
-                    },
-                    [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
-                      const auto& upstreams = self->state.options.upstreams;
-                      if (upstreams && upstreams->any_usable_but(now_tried)) {
-                        ask(self, now_tried);
-                      } else {
-                        failed(error);
-                      }
-                    });
+                .then([self, slot = lease.slot](models& answer) { take_list(self, answer.list); },
+                      [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
+                        const auto& upstreams = self->state.upstreams;
+                        if (upstreams && upstreams->any_usable_but(now_tried)) {
+                          ask(self, now_tried);
+                        } else {
+                          failed(error);
+                        }
+                      });
           },
           failed);
 }
@@ -75,20 +81,20 @@ model_registry_state::~model_registry_state() {
 }
 
 resolved_model model_registry_state::resolve(const std::string& model) const {
-  const auto& wanted = model.empty() ? options.default_model : model;
-  for (const auto& [alias, id] : options.aliases) {
+  const auto& wanted = model.empty() ? options.names->default_model : model;
+  for (const auto& [alias, id] : options.names->aliases) {
     if (alias == wanted) return {id};
   }
   return {wanted};
 }
 
 model_list model_registry_state::with_aliases(const model_list& upstream) const {
-  if (options.aliases.empty()) return upstream;
+  if (options.names->aliases.empty()) return upstream;
   auto all = *upstream;
   const auto find = [&all](const std::string& id) {
     return std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
   };
-  for (const auto& [alias, id] : options.aliases) {
+  for (const auto& [alias, id] : options.names->aliases) {
     if (find(alias) != all.end()) continue;
     const auto target = find(id);
     auto entry = target != all.end() ? *target : model_entry{};
@@ -123,6 +129,17 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         known.list = std::move(news.list);
         for (auto& promise : std::exchange(known.waiting, {})) promise.deliver(models{known.list});
       },
+      [self](names_changed& news) {
+        auto& known = self->state;
+        known.options.names = std::move(news.names);
+        if (known.peers.empty() || known.peers.front() != self) return;
+        // Without upstream's own list (it was another's, with aliases) a new one is fetched.
+        if (known.upstream_list) {
+          publish(self);
+        } else {
+          fetch(self);
+        }
+      },
       [self](refresh_due due) {
         const auto& peers = self->state.peers;
         if (!peers.empty() && peers.front() != self) {
@@ -134,7 +151,11 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
       [self](registry_peers& peers) {
         auto& known = self->state;
         known.peers = std::move(peers.all);
-        if (peers.pool) known.pool = std::move(peers.pool);
+        if (peers.pool) {
+          known.outdated = known.fetching && peers.pool != known.pool;
+          known.pool = std::move(peers.pool);
+          known.upstreams = std::move(peers.upstreams);
+        }
         if (known.peers.front() == self) {
           fetch(self);
         } else if (known.list) {

@@ -17,9 +17,7 @@
 namespace llm_proxy {
 
 struct model_registry_options {
-  std::string default_model;
-  std::vector<std::pair<std::string, std::string>> aliases;  ///< name and the id it stands for
-  std::shared_ptr<const upstream_table> upstreams;           ///< null: there is one
+  std::shared_ptr<const model_names> names = std::make_shared<const model_names>();
   std::chrono::milliseconds refresh_every{std::chrono::minutes{5}};
   std::chrono::milliseconds retry_every{std::chrono::seconds{10}};              ///< after a fetch that failed
   std::shared_ptr<service_health> health = std::make_shared<service_health>();  ///< told of each fetch
@@ -36,12 +34,15 @@ struct model_registry_state {
   model_list with_aliases(const model_list& upstream) const;
 
   model_registry_options options;
-  model_list list;  // null until the first fetch succeeded
+  model_list list;           // null until the first fetch succeeded
+  model_list upstream_list;  // the same without aliases; of the one that fetched it
   std::vector<registry_actor> peers;
 
   // Of the one that fetches:
   pool_actor pool;
+  std::shared_ptr<const upstream_table> upstreams;  // of the pool; null: there is one
   bool fetching = false;
+  bool outdated = false;  // what is being fetched comes from a pool of before
   std::vector<caf::typed_response_promise<models>> waiting;  // for the first list
   std::unique_ptr<deadline> refresh;
 };

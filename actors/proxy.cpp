@@ -128,16 +128,40 @@ server_tls load_tls(const tls_files& files) {
   return tls;
 }
 
-shared_actor_factories make_factories(const settings& values, const fake_author& author, std::size_t adapters,
-                                      const std::vector<litellm_options>& upstreams,
-                                      const std::shared_ptr<upstream_table>& table, caf::actor_system& system,
-                                      io_worker& home, const key_table_ptr& keys,
-                                      std::shared_ptr<service_health> health) {
+std::shared_ptr<const model_names> make_names(const settings& values) {
+  auto names = std::make_shared<model_names>();
+  names->default_model = values.default_model;
+  for (const auto& [name, model] : values.model_aliases) names->aliases.emplace_back(name, model);
+  return names;
+}
+
+admission_options make_limits(const settings& values) {
+  return {values.max_concurrent_requests, values.queue_size, values.queue_timeout};
+}
+
+std::shared_ptr<memory_ceiling> make_ceiling(const settings& values) {
+  return values.max_memory > 0 ? std::make_shared<memory_ceiling>(values.max_memory) : nullptr;
+}
+
+/// Whether pools of `a` would do as pools of `b`.
+bool same_pools(const settings& a, const settings& b) {
+  return a.litellm_proxy_url == b.litellm_proxy_url && a.litellm_api_key == b.litellm_api_key &&
+         a.litellm_ca_file == b.litellm_ca_file && a.forward_headers == b.forward_headers &&
+         a.connect_timeout == b.connect_timeout && a.adapter_pool_size == b.adapter_pool_size &&
+         a.adapter_max_concurrent == b.adapter_max_concurrent &&
+         a.mock_chunk_delay_ms == b.mock_chunk_delay_ms;
+}
+
+shared_actor_factories make_thread_factories(const settings& values, const fake_author& author,
+                                             std::size_t adapters,
+                                             const std::vector<litellm_options>& upstreams,
+                                             const std::shared_ptr<upstream_table>& table,
+                                             caf::actor_system& system, io_worker& home,
+                                             const key_table_ptr& keys,
+                                             std::shared_ptr<service_health> health) {
   model_registry_options registry_options;
-  registry_options.default_model = values.default_model;
+  registry_options.names = make_names(values);
   registry_options.health = std::move(health);
-  registry_options.upstreams = table;
-  for (const auto& [name, model] : values.model_aliases) registry_options.aliases.emplace_back(name, model);
   shared_actor_factories made;
   const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
   made.auth = [&system, &home, internal_key, keys] {
@@ -159,9 +183,42 @@ tls_files listener_tls(const settings& values) {
   return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
 }
 
-proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited,
-             const factory_editor& edit)
-    : keys_file_{values.internal_api_keys_file},
+std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
+  const auto upstreams = make_upstreams(values);
+  auto& scheduler = io_scheduler::of(*system_);
+  auto& first = scheduler.worker(0);
+  const auto threads = thread_count(values);
+  const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
+  auto made = std::make_shared<actor_factories>();
+  made->upstreams = upstreams_ && same_pools(values_, values) ? upstreams_ : make_table(upstreams);
+  made->admission = [this, limits = make_limits(values), &first] {
+    return spawn_on(*system_, first, admission, &first, limits, gauges_);
+  };
+  for (std::size_t i = 0; i < threads; ++i) {
+    // Dealt out evenly, at least one per thread.
+    const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
+    made->threads.push_back(make_thread_factories(values, author_, share, upstreams, made->upstreams,
+                                                  *system_, scheduler.worker(i), keys_, health_));
+  }
+  if (edit_) edit_(*system_, *made);
+  return made;
+}
+
+/// Several of them are looked after.
+void proxy::watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table) {
+  upstreams_ = table;
+  if (probe_) caf::anon_send_exit(probe_, caf::exit_reason::user_shutdown);
+  probe_ = nullptr;
+  if (!table || table->size() < 2) return;
+  auto& first = io_scheduler::of(*system_).worker(0);
+  probe_ = spawn_on(*system_, first, upstream_probe, &first, make_upstreams(values), table);
+}
+
+proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit)
+    : values_{values},
+      author_{std::move(author)},
+      edit_{std::move(edit)},
+      keys_file_{values.internal_api_keys_file},
       keys_{read_keys(keys_file_)},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
       tls_files_{listener_tls(values)} {
@@ -169,10 +226,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.set("scheduler.max-threads", threads);
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();
-  const auto upstreams = make_upstreams(values);
-  const auto table = make_table(upstreams);
-  const auto budget = std::make_shared<retry_budget>();
   // Before any thread: what cannot listen need not start.
+  make_upstreams(values);
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
@@ -183,48 +238,45 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
 
   system_ = std::make_unique<caf::actor_system>(config_);
   auto& scheduler = io_scheduler::of(*system_);
-  const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
   const auto counts = std::make_shared<connection_counts>(threads);
-  const auto memory = values.max_memory > 0 ? std::make_shared<memory_ceiling>(values.max_memory) : nullptr;
-  auto& first = scheduler.worker(0);
-  actor_factories factories;
-  const admission_options limits{values.max_concurrent_requests, values.queue_size, values.queue_timeout};
-  factories.admission = [this, limits, &first] {
-    return spawn_on(*system_, first, admission, &first, limits, gauges_);
-  };
+  const std::shared_ptr<const actor_factories> factories = make_factories(values);
+  auto kept = spawn_shared(*factories);
+  session_context common;
+  common.options = make_session_options(values);
+  common.memory = make_ceiling(values);
+  common.in_flight = in_flight_;
+  common.budget = std::make_shared<retry_budget>();
+  common.health = health_;
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
-    // Dealt out evenly, at least one per thread.
-    const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
-    factories.threads.push_back(
-        make_factories(values, author, share, upstreams, table, *system_, home, keys_, health_));
-  }
-  if (edit) edit(*system_, factories);
-  auto kept = spawn_shared(factories);
-  for (std::size_t i = 0; i < threads; ++i) {
-    auto& home = scheduler.worker(i);
-    auto context = std::make_shared<session_context>();
-    context->options = make_session_options(values);
+    auto context = std::make_shared<session_context>(common);
     context->home = &home;
     context->auth = kept[i].auth;
     context->registry = kept[i].registry;
     context->pool = kept[i].pool;
     context->admission = kept[i].admission;
-    context->memory = memory;
-    context->in_flight = in_flight_;
-    context->upstreams = table;
-    context->budget = budget;
-    context->health = health_;
+    context->upstreams = kept[i].upstreams;
     acceptors_.push_back(
         spawn_on(*system_, home, acceptor, &home,
                  acceptor_options{client_timeouts(values), context, counts, connection_limit(values), tls}));
   }
-  supervisor_ =
-      spawn_on(*system_, first, supervisor, &first, std::move(factories), std::move(kept), acceptors_);
-  if (upstreams.size() > 1) {
-    probe_ = spawn_on(*system_, first, upstream_probe, &first, upstreams, table);
-  }
+  auto& first = scheduler.worker(0);
+  supervisor_ = spawn_on(*system_, first, supervisor, &first, factories, std::move(kept), acceptors_);
+  watch_upstreams(values, factories->upstreams);
   caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
+}
+
+void proxy::reconfigure(const settings& values) {
+  const auto factories = make_factories(values);
+  const bool new_pools = !same_pools(values_, values);
+  // Pools before the rules that count on them.
+  caf::anon_send(supervisor_, reconfigured{factories, new_pools, make_limits(values), make_names(values)});
+  shared();
+  const auto rules = std::make_shared<const session_options>(make_session_options(values));
+  const auto memory = make_ceiling(values);
+  for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
+  if (new_pools) watch_upstreams(values, factories->upstreams);
+  values_ = values;
 }
 
 void proxy::reload_tls() {

@@ -34,7 +34,7 @@ class proxy {
   /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
   /// socket to use instead of HOST and PORT.
   explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
-                 const factory_editor& edit = {});
+                 factory_editor edit = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -56,6 +56,11 @@ class proxy {
   /// errors. True if nothing had to be cut. `stop_waiting()` is asked every 50 ms.
   bool drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting = {});
 
+  /// Works by these settings from now on, as far as they may change while it runs (config/reload.hpp); what
+  /// is open goes on as it began. Throws std::runtime_error, and nothing has changed, when they are of no
+  /// use.
+  void reconfigure(const settings& values);
+
   /// Reads INTERNAL_API_KEYS_FILE again. The faults of a file that cannot be used: then the keys stay as they
   /// are. What is in flight goes on in any case.
   std::vector<std::string> reload_keys();
@@ -69,7 +74,13 @@ class proxy {
   const key_table& keys() const { return *keys_; }
 
  private:
+  std::shared_ptr<actor_factories> make_factories(const settings& values);
+  void watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table);
+
   caf::actor_system_config config_;
+  settings values_;
+  fake_author author_;
+  factory_editor edit_;
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
@@ -81,6 +92,7 @@ class proxy {
   tls_files tls_files_;
   std::string host_;
   probe_actor probe_;  // of several upstreams only
+  std::shared_ptr<upstream_table> upstreams_;
   std::uint16_t port_ = 0;
 };
 

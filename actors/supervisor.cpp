@@ -27,7 +27,7 @@ bool revive(self_pointer self, std::size_t thread, Handle& actor, const char* wh
 }
 
 bool revive_thread(self_pointer self, std::size_t thread) {
-  const auto& factories = self->state.factories.threads[thread];
+  const auto& factories = self->state.factories->threads[thread];
   auto& kept = self->state.kept[thread];
   bool changed = revive(self, thread, kept.auth, "auth", factories.auth);
   if (changed && self->state.keys) self->send(kept.auth, keys_changed{self->state.keys});
@@ -39,7 +39,7 @@ bool revive_thread(self_pointer self, std::size_t thread) {
 
 bool revive_admission(self_pointer self) {
   auto& all = self->state.kept;
-  if (!revive(self, 0, all.front().admission, "admission", self->state.factories.admission)) return false;
+  if (!revive(self, 0, all.front().admission, "admission", self->state.factories->admission)) return false;
   for (auto& each : all) each.admission = all.front().admission;
   return true;
 }
@@ -54,7 +54,8 @@ void introduce(const supervisor_state& state) {
       others.others.push_back(state.kept[(i + k) % state.kept.size()].pool);
     }
     caf::anon_send(state.kept[i].pool, std::move(others));
-    caf::anon_send(state.kept[i].registry, registry_peers{registries, state.kept[i].pool});
+    caf::anon_send(state.kept[i].registry,
+                   registry_peers{registries, state.kept[i].pool, state.kept[i].upstreams});
     caf::anon_send(state.acceptors[i], state.kept[i]);
   }
 }
@@ -75,6 +76,29 @@ void replace_dead(self_pointer self, io_worker* home) {
   }
 }
 
+/// All pools anew. The old ones are let go: each ends when nobody is left who would still ask it.
+void replace_pools(self_pointer self) {
+  auto& state = self->state;
+  for (std::size_t i = 0; i < state.kept.size(); ++i) {
+    auto& kept = state.kept[i];
+    self->demonitor(kept.pool.address());
+    // They know each other, and would never be without a friend.
+    self->send(kept.pool, pool_peers{});
+    kept.pool = state.factories->threads[i].pool();
+    kept.upstreams = state.factories->upstreams;
+    self->monitor(kept.pool);
+  }
+  introduce(state);
+}
+
+void reconfigure(self_pointer self, reconfigured& news) {
+  auto& state = self->state;
+  state.factories = std::move(news.factories);
+  self->send(state.kept.front().admission, limits_changed{news.limits});
+  for (const auto& each : state.kept) self->send(each.registry, names_changed{news.names});
+  if (news.new_pools) replace_pools(self);
+}
+
 }  // namespace
 
 supervisor_state::~supervisor_state() {
@@ -93,12 +117,13 @@ std::vector<shared_actors> spawn_shared(const actor_factories& factories) {
     auto auth = each.auth();
     auto pool = each.pool();
     auto registry = each.registry(pool);
-    all.push_back({std::move(auth), std::move(registry), std::move(pool), admission});
+    all.push_back({std::move(auth), std::move(registry), std::move(pool), admission, factories.upstreams});
   }
   return all;
 }
 
-supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home, actor_factories factories,
+supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
+                                           std::shared_ptr<const actor_factories> factories,
                                            std::vector<shared_actors> kept,
                                            std::vector<acceptor_actor> acceptors) {
   auto& state = self->state;
@@ -130,6 +155,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home, a
         self->state.keys = std::move(news.keys);
         for (const auto& each : self->state.kept) self->send(each.auth, keys_changed{self->state.keys});
       },
+      [self](reconfigured& news) { reconfigure(self, news); },
   };
 }
 

@@ -1,7 +1,7 @@
 // Keeps the shared actors (auth, registry and pool of each thread; admission) alive: one that dies is spawned
 // again at once, and the acceptors and registries that work with it are told. Requests meanwhile find a dead
-// actor, which is an `internal` error, never silence. Spawned once, by proxy.cpp, on the first thread; lives
-// as long as the process and ends the actors it keeps.
+// actor, which is an `internal` error, never silence. Also tells them what an operator has changed. Spawned
+// once, by proxy.cpp, on the first thread; lives as long as the process and ends the actors it keeps.
 #pragma once
 
 #include "actors/messages.hpp"
@@ -26,6 +26,7 @@ struct shared_actor_factories {
 struct actor_factories {
   std::vector<shared_actor_factories> threads;
   std::function<admission_actor()> admission;
+  std::shared_ptr<upstream_table> upstreams;  ///< those of the pools; null in mock mode
 };
 
 struct supervisor_state {
@@ -35,7 +36,7 @@ struct supervisor_state {
   /// Ends the actors it keeps.
   ~supervisor_state();
 
-  actor_factories factories;
+  std::shared_ptr<const actor_factories> factories;
   std::vector<shared_actors> kept;  // by thread, as acceptors
   key_table_ptr keys;               // the newest; null: those that the factories know
   std::vector<acceptor_actor> acceptors;
@@ -47,7 +48,7 @@ struct supervisor_state {
 /// `kept` as spawn_shared() made them; `acceptors`, one per thread, are told when those of their thread
 /// change.
 supervisor_actor::behavior_type supervisor(pinned_pointer<supervisor_actor, supervisor_state> self,
-                                           io_worker* home, actor_factories factories,
+                                           io_worker* home, std::shared_ptr<const actor_factories> factories,
                                            std::vector<shared_actors> kept,
                                            std::vector<acceptor_actor> acceptors);
 

@@ -181,6 +181,10 @@ void start_logging(const settings& values, int fd, log_format format) {
   running() = std::move(log);
 }
 
+void set_log_level(log_level level) {
+  spdlog::set_level(to_spdlog(level));
+}
+
 void stop_logging() {
   running_log log = std::exchange(running(), {});
   if (!log.queue) return;

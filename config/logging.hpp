@@ -15,6 +15,9 @@ enum class log_format : std::uint8_t { text, json };
 void start_logging(const settings& values);
 void start_logging(const settings& values, int fd, log_format format);
 
+/// From now on lines of this level and above are written. Any thread.
+void set_log_level(log_level level);
+
 /// Writes what is queued (for up to 2 s, should the reader be stuck) and says how many lines were lost. Call
 /// it when the threads that log have ended; what is logged later is dropped. Safe without start_logging() and
 /// twice.

@@ -41,14 +41,20 @@ using member = std::variant<llm_mode settings::*, log_level settings::*, error_s
                             std::chrono::milliseconds settings::*, std::vector<std::string> settings::*>;
 
 struct option {
+  static constexpr unsigned secret = 1;
+  static constexpr unsigned live = 2;  // may change while the service runs, on SIGHUP
+
   std::string_view name;
   member place;
   kind type;
   std::uint64_t least;  // of the number, or of the text's length; 0 for lists and choices
   std::uint64_t most;   // durations: in milliseconds
-  bool secret;
+  unsigned traits;
   std::string_view group;
   std::string_view sentence;
+
+  bool is_secret() const { return (traits & secret) != 0; }
+  bool is_live() const { return (traits & live) != 0; }
 };
 
 inline constexpr std::string_view env_prefix = "LLM_PROXY__";

@@ -124,13 +124,14 @@ std::string help_text() {
       "  llm-proxy chat \"Hello there\"\n"
       "\n"
       "All options are environment variables, or lines of a file .env in the working directory\n"
-      "(the environment wins). An empty value counts as unset.\n";
+      "(the environment wins). An empty value counts as unset. Those marked SIGHUP are read again from\n"
+      ".env when a running service gets that signal.\n";
   std::string_view group;
   for (const option& o : options()) {
     if (std::exchange(group, o.group) != o.group) out.append("\n").append(o.group).append(":\n");
     const auto preset = shown_default(o);
     out += "  " + env_name(o) + (preset.empty() ? "" : "  [" + preset + "]") +
-           (o.secret ? "  (secret)" : "") + "\n";
+           (o.is_secret() ? "  (secret)" : "") + (o.is_live() ? "  (SIGHUP)" : "") + "\n";
     out.append("      ").append(o.sentence).append("\n      Takes ").append(accepted(o)).append(".\n");
   }
   return out;
@@ -140,7 +141,7 @@ std::string print_config(const settings& values) {
   std::string out;
   for (const option& o : options()) {
     const auto value = show(o, values);
-    const auto shown = o.secret && !value.empty() ? "********" : as_env_value(value);
+    const auto shown = o.is_secret() && !value.empty() ? "********" : as_env_value(value);
     out += env_name(o) + "=" + shown + (value == shown_default(o) ? "  # default" : "") + "\n";
   }
   return out;
@@ -155,7 +156,12 @@ std::string env_example() {
   std::string_view group;
   for (const option& o : options()) {
     if (std::exchange(group, o.group) != o.group) out.append("\n# ---- ").append(o.group).append(" ----\n");
-    out.append("\n# ").append(o.sentence).append("\n# Takes ").append(accepted(o)).append(".\n");
+    out.append("\n# ")
+        .append(o.sentence)
+        .append(o.is_live() ? " Read again on SIGHUP." : "")
+        .append("\n# Takes ")
+        .append(accepted(o))
+        .append(".\n");
     out += "#" + env_name(o) + "=" + as_env_value(shown_default(o)) + "\n";
   }
   return out;
@@ -165,9 +171,10 @@ std::string readme_options_table() {
   std::string out = "| Variable | Default | Meaning | Takes |\n|---|---|---|---|\n";
   for (const option& o : options()) {
     const auto preset = shown_default(o);
-    out += "| `" + env_name(o) + "` | " + (preset.empty() ? "" : "`" + preset + "`") + " | ";
+    out += "| `" + env_name(o) + "`" + (o.is_live() ? " ↻" : "") + " | " +
+           (preset.empty() ? "" : "`" + preset + "`") + " | ";
     out.append(o.sentence)
-        .append(o.secret ? " Secret." : "")
+        .append(o.is_secret() ? " Secret." : "")
         .append(" | ")
         .append(accepted(o))
         .append(" |\n");

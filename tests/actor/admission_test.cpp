@@ -154,4 +154,17 @@ TEST_CASE("admission: dead, it is an internal error and no silence, in its queue
   CHECK(on.alive == 0);
 }
 
+TEST_CASE("admission: a limit that is raised lets those in who wait", "[actor][admission]") {
+  session_stage on;
+  on.limit({1, 1, 10s});
+  on.occupy();
+  on.begin(plain_chat);
+  CHECK(on.record.opened.empty());
+  on.stage.tell(on.context->admission, limits_changed{{2, 1, 10s}});
+  on.settle();
+  CHECK(on.record.opened.size() == 1);
+  CHECK(on.gauges->slots == 2);
+  CHECK(on.gauges->waiting == 0);
+}
+
 }  // namespace llm_proxy::test

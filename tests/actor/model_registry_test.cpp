@@ -57,7 +57,7 @@ registry_actor registry_on(actor_stage& stage, const pool_actor& pool,
                            std::shared_ptr<service_health> health = std::make_shared<service_health>()) {
   model_registry_options options;
   options.health = std::move(health);
-  options.default_model = "default";
+  options.names = std::make_shared<const model_names>(model_names{"default", {}});
   return stage.cast(spawn_on(stage.system(), stage.home(), model_registry, &stage.home(), options, pool));
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("registry: the first one fetches, once for all who ask meanwhile, and 
   script->answers = false;
   const auto pool = pool_of(stage, script);
   const std::vector all{registry_on(stage, pool), registry_on(stage, pool)};
-  for (const auto& each : all) stage.tell(each, registry_peers{all, {}});
+  for (const auto& each : all) stage.tell(each, registry_peers{all, {}, {}});
   const auto of_first = stage.ask<models>(all[0], get_models{});
   const auto of_second = stage.ask<models>(all[1], get_models{});
   CHECK(of_first->open());
@@ -104,7 +104,7 @@ TEST_CASE("registry: a first fetch that fails is an error for who waits, and is 
   const auto script = std::make_shared<scripted_models>();
   script->answers = false;
   const auto registry = registry_on(stage, pool_of(stage, script));
-  stage.tell(registry, registry_peers{{registry}, {}});
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
   const auto waiting = stage.ask<models>(registry, get_models{});
   for (auto& promise : std::exchange(script->waiting, {}))
     promise.deliver(to_error({errc::upstream_timeout, {}, {}, {}}));
@@ -126,7 +126,7 @@ TEST_CASE("registry: a list once known is served while a refresh fails, and refr
   const auto script = std::make_shared<scripted_models>();
   script->list = one_model("old");
   const auto registry = registry_on(stage, pool_of(stage, script));
-  stage.tell(registry, registry_peers{{registry}, {}});
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
   CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "old");
   script->list = nullptr;
   stage.advance(5min);
@@ -145,7 +145,7 @@ TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry
   const auto pool = pool_of(stage, script);
   const std::vector all{registry_on(stage, pool, health), registry_on(stage, pool, health)};
   CHECK(health->ready());
-  for (const auto& each : all) stage.tell(each, registry_peers{all, {}});
+  for (const auto& each : all) stage.tell(each, registry_peers{all, {}, {}});
   CHECK(health->usable_upstreams == 0);
   script->list = one_model("a");
   stage.tell(all[1], refresh_due{});
@@ -155,6 +155,52 @@ TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry
   // The second one has no list of its own to keep fresh.
   stage.advance(11s);
   CHECK(script->asked == 2);
+}
+
+TEST_CASE("registry: names that change count on every thread, in the list too", "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->list = one_model("a");
+  const auto pool = pool_of(stage, script);
+  const std::vector all{registry_on(stage, pool), registry_on(stage, pool)};
+  for (const auto& each : all) stage.tell(each, registry_peers{all, {}, {}});
+  const auto rename = [&](std::vector<std::pair<std::string, std::string>> aliases) {
+    const auto names = std::make_shared<const model_names>(model_names{"other", std::move(aliases)});
+    for (const auto& each : all) stage.tell(each, names_changed{names});
+  };
+  const auto size_of = [&](const registry_actor& which) {
+    return stage.ask<models>(which, get_models{})->value->list->size();
+  };
+  rename({{"fast", "a"}});
+  for (const auto& each : all) {
+    CHECK(stage.ask<resolved_model>(each, resolve_model{"fast"})->value->id == "a");
+    CHECK(stage.ask<resolved_model>(each, resolve_model{""})->value->id == "other");
+    CHECK(size_of(each) == 2);
+  }
+  rename({});
+  for (const auto& each : all) {
+    CHECK(stage.ask<resolved_model>(each, resolve_model{"fast"})->value->id == "fast");
+    CHECK(size_of(each) == 1);
+  }
+  CHECK(script->asked == 1);
+}
+
+TEST_CASE("registry: a new pool is asked at once, also when the old one was just being asked",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto before = std::make_shared<scripted_models>();
+  before->answers = false;
+  before->list = one_model("old");
+  const auto registry = registry_on(stage, pool_of(stage, before));
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
+  const auto now = std::make_shared<scripted_models>();
+  now->list = one_model("new");
+  stage.tell(registry, registry_peers{{registry}, pool_of(stage, now), {}});
+  before->answer_waiting();
+  stage.poll();
+  stage.advance(10ms);
+  CHECK(now->asked == 1);
+  CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "new");
 }
 
 }  // namespace llm_proxy::test

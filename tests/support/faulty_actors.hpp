@@ -76,7 +76,7 @@ inline admission_actor::behavior_type faulty_admission(faulty_pointer<admission_
   self->state.real = std::move(real);
   self->state.plan = std::move(plan);
   return {FAULTY_QUESTION(self, request_slot, slot_decision), FAULTY_NOTE(self, leave_queue),
-          FAULTY_NOTE(self, slot_freed), FAULTY_NOTE(self, tokens_spent)};
+          FAULTY_NOTE(self, slot_freed), FAULTY_NOTE(self, tokens_spent), FAULTY_NOTE(self, limits_changed)};
 }
 
 inline pool_actor::behavior_type faulty_pool(faulty_pointer<pool_actor> self, pool_actor real,
@@ -95,7 +95,8 @@ inline registry_actor::behavior_type faulty_registry(faulty_pointer<registry_act
             self->state.plan->pass("registry's get_models");
             return self->delegate(self->state.real, asked);
           },
-          FAULTY_NOTE(self, models_changed), FAULTY_NOTE(self, refresh_due),
+          FAULTY_NOTE(self, models_changed),
+          FAULTY_NOTE(self, refresh_due),
           [self](registry_peers& peers) {
             self->state.plan->pass("registry_peers");
             // The real one knows itself by its own handle, not by its double's.
@@ -103,7 +104,8 @@ inline registry_actor::behavior_type faulty_registry(faulty_pointer<registry_act
               if (each == self) each = self->state.real;
             }
             self->send(self->state.real, std::move(peers));
-          }};
+          },
+          FAULTY_NOTE(self, names_changed)};
 }
 
 inline adapter_actor::behavior_type faulty_adapter(faulty_pointer<adapter_actor> self, adapter_actor real,

@@ -49,7 +49,10 @@ class session_stage final : public connection_owner {
             return said<models>(self, registry_manner, errc::upstream_timeout,
                                 models{std::make_shared<const std::vector<model_entry>>()});
           },
-          [](const models_changed&) {}, [](refresh_due) {}, [](const registry_peers&) {}};
+          [](const models_changed&) {},
+          [](refresh_due) {},
+          [](const registry_peers&) {},
+          [](const names_changed&) {}};
     });
     adapter = stage.scripted<adapter_actor>([this](adapter_actor::pointer self) {
       return adapter_actor::behavior_type{

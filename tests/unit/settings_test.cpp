@@ -517,7 +517,7 @@ TEST_CASE("settings: help, example and table name every option", "[unit][setting
   for (const auto& name : all_names) {
     CHECK(contains(help_text(), "  LLM_PROXY__" + name));
     CHECK(contains(env_example(), "#LLM_PROXY__" + name + "="));
-    CHECK(contains(readme_options_table(), "| `LLM_PROXY__" + name + "` |"));
+    CHECK(contains(readme_options_table(), "| `LLM_PROXY__" + name + "`"));
     CHECK(contains(print_config({}), "LLM_PROXY__" + name + "="));
   }
   const auto table = readme_options_table();

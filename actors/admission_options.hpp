@@ -1,0 +1,15 @@
+// The limits on requests of the whole service.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace llm_proxy {
+
+struct admission_options {
+  std::size_t max_concurrent = 0;              ///< over all keys; 0 = no limit
+  std::size_t queue_size = 0;                  ///< requests that may wait, per key
+  std::chrono::milliseconds queue_timeout{0};  ///< 0 = they wait as long as it takes
+};
+
+}  // namespace llm_proxy
