@@ -36,7 +36,8 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
 
 void session_state::read_head() {
   if (context_->options.request_timeout.count() > 0) {
-    total_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_total_deadline(); }); });
+    total_ = std::make_unique<deadline>(context_->home->timers(),
+                                        [this] { enter(self_, [this] { on_total_deadline(); }); });
     total_->expires_after(context_->options.request_timeout);
   }
   if (client_->head_fault().code != errc::none) {
@@ -59,7 +60,7 @@ void session_state::ask_auth() {
   self_->request(context_->auth, caf::infinite, authorize{head_})
       .then(
           [this](principal& who) {
-            who_ = std::move(who);
+            key_ = std::move(who.rules);
             route();
           },
           [this](const caf::error& error) { refuse(to_failure(error)); });
@@ -74,7 +75,7 @@ void session_state::route() {
       break;
     case endpoint::wrong_method: {
       header_list allow;
-      allow.add("allow", route_.allow);
+      allow.add("allow", route_.detail);
       refuse({errc::method_not_allowed, {}, {}, {}}, std::move(allow));
       break;
     }
@@ -106,7 +107,7 @@ void session_state::answer_models() {
     } else if (route_.target == endpoint::models) {
       answer_json(200, models_list_body(list));
     } else {
-      const auto& wanted = route_.parameter;
+      const auto& wanted = route_.detail;
       const auto at =
           std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.id == wanted; });
       if (at == list.end()) {
@@ -226,7 +227,7 @@ void session_state::take_body(std::string&& body) {
     return;
   }
   // Without it the tokens of a key with a tpm would go uncounted.
-  const bool wants_usage = context_->options.account_usage || who_.rules->tpm > 0;
+  const bool wants_usage = context_->options.account_usage || key_->tpm > 0;
   if (wants_usage && request.stream && row.rules == &chat_rules && !request.usage_text.empty()) {
     body = with_usage(body, request);
     usage_added_ = true;
@@ -362,7 +363,7 @@ void session_state::log(verdict how) const {
   record.method = head_->method;
   record.path = head_->path();
   record.verdict = to_string(how);
-  record.key = who_.name;
+  if (key_) record.key = key_->name;
   record.model = model_;
   record.detail = detail_;
   record.status = static_cast<int>(status_);

@@ -14,8 +14,7 @@ const failure none{errc::none, {}, {}, {}};
 }  // namespace
 
 bool session_state::is_limited() const {
-  return context_->options.limits_all || context_->memory || who_.rules->limited() ||
-         !who_.rules->models.empty();
+  return context_->options.limits_all || context_->memory || key_->limited() || !key_->models.empty();
 }
 
 /// Before the body is read: what is refused costs nothing more.
@@ -32,12 +31,12 @@ void session_state::ask_admission() {
            std::move(headers));
     return;
   }
-  if (!context_->options.limits_all && !who_.rules->limited()) {
+  if (!context_->options.limits_all && !key_->limited()) {
     read_request();
     return;
   }
   enter_phase(phase::queued);
-  self_->request(context_->admission, caf::infinite, request_slot{self_->id(), who_.rules})
+  self_->request(context_->admission, caf::infinite, request_slot{self_->id(), key_})
       .then(
           [this](slot_decision& decided) {
             if (phase_ != phase::queued) return;  // the slot goes back with the message
@@ -56,9 +55,9 @@ void session_state::ask_admission() {
 void session_state::leave_admission(phase from) {
   if (from == phase::queued) caf::anon_send(context_->admission, leave_queue{self_->id()});
   slot_.reset();
-  if (usage_ && who_.rules && who_.rules->tpm > 0) {
+  if (usage_ && key_ && key_->tpm > 0) {
     caf::anon_send(context_->admission,
-                   tokens_spent{who_.rules, usage_->prompt_tokens + usage_->completion_tokens});
+                   tokens_spent{key_, usage_->prompt_tokens + usage_->completion_tokens});
   }
 }
 
@@ -66,7 +65,7 @@ void session_state::leave_admission(phase from) {
 
 /// A body that is passed on unread names a model nobody checks.
 failure session_state::check_form() const {
-  if (who_.rules->models.empty()) return none;
+  if (key_->models.empty()) return none;
   const auto kind = route_.row->body;
   if (kind == body_kind::multipart || kind == body_kind::any) {
     return {errc::model_not_allowed,
@@ -78,7 +77,7 @@ failure session_state::check_form() const {
 }
 
 failure session_state::check_model_beside(std::string_view body) const {
-  if (who_.rules->models.empty()) return none;
+  if (key_->models.empty()) return none;
   const auto found = model_beside(head_->target, body);
   if (found.empty()) return none;
   return {errc::model_not_allowed,
@@ -88,8 +87,8 @@ failure session_state::check_model_beside(std::string_view body) const {
 }
 
 failure session_state::check_model(std::string_view asked, std::string_view resolved) const {
-  if (who_.rules->models.empty()) return none;
-  const auto& allowed = who_.rules->models;
+  if (key_->models.empty()) return none;
+  const auto& allowed = key_->models;
   if (allows_model(allowed, asked) || allows_model(allowed, resolved)) return none;
   return {errc::model_not_allowed, "This key may not use the model '" + log_safe(asked) + "'.", {}, "model"};
 }

@@ -134,7 +134,13 @@ void session_state::commit_stream() {
   client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
                         length.value_or(0), false);
   client_->write(std::exchange(held_, {}));
-  answer_.headers = {};  // what a stream that may last for hours need not hold
+  // What a stream that may last for hours need not hold. (Assigning an empty list would keep its memory.)
+  std::exchange(answer_.headers, {});
+  if (!uploading_) {
+    client_->forget_headers();
+    head_ = client_->head();
+    route_.path = {};  // was a part of the old one
+  }
 }
 
 /// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.

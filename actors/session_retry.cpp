@@ -47,7 +47,8 @@ failure session_state::limit_time() {
   const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - started_);
   allowed_until_ = context_->home->timers().now() + std::chrono::milliseconds{allowed} - passed;
   if (!total_) {
-    total_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_total_deadline(); }); });
+    total_ = std::make_unique<deadline>(context_->home->timers(),
+                                        [this] { enter(self_, [this] { on_total_deadline(); }); });
   }
   if (shortened_) total_->expires_at(*allowed_until_);
   return {errc::none, {}, {}, {}};
@@ -102,7 +103,8 @@ bool session_state::retry(unsigned status, const error_advice& advice) {
   spdlog::info("request {}: {} ({}), retry {} of {} in {} ms", log_safe(id_), status, log_safe(detail_),
                retries_, options.retries, pause->count());
   start_over();
-  pause_.emplace(context_->home->timers(), [this] { enter(self_, [this] { lease(); }); });
+  pause_ =
+      std::make_unique<deadline>(context_->home->timers(), [this] { enter(self_, [this] { lease(); }); });
   pause_->expires_after(*pause);
   return true;
 }

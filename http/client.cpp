@@ -85,24 +85,16 @@ void client::drop(idle_socket& which) {
 
 client_call::client_call(client& owner, std::shared_ptr<const std::string> head,
                          std::shared_ptr<const std::string> body, std::size_t credit, call_events& events)
-    : owner_{owner},
-      head_{std::move(head)},
-      body_{std::move(body)},
-      events_{events},
-      connect_deadline_{owner.timers_,
-                        [this] {
-                          fail({errc::upstream_timeout, {}, "connecting took too long", {}});
-                        }},
-      credit_{credit} {}
+    : owner_{owner}, head_{std::move(head)}, body_{std::move(body)}, events_{events}, credit_{credit} {}
 
 client_call::~client_call() {
+  if (gone_ != nullptr) *gone_ = true;
   if (socket_) socket_->close();
 }
 
 void client_call::start() {
-  parser_.emplace();
   // What was sent in parts is gone: it could not be sent again on a connection that turns out to be stale.
-  if (!in_parts_) socket_ = owner_.take_idle();
+  if (!upload_) socket_ = owner_.take_idle();
   if (socket_) {
     reused_ = true;
     socket_->use(this);
@@ -116,12 +108,15 @@ void client_call::open() {
   reused_ = false;
   socket_ = owner_.make_socket();
   socket_->use(this);
-  connect_deadline_.expires_after(owner_.options_.connect_timeout);
+  connect_deadline_ = std::make_unique<deadline>(owner_.timers_, [this] {
+    fail({errc::upstream_timeout, {}, "connecting took too long", {}});
+  });
+  connect_deadline_->expires_after(owner_.options_.connect_timeout);
   socket_->connect(owner_.options_.address);
 }
 
 void client_call::on_connected(const boost::system::error_code& ec) {
-  connect_deadline_.cancel();
+  connect_deadline_.reset();
   if (ec) {
     fail({errc::upstream_unreachable, {}, ec.message(), {}});
     return;
@@ -130,14 +125,14 @@ void client_call::on_connected(const boost::system::error_code& ec) {
 }
 
 void client_call::expect_parts(bool chunked) {
-  in_parts_ = true;
-  chunked_ = chunked;
+  upload_ = std::make_unique<upload>();
+  upload_->chunked = chunked;
 }
 
 void client_call::send_part(std::string bytes, bool last) {
   if (over_) return;
   const auto size = bytes.size();
-  if (chunked_) {
+  if (upload_->chunked) {
     std::string framed;
     if (size > 0) {
       std::array<char, 20> digits{};
@@ -147,23 +142,23 @@ void client_call::send_part(std::string bytes, bool last) {
     if (last) framed += "0\r\n\r\n";
     bytes = std::move(framed);
   }
-  last_given_ = last;
-  parts_.push_back({std::move(bytes), size});
+  upload_->last_given = last;
+  upload_->parts.push_back({std::move(bytes), size});
   send_next_part();
 }
 
 void client_call::send_next_part() {
-  if (sending_ || !socket_ || parts_.empty() || !connected_) return;
-  auto next = std::move(parts_.front());
-  parts_.pop_front();
+  if (sending_ || !socket_ || !connected_ || !upload_ || upload_->parts.empty()) return;
+  auto next = std::move(upload_->parts.front());
+  upload_->parts.pop_front();
   sending_ = true;
-  sending_size_ = next.size;
+  upload_->sending_size = next.size;
   socket_->send(std::make_shared<const std::string>(std::move(next.bytes)), nullptr);
 }
 
 void client_call::send() {
   connected_ = sending_ = true;
-  sending_size_ = 0;
+  if (upload_) upload_->sending_size = 0;
   socket_->send(head_, body_);
   read_on();  // upstream may answer before it has read all
 }
@@ -171,8 +166,9 @@ void client_call::send() {
 void client_call::on_sent(const boost::system::error_code& ec) {
   sending_ = false;
   if (!ec) {
-    const auto size = std::exchange(sending_size_, 0);
-    sent_ = !in_parts_ || (last_given_ && parts_.empty());
+    sent_ = !upload_ || (upload_->last_given && upload_->parts.empty());
+    if (!upload_) return;
+    const auto size = std::exchange(upload_->sending_size, 0);
     send_next_part();
     if (size > 0) events_.on_part_sent(size);
     return;
@@ -183,12 +179,12 @@ void client_call::on_sent(const boost::system::error_code& ec) {
 
 void client_call::grant(std::size_t bytes) {
   credit_ += bytes;
-  if (!over_ && socket_ && parser_->head_done()) read_on();
+  if (!over_ && socket_ && parser_.head_done()) read_on();
 }
 
 void client_call::read_on() {
   // The head costs no credit; of the body never more is read than may be sent on.
-  if (!parser_->head_done()) {
+  if (!parser_.head_done()) {
     socket_->read(std::max<std::size_t>(credit_, 1));
   } else if (credit_ > 0) {
     socket_->read(credit_);
@@ -220,16 +216,16 @@ void client_call::take_input(bool ended) {
   failure fault{errc::none, {}, {}, {}};
   std::string bytes;
   auto& input = socket_->input();
-  const bool had_head = parser_->head_done();
-  input.consume(parser_->read(input.view(), bytes, fault));
-  if (fault.code == errc::none && ended && !parser_->done()) {
-    parser_->read_end(fault);
-    if (fault.code == errc::none && !parser_->done())
+  const bool had_head = parser_.head_done();
+  input.consume(parser_.read(input.view(), bytes, fault));
+  if (fault.code == errc::none && ended && !parser_.done()) {
+    parser_.read_end(fault);
+    if (fault.code == errc::none && !parser_.done())
       fault = {errc::upstream_disconnected, {}, "closed early", {}};
   }
   // Each event may end this call, and with it this object: nothing of it is touched after the last.
-  const bool whole = fault.code == errc::none && parser_->done();
-  const bool head_came = !had_head && parser_->head_done();
+  const bool whole = fault.code == errc::none && parser_.done();
+  const bool head_came = !had_head && parser_.head_done();
   if (head_came) {
     // It will not be sent again.
     head_.reset();
@@ -246,16 +242,13 @@ void client_call::take_input(bool ended) {
     read_on();
   }
   std::optional<response_head> head;
-  if (head_came) head = parser_->take_head();
-  const std::weak_ptr<bool> alive = alive_;
-  if (head) {
-    events->on_head(std::move(*head));
-    if (alive.expired()) return;
-  }
-  if (!bytes.empty()) {
-    events->on_bytes(std::move(bytes));
-    if (alive.expired()) return;
-  }
+  if (head_came) head = parser_.take_head();
+  bool gone = false;
+  gone_ = &gone;
+  if (head) events->on_head(std::move(*head));
+  if (!gone && !bytes.empty()) events->on_bytes(std::move(bytes));
+  if (gone) return;
+  gone_ = nullptr;
   if (whole) {
     events->on_end();
   } else if (fault.code != errc::none) {
@@ -266,7 +259,7 @@ void client_call::take_input(bool ended) {
 void client_call::finish() {
   // Bytes beyond the answer, a body not fully sent, a peer that wants to close: not to be used again.
   auto socket = std::move(socket_);
-  if (sent_ && parser_->keep_alive() && socket->input().empty() && !socket->closed()) {
+  if (sent_ && parser_.keep_alive() && socket->input().empty() && !socket->closed()) {
     owner_.park(std::move(socket));
   } else {
     socket->close();

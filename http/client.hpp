@@ -85,26 +85,28 @@ class client_call final : public upstream_socket_user {
   std::shared_ptr<const std::string> body_;
   call_events& events_;
   std::shared_ptr<upstream_socket> socket_;
-  deadline connect_deadline_;
-  std::optional<response_parser> parser_;
+  std::unique_ptr<deadline> connect_deadline_;  // while it connects
+  response_parser parser_;
   std::size_t credit_;
   bool reused_ = false;    // the connection had served another call
   bool any_byte_ = false;  // of the answer
   bool sent_ = false;
-  // Of a body that comes in parts:
-  struct part {
-    std::string bytes;  // framed
-    std::size_t size;   // without its frame
-  };
-  std::deque<part> parts_;
-  bool in_parts_ = false;
-  bool chunked_ = false;
-  bool last_given_ = false;
   bool connected_ = false;
   bool sending_ = false;
-  std::size_t sending_size_ = 0;
   bool over_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // expires with this object
+  bool* gone_ = nullptr;  // set by the destructor, for who may have caused it
+  /// A body that comes in parts.
+  struct upload {
+    struct part {
+      std::string bytes;  // framed
+      std::size_t size;   // without its frame
+    };
+    std::deque<part> parts;
+    bool chunked = false;
+    bool last_given = false;
+    std::size_t sending_size = 0;
+  };
+  std::unique_ptr<upload> upload_;  // null: the body is whole
 };
 
 /// Keeps the connections between calls. Not thread-safe; outlives its calls.

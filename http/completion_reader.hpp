@@ -39,6 +39,8 @@ class completion_reader {
   bool finish();
   /// Begins a new text.
   void reset();
+  /// Something was fed since the last reset().
+  bool touched() const { return scanner_.offset() > 0; }
 
   choice_set seen;           // choices with an entry
   choice_set finished;       // choices whose finish_reason says something (null and "" do not)

@@ -100,7 +100,7 @@ void connection::advance() {
 
 void connection::read_next_head() {
   if (in_.empty()) return;
-  if (!parser_) parser_.emplace();
+  if (!parser_) parser_ = std::make_unique<request_parser>();
   failure fault{errc::none, {}, {}, {}};
   const auto used = parser_->read_head(in_.view(), fault);
   if (fault.code != errc::none) {
@@ -117,9 +117,10 @@ void connection::read_next_head() {
   }
   in_.consume(used);
   head_ = std::make_shared<const request_head>(parser_->take_head());
-  continue_owed_ = head_->expects_continue && !parser_->done();
+  if (parser_->done()) parser_.reset();
+  continue_owed_ = head_->expects_continue && !is_read();
   stage_ = stage::deciding;
-  read_deadline_.expires_after(parser_->done() ? std::chrono::milliseconds{0} : timeouts_.body);
+  read_deadline_.expires_after(is_read() ? std::chrono::milliseconds{0} : timeouts_.body);
   owner_.on_request(shared_from_this());
 }
 
@@ -128,10 +129,24 @@ void connection::refuse_head(failure fault) {
   request_head unread;
   unread.keep_alive = false;
   head_ = std::make_shared<const request_head>(std::move(unread));
-  head_fault_ = std::move(fault);
+  head_fault_ = std::make_unique<const failure>(std::move(fault));
   stage_ = stage::deciding;
   read_deadline_.cancel();
   owner_.on_request(shared_from_this());
+}
+
+const failure& connection::head_fault() const {
+  static const failure none{errc::none, {}, {}, {}};
+  return head_fault_ ? *head_fault_ : none;
+}
+
+void connection::forget_headers() {
+  request_head kept;
+  kept.method = head_->method;
+  kept.target = head_->target;
+  kept.minor_version = head_->minor_version;
+  kept.keep_alive = head_->keep_alive;
+  head_ = std::make_shared<const request_head>(std::move(kept));
 }
 
 void connection::read_body(std::size_t limit) {
@@ -146,7 +161,7 @@ void connection::stream_body(std::size_t limit, std::size_t window) {
 }
 
 void connection::restart_body_time() {
-  if (stage_ == stage::deciding && !parser_->done()) read_deadline_.expires_after(timeouts_.body);
+  if (stage_ == stage::deciding && !is_read()) read_deadline_.expires_after(timeouts_.body);
 }
 
 void connection::take_more(std::size_t bytes) {
@@ -174,7 +189,7 @@ void connection::receive_body() {
   }
   failure fault{errc::none, {}, {}, {}};
   const auto before = body_.size();
-  in_.consume(parser_->read_body(in_.view(), body_, fault));
+  if (parser_) in_.consume(parser_->read_body(in_.view(), body_, fault));
   body_read_ += body_.size() - before;
   if (body_read_ > body_limit_) fault = {errc::body_too_large, {}, {}, {}};
   if (fault.code != errc::none) {
@@ -188,7 +203,8 @@ void connection::receive_body() {
     pass_body_part();
     return;
   }
-  if (!parser_->done()) return;
+  if (!is_read()) return;
+  parser_.reset();
   stage_ = stage::serving;
   read_deadline_.cancel();
   in_.shrink(0);
@@ -196,9 +212,10 @@ void connection::receive_body() {
 }
 
 void connection::pass_body_part() {
-  const bool last = parser_->done();
+  const bool last = is_read();
   if (body_.empty() && !last) return;
   if (last) {
+    parser_.reset();
     stage_ = stage::serving;
     read_deadline_.cancel();
   }
@@ -209,11 +226,11 @@ void connection::pass_body_part() {
 void connection::discard_body() {
   failure fault{errc::none, {}, {}, {}};
   std::string dropped;
-  in_.consume(parser_->read_body(in_.view(), dropped, fault));
+  if (parser_) in_.consume(parser_->read_body(in_.view(), dropped, fault));
   discarded_ += dropped.size();
   if (fault.code != errc::none || discarded_ > max_discard) {
     finish_close();
-  } else if (parser_->done()) {
+  } else if (is_read()) {
     next_request();
   }
 }

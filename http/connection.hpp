@@ -18,7 +18,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -83,7 +82,9 @@ class connection final : public turn_task, private watcher, public std::enable_s
 
   const std::shared_ptr<const request_head>& head() const { return head_; }
   /// Why the head was refused; errc::none if it was not.
-  const failure& head_fault() const { return head_fault_; }
+  const failure& head_fault() const;
+  /// Lets go of the request's headers once nobody asks for them any more: a stream may last for hours.
+  void forget_headers();
   void attach(exchange_events* events) { events_ = events; }
   /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
   void read_body(std::size_t limit);
@@ -142,6 +143,8 @@ class connection final : public turn_task, private watcher, public std::enable_s
   std::string& outgoing();
   void advance();
   void read_next_head();
+  /// Nothing of the request is still to be read.
+  bool is_read() const { return !parser_ || parser_->done(); }
   void begin_body(std::size_t limit);
   void receive_body();
   void pass_body_part();
@@ -162,9 +165,9 @@ class connection final : public turn_task, private watcher, public std::enable_s
   deadline write_deadline_;  // a client that takes nothing
 
   byte_buffer in_;
-  std::optional<request_parser> parser_;
+  std::unique_ptr<request_parser> parser_;  // from a head's first byte until the request has been read
   std::shared_ptr<const request_head> head_;
-  failure head_fault_{errc::none, {}, {}, {}};
+  std::unique_ptr<const failure> head_fault_;  // null: none
   std::string body_;
   std::size_t body_limit_ = 0;
   std::size_t body_read_ = 0;

@@ -31,7 +31,7 @@ void connection::start_answer(const response_head& head, body_framing framing, s
   if (framing == body_framing::chunked && http_1_0) framing = body_framing::until_close;
   framing_ = framing;
   suppress_body_ = head_->method == "HEAD";
-  const bool body_unread = !parser_->done();
+  const bool body_unread = !is_read();
   const bool body_too_long = body_unread && head_->content_length.value_or(0) > max_discard;
   if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
       (continue_owed_ && body_unread)) {
@@ -88,7 +88,7 @@ void connection::end_answer() {
   schedule();
   if (close_after_ || draining_) {
     finish_close();
-  } else if (parser_->done()) {
+  } else if (is_read()) {
     next_request();
   } else {
     stage_ = stage::discarding;

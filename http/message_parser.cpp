@@ -153,14 +153,14 @@ response_parser::response_parser(bool to_head) : to_head_{to_head} {
 }
 
 void response_parser::restart() {
-  parser_.emplace();
+  parser_ = std::make_unique<detail::beast_parser<false>>();
   if (to_head_) parser_->skip(true);
 }
 
 std::size_t response_parser::read(std::string_view bytes, std::string& sink, failure& fault) {
   std::size_t used = 0;
   while (used < bytes.size() && !done()) {
-    if (head_done_ && parser_->chunked()) {
+    if (chunked_) {
       used += chunks_.read(bytes.substr(used), sink);
       if (chunks_.broken()) fault = {errc::upstream_invalid_response, {}, "broken chunked framing", {}};
       return used;
@@ -195,7 +195,9 @@ std::size_t response_parser::read(std::string_view bytes, std::string& sink, fai
         continue;
       }
       head_done_ = true;
-      if (parser_->is_done()) break;
+      keep_alive_ = parser_->keep_alive();
+      chunked_ = parser_->chunked() && !parser_->is_done();
+      if (done()) break;
       continue;
     }
     if (more) break;
@@ -204,18 +206,24 @@ std::size_t response_parser::read(std::string_view bytes, std::string& sink, fai
 }
 
 void response_parser::read_end(failure& fault) {
+  if (done()) return;
+  if (chunked_) {
+    fault = {errc::upstream_disconnected, {}, "closed within an answer", {}};
+    return;
+  }
   error_code ec;
   if (!parser_->got_some()) {
     fault = {errc::upstream_disconnected, {}, "closed without an answer", {}};
     return;
   }
-  if (done()) return;
   parser_->put_eof(ec);
   if (ec) fault = {errc::upstream_disconnected, {}, "closed within an answer", {}};
 }
 
 response_head response_parser::take_head() {
-  return {parser_->status, std::move(parser_->headers)};
+  response_head head{parser_->status, std::move(parser_->headers)};
+  if (chunked_) parser_.reset();
+  return head;
 }
 
 }  // namespace llm_proxy

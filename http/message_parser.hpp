@@ -9,7 +9,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 
 #include <cstddef>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -88,17 +88,19 @@ class response_parser {
 
   bool head_done() const { return head_done_; }
   response_head take_head();
-  bool done() const { return head_done_ && (parser_->is_done() || chunks_.done()); }
+  bool done() const { return head_done_ && (chunked_ ? chunks_.done() : parser_->is_done()); }
   /// True if another response may follow on the connection.
-  bool keep_alive() const { return parser_->keep_alive(); }
+  bool keep_alive() const { return keep_alive_; }
 
  private:
   void restart();
 
-  std::optional<detail::beast_parser<false>> parser_;
+  std::unique_ptr<detail::beast_parser<false>> parser_;  // null once it has read the head of a chunked answer
   chunk_reader chunks_;
   bool to_head_;
   bool head_done_ = false;
+  bool chunked_ = false;
+  bool keep_alive_ = false;
   std::size_t head_bytes_ = 0;
 };
 

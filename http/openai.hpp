@@ -1,5 +1,5 @@
-// OpenAI's JSON: error objects, model lists, completions made up in mock mode. With keys_file_edit the only files
-// that include RapidJSON.
+// OpenAI's JSON: error objects, model lists, completions made up in mock mode. With keys_file_edit the only
+// files that include RapidJSON.
 #pragma once
 
 #include "http/token_usage.hpp"

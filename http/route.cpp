@@ -157,15 +157,12 @@ route_match find_route(std::string_view method, std::string_view path,
     std::string_view parameter;
     if (!matches(row, path, parameter)) continue;
     if (takes(row, method)) {
-      return {row.target,
-              {},
-              percent_decoded(parameter),
-              &row,
+      return {row.target, percent_decoded(parameter), &row,
               row.upstream_path.empty() ? path : row.upstream_path};
     }
     match.target = endpoint::wrong_method;
-    if (!match.allow.empty()) match.allow += ", ";
-    match.allow += row.method == "GET" ? "GET, HEAD" : row.method;
+    if (!match.detail.empty()) match.detail += ", ";
+    match.detail += row.method == "GET" ? "GET, HEAD" : row.method;
   }
   if (match.target == endpoint::wrong_method) return match;
   constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
@@ -173,7 +170,7 @@ route_match find_route(std::string_view method, std::string_view path,
   for (const auto& prefix : passthrough) {
     if (std::find(methods.begin(), methods.end(), method) == methods.end()) break;
     if (!lies_below(path, prefix) || !has_plain_segments(path) || is_management(path)) continue;
-    return {upstream, {}, {}, &passed_through, path};
+    return {upstream, {}, &passed_through, path};
   }
   return match;
 }

@@ -46,8 +46,8 @@ struct route {
 
 struct route_match {
   endpoint target = endpoint::none;
-  std::string allow;           ///< for wrong_method: the Allow header (RFC 9110 §10.2.1)
-  std::string parameter;       ///< for model: the id, percent-decoded
+  /// For wrong_method: the Allow header (RFC 9110 §10.2.1). For model: the id, percent-decoded.
+  std::string detail;
   const route* row = nullptr;  ///< for upstream
   std::string_view path = {};  ///< for upstream: the path to ask for, the row's or the request's own
 };

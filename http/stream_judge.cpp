@@ -46,9 +46,39 @@ bool ends_event(std::string_view rest) {
 
 }  // namespace
 
+/// Most events come whole, and thousands of streams wait for their next one: between events they share one
+/// reader.
+void stream_judge::open_reader() {
+  static thread_local completion_reader shared;
+  if (unfinished_) {
+    reader_ = unfinished_.get();
+  } else {
+    reader_ = &shared;
+    // Clean, unless an exception came between.
+    if (shared.touched()) shared.reset();
+  }
+}
+
+void stream_judge::put_reader_away() {
+  if (!has_data_ || is_plain_) {
+    unfinished_.reset();
+  } else if (!unfinished_) {
+    unfinished_ = std::make_unique<completion_reader>(*reader_);
+    reader_->reset();
+  }
+  reader_ = nullptr;
+}
+
 std::string_view stream_judge::feed(std::string_view bytes) {
   release();
   if (error_told_) return bytes;
+  open_reader();
+  const auto ready = take(bytes);
+  put_reader_away();
+  return ready;
+}
+
+std::string_view stream_judge::take(std::string_view bytes) {
   std::size_t passable = 0;  // of `bytes`
   std::size_t kept_from = 0;
   bool left_out = false;
@@ -83,13 +113,14 @@ std::string_view stream_judge::feed(std::string_view bytes) {
     }
     if (error_ && part == sse_part::blank_line && !inside_event_) {
       error_told_ = true;
+      error_tail_ = std::make_unique<std::string>();
       if (passable == 0) {
-        error_tail_ = std::exchange(held_, {});
+        *error_tail_ = std::exchange(held_, {});
       } else if (!left_out) {
         out_ = std::exchange(held_, {});
       }
       out_.append(bytes.substr(kept_from, passable - kept_from));
-      error_tail_.append(bytes.substr(passable));
+      error_tail_->append(bytes.substr(passable));
       return out_;
     }
     at_boundary_ = boundary;
@@ -127,9 +158,11 @@ std::string_view stream_judge::feed(std::string_view bytes) {
 
 std::string_view stream_judge::finish() {
   if (error_told_) return {};
+  open_reader();
   if (has_data_ && judge_event(false)) inside_event_ = false;
   const bool dropped = is_extra_usage_;
   begin_event();
+  put_reader_away();
   release();
   if (complete() && !dropped) out_.swap(held_);
   std::string().swap(held_);
@@ -179,7 +212,7 @@ void stream_judge::begin_data_line() {
 
 void stream_judge::take_data(std::string_view data) {
   done_matched_ = match_on(done_mark, done_matched_, data);
-  reader_.feed(data);
+  reader_->feed(data);
 }
 
 bool stream_judge::judge_event(bool ended) {
@@ -190,38 +223,38 @@ bool stream_judge::judge_event(bool ended) {
     return true;
   }
   const bool is_done = done_matched_ == done_mark.size();
-  const bool is_json = reader_.finish();
+  const bool is_json = reader_->finish();
   if (!ended && !is_done && !is_json) return false;
   ++events_;
   done_ = done_ || is_done;
-  error_ = error_ || name == error_name || (is_json && reader_.error && !reader_.is_response);
+  error_ = error_ || name == error_name || (is_json && reader_->error && !reader_->is_response);
   done_ = done_ || ends_stream(speaks_, name);
-  is_extra_usage_ = swallows_usage_ && is_json && reader_.usage && all_finished() && !inside_event_ &&
-                    !reader_.error && !reader_.says_more && reader_.finished.empty();
+  is_extra_usage_ = swallows_usage_ && is_json && reader_->usage && all_finished() && !inside_event_ &&
+                    !reader_->error && !reader_->says_more && reader_->finished.empty();
   if (is_extra_usage_) --events_;
   if (is_json) {
     if (speaks_ != dialect::chat) {
-      done_ = done_ || ends_stream(speaks_, reader_.type());
-      error_ = error_ || reader_.type() == error_name;
+      done_ = done_ || ends_stream(speaks_, reader_->type());
+      error_ = error_ || reader_->type() == error_name;
     }
-    seen_.add(reader_.seen);
-    finished_.add(reader_.finished);
-    uncountable_ = uncountable_ || reader_.uncountable;
+    seen_.add(reader_->seen);
+    finished_.add(reader_->finished);
+    uncountable_ = uncountable_ || reader_->uncountable;
     merge_usage();
   }
   return true;
 }
 
 void stream_judge::merge_usage() {
-  if (!reader_.usage) return;
+  if (!reader_->usage) return;
   // Anthropic tells the prompt's tokens first and the answer's last.
-  const auto before = std::exchange(usage, reader_.usage).value_or(token_usage{});
-  if (!reader_.has_prompt_tokens) usage->prompt_tokens = before.prompt_tokens;
-  if (!reader_.has_completion_tokens) usage->completion_tokens = before.completion_tokens;
+  const auto before = std::exchange(usage, reader_->usage).value_or(token_usage{});
+  if (!reader_->has_prompt_tokens) usage->prompt_tokens = before.prompt_tokens;
+  if (!reader_->has_completion_tokens) usage->completion_tokens = before.completion_tokens;
 }
 
 void stream_judge::begin_event() {
-  if (has_data_ && !is_plain_) reader_.reset();
+  if (has_data_ && !is_plain_) reader_->reset();
   has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_extra_usage_ = in_name_line_ = false;
   done_matched_ = name_size_ = 0;
 }

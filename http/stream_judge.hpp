@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,7 +43,10 @@ class stream_judge {
 
   /// From the first error event on, feed() returns nothing of what came with it: here it is, for the session
   /// to word. Once; empty: there was none, or it was passed on in pieces.
-  std::string take_error() { return std::exchange(error_tail_, {}); }
+  std::string take_error() {
+    const auto taken = std::move(error_tail_);
+    return taken ? std::move(*taken) : std::string{};
+  }
 
   /// Bytes kept back: an unfinished event.
   std::size_t held() const { return held_.size(); }
@@ -61,6 +65,9 @@ class stream_judge {
   std::optional<token_usage> usage;  // the last one seen
 
  private:
+  void open_reader();
+  void put_reader_away();
+  std::string_view take(std::string_view bytes);
   void take_value(std::string_view rest);
   void take_line_end();
   void begin_data_line();
@@ -76,10 +83,11 @@ class stream_judge {
   dialect speaks_;
   bool swallows_usage_;
   sse_scanner lines_;
-  completion_reader reader_;
+  completion_reader* reader_ = nullptr;            // of the event being read, within feed() and finish()
+  std::unique_ptr<completion_reader> unfinished_;  // of an event whose end has not come
   std::string held_;
   std::string out_;
-  std::string error_tail_;
+  std::unique_ptr<std::string> error_tail_;  // null: none
   std::uint64_t events_ = 0;
   std::uint64_t progress_ = 0;
   choice_set seen_;

@@ -17,11 +17,11 @@ TEST_CASE("route: each row is found by method and path, HEAD with GET", "[unit][
 TEST_CASE("route: a known path with another method says which it takes", "[unit][route]") {
   const auto wrong = find_route("POST", "/health");
   CHECK(wrong.target == endpoint::wrong_method);
-  CHECK(wrong.allow == "GET, HEAD");
+  CHECK(wrong.detail == "GET, HEAD");
   for (const auto* method : {"GET", "HEAD", "PUT", "OPTIONS"}) {
     const auto match = find_route(method, "/v1/chat/completions");
     CHECK(match.target == endpoint::wrong_method);
-    CHECK(match.allow == "POST");
+    CHECK(match.detail == "POST");
   }
 }
 
@@ -36,7 +36,7 @@ TEST_CASE("route: other paths are none", "[unit][route]") {
 
 TEST_CASE("route: a model's id is the rest of the path, percent-decoded once", "[unit][route]") {
   const auto id = [](std::string_view rest) {
-    return find_route("GET", "/v1/models/" + std::string{rest}).parameter;
+    return find_route("GET", "/v1/models/" + std::string{rest}).detail;
   };
   CHECK(id("gpt-4") == "gpt-4");
   CHECK(id("vendor/model/1") == "vendor/model/1");
@@ -61,7 +61,7 @@ TEST_CASE("route: an id is one segment that no server can read as another path",
   CHECK(row->body == body_kind::none);
   CHECK(find_route("DELETE", "/v1/responses/resp_1").target == endpoint::upstream);
   CHECK(find_route("POST", "/v1/responses/resp_1/cancel").path == "/v1/responses/resp_1/cancel");
-  CHECK(find_route("POST", "/v1/responses/resp_1").allow == "GET, HEAD, DELETE");
+  CHECK(find_route("POST", "/v1/responses/resp_1").detail == "GET, HEAD, DELETE");
   for (const auto* path : {"/v1/responses/", "/v1/responses/..", "/v1/responses/.", "/v1/responses/%2e%2e",
                            "/v1/responses/a%2Fb", "/v1/responses/..%2f..%2fkey", "/v1/responses/%252e%252e",
                            "/v1/responses/a%5cb", "/v1/responses/a/b", "/v1/responses/a/../../key/generate",
