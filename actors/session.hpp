@@ -145,7 +145,7 @@ class session_state : public exchange_events {
   void on_silence();
   void refuse_first_event(std::string_view event);
   void end_stream();
-  void hold(std::string_view bytes);
+  void hold(std::string&& bytes);
   void release_held();
   void end_held();
   void end_early_stream(const held_verdict& outcome);

@@ -101,7 +101,7 @@ void session_state::on_chunk(std::string&& data) {
   } else if (phase_ == phase::holding) {
     ++chunks_;
     deadline_->expires_after(context_->options.idle_timeout);
-    hold(data);
+    hold(std::move(data));
   } else {
     return;
   }
@@ -124,18 +124,17 @@ void session_state::pass_on(std::string_view bytes) {
 void session_state::commit_stream() {
   if (!early_) body_.reset();
   status_ = answer_.status;
-  response_head out{status_, client_headers(answer_.headers)};
+  const auto length = event_stream_ ? std::nullopt : known_length(answer_);
+  response_head out{status_, client_headers(std::move(answer_.headers))};
   if (event_stream_) {
     out.headers.add("cache-control", "no-cache");
     out.headers.add("x-accel-buffering", "no");
   }
   out.headers.add("x-request-id", id_);
-  const auto length = event_stream_ ? std::nullopt : known_length(answer_);
   client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
                         length.value_or(0), false);
   client_->write(std::exchange(held_, {}));
-  // What a stream that may last for hours need not hold. (Assigning an empty list would keep its memory.)
-  std::exchange(answer_.headers, {});
+  // What a stream that may last for hours need not hold.
   if (!uploading_) {
     client_->forget_headers();
     head_ = client_->head();
@@ -202,12 +201,16 @@ void session_state::end_stream() {
   end_answer(judge_.error_seen() ? verdict::upstream_error : verdict::complete);
 }
 
-void session_state::hold(std::string_view bytes) {
+void session_state::hold(std::string&& bytes) {
   if (released_) {
     client_->write(bytes);
     return;
   }
-  held_ += bytes;
+  if (held_.empty()) {
+    held_ = std::move(bytes);
+  } else {
+    held_ += bytes;
+  }
   if (held_.size() > max_held) release_held();
 }
 
@@ -226,7 +229,7 @@ void session_state::release_held() {
   released_ = true;
   body_.reset();
   status_ = answer_.status;
-  response_head out{status_, client_headers(answer_.headers)};
+  response_head out{status_, client_headers(std::move(answer_.headers))};
   out.headers.add("x-request-id", id_);
   client_->start_answer(out, body_framing::chunked, 0, false);
   client_->write(std::exchange(held_, {}));
@@ -259,7 +262,7 @@ void session_state::end_held() {
     end_early_stream(outcome);
     return;
   }
-  auto headers = client_headers(answer_.headers);
+  auto headers = client_headers(std::move(answer_.headers));
   if (outcome.code != errc::none) add_advice(headers, outcome.advice);
   if (outcome.body) {
     headers.remove("content-type");

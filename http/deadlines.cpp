@@ -31,13 +31,13 @@ std::chrono::milliseconds deadline::left() const {
 void deadlines::enqueue(deadline& entry, steady_clock::time_point when) {
   remove(entry);
   entry.queued_ = when;
-  queue_.insert(&entry);
+  queue_.insert(entry);
   if (when < armed_for_) arm();
 }
 
 void deadlines::remove(deadline& entry) {
   if (entry.queued_ == deadline::never) return;
-  queue_.erase(&entry);
+  queue_.erase(queue_.iterator_to(entry));
   entry.queued_ = deadline::never;
 }
 
@@ -46,7 +46,7 @@ void deadlines::arm() {
     armed_for_ = steady_clock::time_point::max();
     return;
   }
-  armed_for_ = (*queue_.begin())->queued_;
+  armed_for_ = queue_.begin()->queued_;
   timer_.expires_at(armed_for_ - moved_);
   timer_.async_wait([this](const boost::system::error_code& ec) {
     if (!ec && !stopped_) fire();
@@ -57,13 +57,13 @@ void deadlines::fire() {
   const auto due_by = now();
   // on_expiry may destroy its own deadline and others: after each call the queue's front is all that is
   // trusted.
-  while (!queue_.empty() && (*queue_.begin())->queued_ <= due_by) {
-    auto& entry = **queue_.begin();
+  while (!queue_.empty() && queue_.begin()->queued_ <= due_by) {
+    auto& entry = *queue_.begin();
     remove(entry);
     if (entry.due_ == deadline::never) continue;
     if (entry.due_ > due_by) {
       entry.queued_ = entry.due_;
-      queue_.insert(&entry);
+      queue_.insert(entry);
       continue;
     }
     entry.due_ = deadline::never;

@@ -7,10 +7,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/set.hpp>
 
 #include <chrono>
 #include <functional>
-#include <set>
 
 namespace llm_proxy {
 
@@ -19,7 +19,7 @@ using steady_clock = std::chrono::steady_clock;
 class deadlines;
 
 /// A point in time at which `on_expiry` is called once, on the thread of its `deadlines`. Not thread-safe.
-class deadline {
+class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
  public:
   deadline(deadlines& owner, std::function<void()> on_expiry);
   ~deadline();
@@ -60,9 +60,7 @@ class deadlines {
  private:
   friend class deadline;
   struct earlier {
-    bool operator()(const deadline* a, const deadline* b) const {
-      return a->queued_ != b->queued_ ? a->queued_ < b->queued_ : std::less<const deadline*>{}(a, b);
-    }
+    bool operator()(const deadline& a, const deadline& b) const { return a.queued_ < b.queued_; }
   };
 
   void enqueue(deadline& entry, steady_clock::time_point when);
@@ -71,7 +69,7 @@ class deadlines {
   void fire();
 
   boost::asio::steady_timer timer_;
-  std::set<deadline*, earlier> queue_;
+  boost::intrusive::multiset<deadline, boost::intrusive::compare<earlier>> queue_;  // no node to allocate
   steady_clock::time_point armed_for_ = steady_clock::time_point::max();
   steady_clock::duration moved_{0};
   bool stopped_ = false;

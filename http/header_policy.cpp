@@ -57,13 +57,9 @@ bool comes_back(std::string_view name) {
                      [name](auto prefix) { return istarts_with(name, prefix); });
 }
 
-header_list client_headers(const header_list& from) {
-  header_list kept;
-  kept.reserve(from.size() + 4, 512);
-  for (const auto field : from) {
-    if (comes_back(field.name)) kept.add(field.name, field.value);
-  }
-  return kept;
+header_list client_headers(header_list from) {
+  from.keep_if(comes_back);
+  return from;
 }
 
 }  // namespace llm_proxy

@@ -16,6 +16,6 @@ bool goes_upstream(std::string_view name, const std::vector<std::string>& extra)
 bool comes_back(std::string_view name);
 
 /// Those of `from` that may reach the client.
-header_list client_headers(const header_list& from);
+header_list client_headers(header_list from);
 
 }  // namespace llm_proxy

@@ -43,10 +43,7 @@ void header_list::reserve(std::size_t fields, std::size_t bytes) {
 }
 
 void header_list::remove(std::string_view name) {
-  // The text stays: lists are short-lived.
-  std::erase_if(fields_, [&](const place& where) {
-    return iequals(std::string_view{text_}.substr(where.begin, where.name_size), name);
-  });
+  keep_if([&](std::string_view each) { return !iequals(each, name); });
 }
 
 std::optional<std::string_view> header_list::find(std::string_view name) const {

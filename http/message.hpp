@@ -68,6 +68,14 @@ class header_list {
   void add(std::string_view name, std::string_view value);
   /// Room for `fields` fields of `bytes` bytes in all.
   void reserve(std::size_t fields, std::size_t bytes);
+  /// Drops the fields that `stays(name)` is false for.
+  template <class Predicate>
+  void keep_if(Predicate stays) {
+    // The text stays: lists are short-lived.
+    std::erase_if(fields_, [&](const place& where) {
+      return !stays(std::string_view{text_}.substr(where.begin, where.name_size));
+    });
+  }
   /// Drops every field of that name.
   void remove(std::string_view name);
   /// The value of the first field of that name.

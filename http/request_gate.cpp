@@ -138,17 +138,16 @@ class request_reader {
   }
 
   void plan_usage_edit(gated_request& request) const {
-    const std::string_view wanted = R"("include_usage":true)";
     if (include_usage_) return;
     if (top_.is(body_rules::stream_options, absent_member)) {
       request.usage_at = {inside_object_, inside_object_};
-      request.usage_text = R"("stream_options":{)" + std::string{wanted} + "},";
+      request.usage_text = R"("stream_options":{"include_usage":true},)";
     } else if (top_.is(body_rules::stream_options, json_kind(json_token::literal_null))) {
       request.usage_at = options_at_;
-      request.usage_text = "{" + std::string{wanted} + "}";
+      request.usage_text = R"({"include_usage":true})";
     } else if (top_.is(body_rules::stream_options, object) && usage_value_.empty()) {
       request.usage_at = {options_at_.end, options_at_.end};
-      request.usage_text = std::string{wanted} + (has_options_ ? "," : "");
+      request.usage_text = has_options_ ? R"("include_usage":true,)" : R"("include_usage":true)";
     } else if (top_.is(body_rules::stream_options, object) && usage_is_scalar_) {
       request.usage_at = usage_value_;
       request.usage_text = "true";
@@ -228,7 +227,7 @@ std::string with_usage(std::string_view body, gated_request& request) {
     };
     request.model_at = {moved_to(request.model_at.begin), moved_to(request.model_at.end)};
   }
-  request.usage_text.clear();
+  request.usage_text = {};
   request.include_usage = true;
   return edited;
 }

@@ -27,7 +27,7 @@ struct gated_request {
   bool include_usage = false;  // stream_options.include_usage is true
   /// The edit that makes include_usage true: these bytes become that text.
   byte_range usage_at;
-  std::string usage_text;
+  std::string_view usage_text;
 };
 
 /// Why a body is refused; type is always `invalid_request_error`.
