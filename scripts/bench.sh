@@ -2,15 +2,18 @@
 # Measures llm-proxy side by side with nginx (a plain reverse proxy that compares one header) before the same upstream.
 #
 # ## Benchmark
-#   scripts/bench.sh                        all scenarios: about 10 minutes; writes tests/bench/BENCHMARK.md
+#   scripts/bench.sh                        all scenarios: about 15 minutes; writes tests/bench/BENCHMARK.md
 #   scripts/bench.sh requests stream20ms    some of them; the table goes to build/bench/BENCHMARK.md
 #   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other (options of bench_load)
 # Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
-# memory (2,000 streams at 1 event/s), latency (1 connection, also straight to the upstream).
+# memory and memory9500 (2,000 and 9,500 streams at 1 event/s), latency (1 connection, also straight to the upstream),
+# growth (not in the default run: CPU per event from 10 to 5,000 streams, per request from 1 to 1,000 connections, per
+# stream from 10 to 10,000 chunks, memory from 500 to 9,500 streams; with plots).
 # ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, seconds per run, and threads (nginx: workers);
 # BENCH_ENV="LLM_PROXY__NAME=value …" adds settings. tests/bench/selftest.sh proves that wrong answers are noticed.
 # Before/after: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
-#   (the first target is what the others are divided by; `direct` stands for the upstream itself).
+#   (the first target is what the others are divided by; `direct` stands for the upstream itself, `haproxy` is a second
+#   peer, in the default run where it is installed). Settings of one target: "one=PATH,LLM_PROXY__THREADS=1".
 # Read it so: medians with min–max; a ratio is taken round by round, so both sides saw the same machine. "CPU / (load +
 # upstream)" divides by what the two helpers needed in the same run, which cancels noise. Every answer is checked byte
 # for byte: the script exits 1 if one was wrong. Each run's full figures are in build/bench/results.jsonl.
@@ -21,8 +24,18 @@ rounds=${ROUNDS:-5}
 duration=${DURATION:-4}
 threads=${THREADS:-1}
 key=bench-key
-default_scenarios=(requests stream2ms stream20ms unpaced memory latency)
+default_scenarios=(requests stream2ms stream20ms unpaced memory memory9500 latency)
+growth=()
+for n in 10 100 1000 5000; do growth+=("streams:connections=$n,events=$((n > 1000 ? 20 : 100)),delay-ms=$((n / 10))"); done
+for n in 1 10 100 1000; do growth+=("requests:connections=$n"); done
+for n in 10 100 1000 10000; do growth+=("streams:connections=64,events=$n"); done
+for n in 500 2000 5000 9500; do growth+=("hold:connections=$n"); done
 default_targets="nginx llm-proxy"
+if command -v haproxy >/dev/null; then
+  default_targets+=" haproxy"
+else
+  echo 'bench: haproxy is not installed and left out' >&2
+fi
 targets_given=${BENCH_TARGETS:-$default_targets}
 scenarios=("$@")
 [ $# -gt 0 ] || scenarios=("${default_scenarios[@]}")
@@ -64,7 +77,7 @@ upstream=$(tool bench_upstream)
 
 ulimit -n "$(ulimit -Hn)" || true
 work=$(mktemp -d /tmp/llm-proxy-bench.XXXXXX)
-declare -A main_pid=() address=() binary=()
+declare -A main_pid=() address=() binary=() own_settings=()
 upstream_pid=
 
 end() { # pid…: asks to end, then insists
@@ -118,10 +131,17 @@ start_nginx() { # name port
   main_pid[$1]=$!
 }
 
+start_haproxy() { # name port
+  sed -e "s/@WORKERS@/$threads/; s/@CONNECTIONS@/$(($(ulimit -n) / 2 - 50))/; s/@PORT@/$2/; s/@KEY@/$key/; s/@UPSTREAM@/$upstream_address/" \
+    tests/bench/haproxy.cfg.in >"$work/haproxy.cfg"
+  haproxy -f "$work/haproxy.cfg" >"$work/$1.log" 2>&1 &
+  main_pid[$1]=$!
+}
+
 start_proxy() { # name port
   env -i PATH="$PATH" HOME="$work" LLM_PROXY__LLM_MODE=litellm "LLM_PROXY__LITELLM_PROXY_URL=http://$upstream_address" \
     LLM_PROXY__PORT="$2" LLM_PROXY__THREADS="$threads" LLM_PROXY__INTERNAL_API_KEY=$key LLM_PROXY__LOG_LEVEL=INFO \
-    ${BENCH_ENV:-} "${binary[$1]}" >"$work/$1.log" 2>"$work/$1.log.err" &
+    ${BENCH_ENV:-} ${own_settings[$1]:-} "${binary[$1]}" >"$work/$1.log" 2>"$work/$1.log.err" &
   main_pid[$1]=$!
 }
 
@@ -130,7 +150,7 @@ start() { # name
   local port
   port=$(free_port)
   address[$1]=127.0.0.1:$port
-  case "$1" in nginx) start_nginx "$1" "$port" ;; *) start_proxy "$1" "$port" ;; esac
+  case "$1" in nginx) start_nginx "$1" "$port" ;; haproxy) start_haproxy "$1" "$port" ;; *) start_proxy "$1" "$port" ;; esac
   await "$1" "${main_pid[$1]}" "$port"
 }
 
@@ -152,8 +172,11 @@ for entry in $targets_given; do
   name=${entry%%=*}
   targets+=("$name")
   case "$entry" in
-    *=*) binary[$name]=$(realpath "${entry#*=}") ;;
-    nginx | direct) ;;
+    *=*)
+      path=${entry#*=}
+      binary[$name]=$(realpath "${path%%,*}")
+      case "$path" in *,*) settings=${path#*,} && own_settings[$name]=${settings//,/ } ;; esac ;;
+    nginx | haproxy | direct) ;;
     llm-proxy) binary[$name]=$(realpath "$(tool llm-proxy)") ;;
     *) echo "bench: target $entry? (nginx, direct, llm-proxy, or NAME=/path/to/llm-proxy)" >&2; exit 2 ;;
   esac
@@ -183,6 +206,7 @@ options_of() { # scenario: what bench_load is given
     stream20ms) echo streams --connections 500 --events 100 --delay-ms 20 ;;
     unpaced) echo streams --connections 64 --events 2000 ;;
     memory) echo hold --connections 2000 ;;
+    memory9500) echo hold --connections 9500 ;;
     latency) echo requests --connections 1 ;;
     first-event) echo streams --connections 1 --events 1 ;;
     requests:* | streams:* | hold:*)
@@ -195,8 +219,38 @@ options_of() { # scenario: what bench_load is given
   esac
 }
 
+first_answer() { # binary: from exec to the answer of GET /health, ms
+  python3 - "$1" "$work" <<'END'
+import os, socket, statistics, subprocess, sys, time
+times = []
+for _ in range(9):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    began = time.monotonic()
+    service = subprocess.Popen([sys.argv[1]], cwd=sys.argv[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={"PATH": os.environ["PATH"], "LLM_PROXY__PORT": str(port), "LLM_PROXY__LLM_MODE": "mock"})
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as client:
+                client.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+                client.recv(100)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.0002)
+    times.append((time.monotonic() - began) * 1000)
+    service.terminate()
+    service.wait()
+print(f"{statistics.median(times):.1f}")
+END
+}
+
 expanded=()
 for scenario in "${scenarios[@]}"; do
+  if [ "$scenario" = growth ]; then
+    expanded+=("${growth[@]}")
+    continue
+  fi
   options_of "$scenario" >/dev/null
   expanded+=("$scenario")
   [ "$scenario" != latency ] || expanded+=(first-event)
@@ -225,12 +279,16 @@ done
 
 {
   echo "nginx: $(nginx -v 2>&1 | sed 's/.*: //')"
+  case " ${targets[*]} " in *" haproxy "*) echo "haproxy: $(haproxy -v | head -n 1 | cut -d' ' -f3)" ;; esac
   for target in "${targets[@]}"; do
-    [ -z "${binary[$target]:-}" ] || echo "$target: $("${binary[$target]}" --version 2>/dev/null | head -n 1) ($(sha256sum "${binary[$target]}" | cut -c1-12), $(stat -c %s "${binary[$target]}") bytes)"
+    [ -n "${binary[$target]:-}" ] || continue
+    strip -o "$work/stripped" "${binary[$target]}"
+    echo "$target: $("${binary[$target]}" --version 2>/dev/null | head -n 1), $(stat -c %s "$work/stripped") bytes stripped," \
+      "first answer $(first_answer "${binary[$target]}") ms after its start (median of 9)"
   done
   echo "commit: $(git describe --always --dirty 2>/dev/null || echo unknown)"
 } >"$work/versions"
 python3 tests/bench/report.py --results "$out/results.jsonl" --targets "${targets[*]}" --versions "$work/versions" \
-  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" || wrong=1
+  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" --plots tests/bench || wrong=1
 echo "written to $report_to" >&2
 exit $wrong

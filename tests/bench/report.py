@@ -14,6 +14,8 @@ import statistics
 import subprocess
 import sys
 
+import plots
+
 
 def at(*path):
     def read(run):
@@ -80,6 +82,7 @@ TITLES = {
     "stream20ms": "500 streams at 20 ms",
     "unpaced": "64 streams unpaced",
     "memory": "2,000 streams at 1 event/s",
+    "memory9500": "9,500 streams at 1 event/s",
     "latency": "1 connection",
     "first-event": "1 stream",
 }
@@ -212,6 +215,7 @@ def main():
     parser.add_argument("--duration", default="?")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--write")
+    parser.add_argument("--plots", help="folder for the plots of the runs; each is named in the file of --write")
     options = parser.parse_args()
     with open(options.line or options.results, encoding="utf-8") as file:
         runs = [json.loads(line) for line in file if line.strip()]
@@ -252,6 +256,8 @@ def main():
             *lines,
             "",
             *notes,
+            "",
+            *plots.draw_all(runs, options.targets.split(), options.plots),
         ]
         with open(options.write, "w", encoding="utf-8") as file:
             file.write("\n".join(text).rstrip() + "\n")
