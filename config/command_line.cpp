@@ -2,6 +2,7 @@
 
 #include "config/env_file.hpp"
 #include "config/log_safe.hpp"
+#include "config/man_page.hpp"
 
 #include <cstddef>
 #include <iostream>
@@ -59,6 +60,7 @@ std::optional<std::string> fixed_text(std::string_view argument, const program_f
   if (argument == "--help" || argument == "-h") return help_text() + subcommands_text(facts.subcommands);
   if (argument == "--version") return version_text(facts, values);
   if (argument == "--print-env-example") return env_example();
+  if (argument == "--print-man-page") return man_page(facts, settings{});
   if (argument == "--print-options-table") return readme_options_table();
   return {};
 }

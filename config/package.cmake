@@ -6,6 +6,10 @@ install(FILES config/systemd/llm-proxy.service config/systemd/llm-proxy.socket D
 # Holds secrets; systemd reads it before it drops its rights.
 install(FILES config/systemd/llm-proxy.env DESTINATION /etc/llm-proxy PERMISSIONS OWNER_READ OWNER_WRITE)
 install(FILES README.md CHANGELOG.md config/debian/copyright DESTINATION ${docs})
+install(FILES docs/llm-proxy.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES config/completion/llm-proxy.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+  RENAME llm-proxy)
+install(FILES config/completion/_llm-proxy DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 install(FILES docs/deploy.md DESTINATION ${docs}/docs)
 install(FILES .env.example DESTINATION ${docs} RENAME env.example)
 install(DIRECTORY config/litellm config/haproxy config/kubernetes DESTINATION ${docs}/examples)

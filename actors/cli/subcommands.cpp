@@ -17,12 +17,11 @@ constexpr subcommand rows[] = {
      health_command},
     {"keys", "add NAME [--expires TIME] [--max-concurrent N] [--rpm N] [--tpm N] [--models A,B*]",
      "Make a key, print it, and write its SHA-256 to the file of INTERNAL_API_KEYS_FILE (or --file).\n"
-     "      A further key of a name takes over its limits.\n"
-     "  llm-proxy keys list\n"
-     "      Show names, digests, expiry and limits.\n"
-     "  llm-proxy keys revoke NAME [--sha256 DIGITS]\n"
-     "      Take its keys out of the file, or the one whose SHA-256 begins so.",
+     "      A further key of a name takes over its limits.",
      keys_command},
+    {"keys", "list", "Show names, digests, expiry and limits.", keys_command},
+    {"keys", "revoke NAME [--sha256 DIGITS]",
+     "Take its keys out of the file, or the one whose SHA-256 begins so.", keys_command},
 };
 
 }  // namespace

@@ -225,4 +225,20 @@ TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "
   CHECK(text_in(file.path()) == "{");
 }
 
+TEST_CASE("command: completions and the manual page know every command", "[service][cli]") {
+  const std::string source = LLM_PROXY_SOURCE_DIR;
+  const auto page = run({"--print-man-page"}).out;
+  std::istringstream help{run({"--help"}).out};
+  std::size_t commands = 0;
+  for (std::string line, before = "  llm-proxy "; std::getline(help, line);) {
+    if (!line.starts_with(before)) continue;
+    const auto name = line.substr(before.size(), line.find(' ', before.size()) - before.size());
+    ++commands;
+    CHECK(holds(page, "\n.B " + name + "\n"));
+    CHECK(holds(text_in(source + "/config/completion/llm-proxy.bash"), " " + name + " "));
+    CHECK(holds(text_in(source + "/config/completion/_llm-proxy"), name));
+  }
+  CHECK(commands >= 6);
+}
+
 }  // namespace llm_proxy::test

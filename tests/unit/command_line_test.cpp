@@ -145,3 +145,13 @@ TEST_CASE("command line: serve, check-config and print-config are the words for 
   CHECK(run({"serve", "now"}).code == 2);
   CHECK(run({""}).code == 2);
 }
+
+TEST_CASE("command line: the manual page names every option and what may be reloaded",
+          "[unit][command_line]") {
+  const auto page = run({"--print-man-page"}).out;
+  CHECK(page.starts_with(".TH LLM\\-PROXY 1"));
+  for (const auto* part :
+       {"LLM_PROXY__PORT", "LLM_PROXY__REQUEST_TIMEOUT", "Read again on SIGHUP", ".SH EXIT STATUS"})
+    CHECK(page.find(part) != std::string::npos);
+  CHECK(page.find("\n.env") == std::string::npos);  // a line of text is no request
+}
