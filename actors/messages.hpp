@@ -7,6 +7,7 @@
 //                           └──────open_stream───▶ adapter
 //   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool
+//   session ──observe──▶ observers of all threads (GET /ui/events)
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
 // once per thread; what must be known on all threads is broadcast as one immutable value. Admission exists
@@ -216,6 +217,44 @@ struct adapter_lease {
   std::size_t upstream = 0;  ///< its number in the upstream_table
 };
 
+// -- for who watches -------------------------------------------------------------------------
+
+/// No more requests than these are listed at once.
+inline constexpr std::size_t max_observed = 500;
+
+/// A request as it is now: its numbers and names, never what it says.
+struct session_sample {
+  std::string id;
+  std::string route;
+  std::string model;
+  std::string key;  ///< its name
+  bool stream = false;
+  double ms = 0;
+  std::optional<double> first_byte_ms;
+  std::uint64_t chunks = 0;
+  std::uint64_t bytes = 0;
+  std::optional<std::uint64_t> tokens;  ///< once upstream told
+};
+struct ended_session {
+  session_sample last;
+  std::string_view verdict;  ///< a literal
+  unsigned status = 0;
+};
+/// What goes on in that thread, and what ended after `since`; none: nothing of that.
+struct observe {
+  std::optional<std::uint64_t> since;
+};
+struct observed {
+  std::size_t active = 0;
+  std::vector<session_sample> requests;
+  std::vector<ended_session> ended;
+  std::uint64_t missed = 0;  ///< that ended and are not listed
+  std::uint64_t last = 0;    ///< the next `since`
+};
+
+//   observe -> observed, at once
+using observer_actor = caf::typed_actor<caf::replies_to<observe>::with<observed>>;
+
 // -- interfaces --------------------------------------------------------------------------
 
 //   authorize -> principal, or error unauthorized
@@ -374,7 +413,7 @@ failure to_failure(const caf::error& error);
   X(drained) \
   X(force_drain) \
   X(shared_actors) \
-  X(get_shared_actors) \
+  X(get_shared_actors) X(observe) X(observed) \
   X(all_shared_actors) \
   X(reconfigured) \
   X(session_rules_changed) \

@@ -79,6 +79,7 @@ connection_timeouts client_timeouts(const settings& values) {
 session_options make_session_options(const settings& values) {
   session_options options;
   options.version = values.version;
+  options.ui = values.ui;
   options.upstream_key = values.litellm_api_key;
   options.max_body_bytes = values.max_body_bytes;
   options.limits_all = values.max_concurrent_requests > 0;
@@ -247,10 +248,16 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   common.in_flight = in_flight_;
   common.budget = std::make_shared<retry_budget>();
   common.health = health_;
+  std::vector<std::shared_ptr<live_sessions>> live;
+  for (std::size_t i = 0; i < threads; ++i) {
+    live.push_back(std::make_shared<live_sessions>());
+    common.observers.push_back(spawn_on(*system_, scheduler.worker(i), observer, live.back()));
+  }
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     auto context = std::make_shared<session_context>(common);
     context->home = &home;
+    context->live = live[i];
     context->auth = kept[i].auth;
     context->registry = kept[i].registry;
     context->pool = kept[i].pool;

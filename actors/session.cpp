@@ -42,7 +42,7 @@ void session_state::read_head() {
   }
   if (client_->head_fault().code != errc::none) {
     refuse(client_->head_fault());
-  } else if (is_public_path(head_->path())) {
+  } else if (is_public_path(head_->path(), context_->options.ui)) {
     route();
   } else {
     ask_auth();
@@ -68,7 +68,8 @@ void session_state::ask_auth() {
 
 void session_state::route() {
   enter_phase(phase::routing);
-  route_ = find_route(head_->method, head_->path(), context_->options.passthrough_paths);
+  route_ =
+      find_route(head_->method, head_->path(), context_->options.passthrough_paths, context_->options.ui);
   switch (route_.target) {
     case endpoint::none:
       refuse({errc::not_found, {}, {}, {}});
@@ -92,6 +93,12 @@ void session_state::route() {
     case endpoint::model:
     case endpoint::llm_models:
       answer_models();
+      break;
+    case endpoint::page:
+      answer_page();
+      break;
+    case endpoint::ui_events:
+      watch();
       break;
     case endpoint::upstream:
       begin_upstream();
@@ -130,6 +137,7 @@ void session_state::begin_upstream() {
     return;
   }
   counted_ = true;
+  context_->live->add(*this);
   if (context_->options.retries > 0) context_->budget->earn();
   context_->in_flight->fetch_add(1, std::memory_order_relaxed);
   if (is_limited()) {
@@ -335,6 +343,8 @@ void session_state::finish(verdict how) {
   lease_ = {};
   leave_admission(left);
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
+  context_->live->end(*this, to_string(how), status_);
+  watch_.reset();
   log(how);
   if (!beginning_) self_->leave();
   // Last: from a socket's handler the exit message is what still holds the actor.
@@ -348,6 +358,7 @@ session_state::~session_state() {
     fail({errc::internal, {}, "the session's actor died", {}});
   } catch (const std::exception& error) {
     spdlog::critical("session: {}", error.what());
+    context_->live->remove(*this);
     client_->attach(nullptr);
     client_->close();
   }

@@ -21,10 +21,12 @@
 // reached, and after a pause where RETRIES allows it (session_retry.cpp).
 #pragma once
 
+#include "actors/live_sessions.hpp"
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
 #include "actors/retry.hpp"
 #include "actors/service_health.hpp"
+#include "actors/ui_watch.hpp"
 #include "actors/upstream_table.hpp"
 #include "actors/verdict.hpp"
 #include "config/access_log.hpp"
@@ -47,6 +49,7 @@ namespace llm_proxy {
 
 struct session_options {
   std::string version;
+  bool ui = true;  ///< pages are served
   std::size_t max_body_bytes = 0;
   std::string upstream_key;  ///< cut out of what upstream says in its errors
   bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
@@ -71,11 +74,13 @@ struct session_context {
   std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
   std::shared_ptr<service_health> health = std::make_shared<service_health>();
-  std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
-  std::shared_ptr<retry_budget> budget;       ///< used where retries > 0
+  std::shared_ptr<upstream_table> upstreams;                                ///< null in mock mode
+  std::shared_ptr<retry_budget> budget;                                     ///< used where retries > 0
+  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();  ///< of this thread
+  std::vector<observer_actor> observers;                                    ///< of all threads
 };
 
-class session_state : public exchange_events {
+class session_state : public exchange_events, private live_session {
  public:
   using self_pointer = pinned_pointer<session_actor, session_state>;
 
@@ -124,6 +129,13 @@ class session_state : public exchange_events {
   void answer_health(unsigned status, std::string_view state);
   void answer_ready();
   void answer_models();
+  // session_pages.cpp
+  void answer_page();
+  void watch();
+  void look();
+  void tell();
+  session_sample sample() const override;
+
   void begin_upstream();
   failure check_head() const;
   // Admission (session_admission.cpp).
@@ -235,6 +247,8 @@ class session_state : public exchange_events {
   std::optional<token_usage> usage_;
   steady_clock::time_point started_;
   steady_clock::time_point first_byte_{};
+
+  std::unique_ptr<ui_watch> watch_;  // of a request for /ui/events
 };
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -25,6 +25,7 @@ const std::array table{
     option{"INTERNAL_API_KEYS_FILE", &s::internal_api_keys_file, kind::text, 0, 200, open, service, "JSON file of further keys with names, expiry, limits and models; read again on SIGHUP. With it the default of INTERNAL_API_KEY is no key."},
     option{"LOG_LEVEL", &s::log_level, kind::choice, 0, 0, live, service, "Least level that is logged."},
     option{"VERSION", &s::version, kind::text, 1, 100, open, service, "Version that /health and --version show."},
+    option{"UI", &s::ui, kind::flag, 0, 0, live, service, "Serve the pages: dashboard (/), docs (/docs) and /openapi.json."},
     option{"HOST", &s::host, kind::address, 1, 64, open, service, "Address to listen on."},
     option{"PORT", &s::port, kind::count, 0, 65535, open, service, "Port to listen on; 0 = any free one. Plain PORT is taken when this one is unset."},
     option{"THREADS", &s::threads, kind::count, 0, 1024, open, service, "I/O threads; 0 = number of cores."},

@@ -32,6 +32,7 @@ struct settings {
   std::string internal_api_keys_file;  // empty: none
   llm_proxy::log_level log_level = llm_proxy::log_level::info;
   std::string version = "0.1.0";
+  bool ui = true;
 
   std::string host = "127.0.0.1";  // an IP address without brackets, or "localhost"
   std::uint16_t port = 8002;       // 0 = any free port

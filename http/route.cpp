@@ -40,6 +40,20 @@ constexpr std::array routes{
     route{"POST", "/v1/audio/transcriptions", upstream, {}, body_kind::multipart, dialect::events, nullptr, true},
     route{"POST", "/v1/audio/translations", upstream, {}, body_kind::multipart, dialect::events, nullptr, true},
     route{"POST", "/v1/audio/speech", upstream, {}, body_kind::json, dialect::events, &speech_rules, true},
+
+    route{"GET", "/", endpoint::page},
+    route{"GET", "/ui", endpoint::page},
+    route{"GET", "/ui/app.js", endpoint::page},
+    route{"GET", "/ui/app.css", endpoint::page},
+    route{"GET", "/ui/events", endpoint::ui_events},
+    route{"GET", "/docs", endpoint::page},
+    route{"GET", "/docs/docs.js", endpoint::page},
+    route{"GET", "/docs/docs.css", endpoint::page},
+    route{"GET", "/docs/swagger-ui.js", endpoint::page},
+    route{"GET", "/docs/swagger-ui.css", endpoint::page},
+    route{"GET", "/redoc", endpoint::page},
+    route{"GET", "/openapi.json", endpoint::page},
+    route{"GET", "/favicon.ico", endpoint::page},
 };
 
 /// The operator's prefixes.
@@ -130,7 +144,7 @@ bool lies_below(std::string_view path, std::string_view prefix) {
 
 /// Whether `path` is the row's; `parameter` gets the part that stands for {id} or for the rest.
 bool matches(const route& row, std::string_view path, std::string_view& parameter) {
-  if (row.path.back() == '/') {
+  if (row.path.size() > 1 && row.path.back() == '/') {
     if (path.size() <= row.path.size() || path.substr(0, row.path.size()) != row.path) return false;
     parameter = path.substr(row.path.size());
     return true;
@@ -144,6 +158,10 @@ bool matches(const route& row, std::string_view path, std::string_view& paramete
   return is_plain_segment(segment);
 }
 
+bool is_ui(const route& row) {
+  return row.target == endpoint::page || row.target == endpoint::ui_events;
+}
+
 bool takes(const route& row, std::string_view method) {
   return row.method == method || (row.method == "GET" && method == "HEAD");
 }
@@ -151,11 +169,12 @@ bool takes(const route& row, std::string_view method) {
 }  // namespace
 
 route_match find_route(std::string_view method, std::string_view path,
-                       const std::vector<std::string>& passthrough) {
+                       const std::vector<std::string>& passthrough, bool ui) {
   route_match match;
   for (const auto& row : routes) {
     std::string_view parameter;
     if (!matches(row, path, parameter)) continue;
+    if (!ui && is_ui(row)) continue;
     if (takes(row, method)) {
       return {row.target, percent_decoded(parameter), &row,
               row.upstream_path.empty() ? path : row.upstream_path};
@@ -175,8 +194,14 @@ route_match find_route(std::string_view method, std::string_view path,
   return match;
 }
 
-bool is_public_path(std::string_view path) {
-  return path == "/health" || path == "/health/live" || path == "/health/ready";
+bool is_public_path(std::string_view path, bool ui) {
+  if (path == "/health" || path == "/health/live" || path == "/health/ready") return true;
+  return ui && std::any_of(routes.begin(), routes.end(),
+                           [&](const auto& row) { return row.target == endpoint::page && row.path == path; });
+}
+
+std::span<const route> all_routes() {
+  return routes;
 }
 
 bool speaks_anthropic(std::string_view path) {

@@ -5,6 +5,7 @@
 #include "http/dialect.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ enum class endpoint : std::uint8_t {
   models,        ///< GET /v1/models
   model,         ///< GET /v1/models/{id}
   llm_models,    ///< GET /v1/llm/models, the original service's list
+  page,          ///< a page or its asset, carried by the binary
+  ui_events,     ///< GET /ui/events, what the dashboard shows
   upstream,      ///< passed on, as its row says
 };
 
@@ -53,12 +56,15 @@ struct route_match {
 };
 
 /// Finds the endpoint of a request. `path` has no query and outlives the match. `passthrough`: prefixes the
-/// operator added (`/v1/files` stands for itself and what lies below it).
+/// operator added (`/v1/files` stands for itself and what lies below it). `ui` false: there are no pages.
 route_match find_route(std::string_view method, std::string_view path,
-                       const std::vector<std::string>& passthrough = {});
+                       const std::vector<std::string>& passthrough = {}, bool ui = true);
 
 /// True for paths that are answered without a key.
-bool is_public_path(std::string_view path);
+bool is_public_path(std::string_view path, bool ui = true);
+
+/// Every path of the table that is ours: not the operator's prefixes.
+std::span<const route> all_routes();
 
 /// The error shapes that a client of this path expects, whether it exists or not.
 bool speaks_anthropic(std::string_view path);

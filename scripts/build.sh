@@ -24,7 +24,7 @@ done
 
 # One package a word; of alternatives (a|b) the first one that the distribution has. Debian 12 calls its newer Boost
 # 1.81 and its libboost-dev is 1.74, which is too old; Debian 13 and Ubuntu 24.04 have 1.83.
-packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev
+packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev zlib1g-dev
   libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
 [ $all = yes ] && packages="$packages python3 python3-venv openssl"
 [ $package = yes ] && packages="$packages dpkg-dev file"

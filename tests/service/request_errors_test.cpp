@@ -163,7 +163,7 @@ TEST_CASE("errors: unknown paths are 404, known ones with another method 405 and
   const auto ask = [&](std::string_view method, std::string_view target) {
     return request(service.port(), method, target, with_key);
   };
-  for (const auto* path : {"/", "/v1", "/v1/models/", "/v1/chat/completions/", "/V1/models", "//v1/models",
+  for (const auto* path : {"/v1", "/v1/models/", "/v1/chat/completions/", "/V1/models", "//v1/models",
                            "/v1/files", "/health/", "/v1/llm/models/x", "/v1/%6dodels"}) {
     INFO(path);
     check_error(ask("GET", path), 404, "not_found");

@@ -26,7 +26,7 @@ TEST_CASE("route: a known path with another method says which it takes", "[unit]
 }
 
 TEST_CASE("route: other paths are none", "[unit][route]") {
-  for (const auto* path : {"", "/", "*", "/health/", "/Health", "/v1/models/", "/v1/model",
+  for (const auto* path : {"", "*", "/health/", "/Health", "/v1/models/", "/v1/model",
                            "/v1/chat/completions/", "/v1/chat/completions/x", "x:443", "//health"}) {
     INFO(path);
     CHECK(find_route("GET", path).target == endpoint::none);
@@ -99,9 +99,20 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
   }
 }
 
-TEST_CASE("route: only health is public", "[unit][route]") {
-  for (const auto* path : {"/health", "/health/live", "/health/ready"}) CHECK(is_public_path(path));
-  for (const auto* path : {"", "/", "/health/", "/health/x", "/health/ready/", "/healthz", "/v1/models"})
+TEST_CASE("route: only health and the pages are public", "[unit][route]") {
+  for (const auto* path : {"/health", "/health/live", "/health/ready"}) {
+    CHECK(is_public_path(path));
+    CHECK(is_public_path(path, false));
+  }
+  for (const auto* path : {"/", "/ui", "/docs", "/redoc", "/openapi.json", "/favicon.ico"}) {
+    CHECK(is_public_path(path));
+    CHECK_FALSE(is_public_path(path, false));
+    CHECK(find_route("GET", path).target == endpoint::page);
+    CHECK(find_route("GET", path, {}, false).target == endpoint::none);
+    CHECK(find_route("POST", path, {}, false).target == endpoint::none);
+  }
+  for (const auto* path : {"", "/ui/events", "/ui/", "/docs/", "/health/", "/health/x", "/health/ready/",
+                           "/healthz", "/v1/models"})
     CHECK_FALSE(is_public_path(path));
 }
 

@@ -1,0 +1,88 @@
+#include "actors/live_sessions.hpp"
+
+#include "actors/ui_snapshot.hpp"
+#include "support/catch.hpp"
+
+#include <deque>
+#include <string>
+
+namespace llm_proxy {
+
+namespace {
+
+class numbered final : public live_session {
+ public:
+  explicit numbered(int number) : number_{number} {}
+  session_sample sample() const override {
+    session_sample now;
+    now.id = std::to_string(number_);
+    return now;
+  }
+
+ private:
+  int number_;
+};
+
+}  // namespace
+
+TEST_CASE("live sessions: those that left in any order are not listed", "[unit][live]") {
+  live_sessions list;
+  std::deque<numbered> made;
+  for (int i = 0; i < 4; ++i) list.add(made.emplace_back(i));
+  list.remove(made[0]);
+  list.remove(made[3]);
+  list.remove(made[3]);
+  list.remove(made[1]);
+  const auto seen = list.look({}, steady_clock::now());
+  CHECK(seen.active == 1);
+  REQUIRE(seen.requests.size() == 1);
+  CHECK(seen.requests.front().id == "2");
+}
+
+TEST_CASE("live sessions: what ends is kept only while somebody watches, for each who watches",
+          "[unit][live]") {
+  live_sessions list;
+  std::deque<numbered> made;
+  for (int i = 0; i < 4; ++i) list.add(made.emplace_back(i));
+  list.end(made[0], "complete", 200);
+  CHECK(list.kept() == 0);
+  const auto now = steady_clock::now();
+  const auto one = list.look({}, now);
+  CHECK(one.ended.empty());
+  list.end(made[1], "complete", 200);
+  const auto other = list.look({}, now);
+  CHECK(other.ended.empty());
+  list.end(made[2], "truncated", 502);
+  CHECK(list.look({one.last}, now).ended.size() == 2);
+  const auto seen = list.look({other.last}, now - std::chrono::minutes{1});
+  REQUIRE(seen.ended.size() == 1);
+  CHECK(seen.ended.front().last.id == "2");
+  CHECK(seen.ended.front().verdict == "truncated");
+  CHECK(seen.ended.front().status == 502);
+  // The last look is a minute ago.
+  list.end(made[3], "complete", 200);
+  CHECK(list.kept() == 0);
+}
+
+TEST_CASE("live sessions: no more than the bound are listed, and how many there are is told",
+          "[unit][live]") {
+  live_sessions list;
+  const int count = static_cast<int>(max_observed) + 20;
+  std::deque<numbered> made;
+  for (int i = 0; i < count; ++i) list.add(made.emplace_back(i));
+  const auto seen = list.look({}, steady_clock::now());
+  CHECK(seen.active == max_observed + 20);
+  CHECK(seen.requests.size() == max_observed);
+  const auto text = ui_snapshot({seen, seen}, nullptr);
+  CHECK(text.substr(0, 16) == R"({"active":1040,")");
+  std::size_t listed = 0;
+  for (auto at = text.find("\"id\""); at != std::string::npos; at = text.find("\"id\"", at + 1)) ++listed;
+  CHECK(listed == max_observed);
+  for (auto& each : made) list.end(each, "complete", 200);
+  const auto after = list.look({seen.last}, steady_clock::now());
+  CHECK(after.active == 0);
+  CHECK(after.ended.size() == max_observed);
+  CHECK(after.missed == 20);
+}
+
+}  // namespace llm_proxy
