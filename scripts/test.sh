@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary.
 #   scripts/test.sh                    everything
-#   scripts/test.sh --without-clients  without the real SDKs, for a machine that reaches no package registry
+#   scripts/test.sh --without-clients  without the real SDKs and the browser, for a machine that reaches no package registry
 set -eu
 cd "$(dirname "$0")/.."
 fail() {
@@ -22,10 +22,20 @@ scripts/check-includes.py
 echo 'Installing a real LiteLLM proxy for the tests into build/litellm (about 20 s the first time)' >&2
 scripts/litellm.sh install || echo 'LiteLLM cannot be installed here (above): its tests will be SKIPPED' >&2
 if [ $clients = yes ]; then
+  echo 'Installing what the pages are built and tested with into build/web and build/browser (about 10 s the first time)' >&2
+  if command -v npm >/dev/null; then
+    status=0
+    scripts/web.sh --check || status=$?
+    [ $status = 0 ] || [ $status = 3 ] || exit $status
+    [ $status = 0 ] || echo 'SKIPPED: whether http/web/dist is what http/web makes (reason above)' >&2
+  else
+    echo 'SKIPPED: whether http/web/dist is what http/web makes (no npm here)' >&2
+  fi
+  scripts/browser.sh install || echo 'No browser tests here (reason above): they will be SKIPPED' >&2
   echo 'Installing the SDKs for the tests into build/clients (about 15 s the first time)' >&2
   scripts/clients.sh install || echo 'The SDKs cannot be installed here (above): their tests will be SKIPPED' >&2
   ctest --preset release --output-on-failure
 else
-  echo 'LEFT OUT: the tests with real SDKs (--without-clients)' >&2
-  ctest --preset release --output-on-failure --label-exclude clients
+  echo 'LEFT OUT: the tests with real SDKs and a browser (--without-clients)' >&2
+  ctest --preset release --output-on-failure --label-exclude 'clients|browser'
 fi
