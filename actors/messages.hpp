@@ -413,7 +413,9 @@ failure to_failure(const caf::error& error);
   X(drained) \
   X(force_drain) \
   X(shared_actors) \
-  X(get_shared_actors) X(observe) X(observed) \
+  X(get_shared_actors) \
+  X(observe) \
+  X(observed) \
   X(all_shared_actors) \
   X(reconfigured) \
   X(session_rules_changed) \
