@@ -166,6 +166,7 @@ void acceptor_state::take_in(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
   connections_.insert(added);
+  ++options_.context->counted->connections_accepted;
   most_ = std::max(most_, connections_.size());
   added->start();
   if (draining_) added->drain();

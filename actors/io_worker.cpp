@@ -68,6 +68,7 @@ void io_worker::run() {
       // code of a stage stays in the instruction cache from one request to the next.
       reactor_.run_round(quiet_ ? -1 : 0);
       finish_turn();
+      note_turn();
     } catch (const std::exception& error) {
       // Actors catch their own; what arrives here came from a socket handler and cost that socket only.
       spdlog::critical("io thread {}: exception in a handler: {}", index_, error.what());
@@ -88,6 +89,10 @@ void io_worker::poll() {
     told = reactor_.run_round(0);
   } while (told > 0 || reactor_.has_work() || !jobs_.empty() || !turn_.empty());
   current_worker = nullptr;
+}
+
+void io_worker::note_turn() {
+  longest_turn_ = std::max(longest_turn_, steady_clock::now() - reactor_.woke_at());
 }
 
 void io_worker::finish_turn() {

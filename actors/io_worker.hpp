@@ -44,12 +44,17 @@ class io_worker final : public caf::execution_unit {
   reactor& sockets() { return reactor_; }
   deadlines& timers() { return deadlines_; }
   turn& writes() { return turn_; }
+  /// From the system's call that told of ready sockets to the end of what they caused; of this thread.
+  steady_clock::duration longest_turn() const { return longest_turn_; }
+  /// The same, and begins anew.
+  steady_clock::duration take_longest_turn() { return std::exchange(longest_turn_, {}); }
   /// True if the calling thread is this worker's.
   bool is_current() const;
 
  private:
   void run();
   void finish_turn();
+  void note_turn();
   void run_jobs();
 
   std::size_t index_;
@@ -59,6 +64,7 @@ class io_worker final : public caf::execution_unit {
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;
+  steady_clock::duration longest_turn_{0};
   bool quiet_ = true;  // nothing is left to do but what the system tells next
   bool stopping_ = false;
 };

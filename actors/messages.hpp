@@ -8,6 +8,7 @@
 //   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool
 //   session ──observe──▶ observers of all threads (GET /ui/events)
+//   session ──scrape_metrics──▶ metrics ──get_metrics──▶ the other threads' metrics
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
 // once per thread; what must be known on all threads is broadcast as one immutable value. Admission exists
@@ -323,6 +324,39 @@ using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::wi
 struct probe_due {};
 using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>>;
 
+// -- metrics ---------------------------------------------------------------------------
+
+class thread_metrics;
+/// What has this thread counted?
+struct get_metrics {};
+struct metrics_snapshot {
+  std::shared_ptr<const thread_metrics> block;
+};
+/// The text of GET /metrics, all threads summed.
+struct scrape_metrics {
+  std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
+};
+struct metrics_text {
+  std::string text;
+};
+/// From an actor to itself: how long do messages wait?
+struct mailbox_probe {
+  steady_clock::time_point sent;
+};
+struct metrics_peers;
+//   get_metrics    -> metrics_snapshot
+//   scrape_metrics -> metrics_text | errc::internal, if another thread's actor is dead
+using metrics_actor =
+    caf::typed_actor<caf::replies_to<get_metrics>::with<metrics_snapshot>,
+                     caf::replies_to<scrape_metrics>::with<metrics_text>, caf::reacts_to<mailbox_probe>,
+                     caf::reacts_to<metrics_peers>, caf::reacts_to<keys_changed>>;
+/// Those of the other threads.
+struct metrics_peers {
+  std::vector<metrics_actor> others;
+};
+
+// -- acceptors -------------------------------------------------------------------------
+
 /// An accepted socket for the connections of this thread.
 struct adopt_socket {
   int descriptor;
@@ -419,7 +453,13 @@ failure to_failure(const caf::error& error);
   X(all_shared_actors) \
   X(reconfigured) \
   X(session_rules_changed) \
-  X(probe_due)
+  X(probe_due) \
+  X(get_metrics) \
+  X(metrics_snapshot) \
+  X(scrape_metrics) \
+  X(metrics_text) \
+  X(mailbox_probe) \
+  X(metrics_peers)
 // clang-format on
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)

@@ -4,6 +4,7 @@
 #include "actors/admission.hpp"
 #include "actors/auth.hpp"
 #include "actors/io_scheduler.hpp"
+#include "actors/metrics.hpp"
 #include "actors/model_registry.hpp"
 #include "actors/session.hpp"
 #include "adapters/litellm.hpp"
@@ -91,6 +92,7 @@ session_options make_session_options(const settings& values) {
   options.idle_timeout = values.idle_timeout;
   options.request_timeout = values.request_timeout;
   options.retries = static_cast<unsigned>(values.retries);
+  options.metrics_public = values.metrics_public;
   return options;
 }
 
@@ -233,6 +235,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   boost::asio::io_context io;
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
   const auto bound = listener.local_endpoint();
+  std::optional<boost::asio::ip::tcp::acceptor> admin;
+  if (values.admin_port != 0) admin = open_listener(io, values.host, values.admin_port);
   if (inherited) check_default_key(values, bound.address());
   host_ = bound.address().to_string();
   port_ = bound.port();
@@ -253,6 +257,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     live.push_back(std::make_shared<live_sessions>());
     common.observers.push_back(spawn_on(*system_, scheduler.worker(i), observer, live.back()));
   }
+  spawn_metrics(threads, counts);
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     auto context = std::make_shared<session_context>(common);
@@ -263,6 +268,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     context->pool = kept[i].pool;
     context->admission = kept[i].admission;
     context->upstreams = kept[i].upstreams;
+    context->metrics = metrics_[i];
+    context->counted = counted_[i];
     acceptors_.push_back(
         spawn_on(*system_, home, acceptor, &home,
                  acceptor_options{client_timeouts(values), context, counts, connection_limit(values), tls}));
@@ -270,7 +277,42 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   auto& first = scheduler.worker(0);
   supervisor_ = spawn_on(*system_, first, supervisor, &first, factories, std::move(kept), acceptors_);
   watch_upstreams(values, factories->upstreams);
+  if (admin) spawn_admin(values, common, admin->release());
   caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
+}
+
+/// One per thread, who know each other.
+void proxy::spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts) {
+  const auto models = std::make_shared<model_labels>();
+  for (std::size_t i = 0; i < threads; ++i) {
+    auto& home = io_scheduler::of(*system_).worker(i);
+    counted_.push_back(std::make_shared<thread_metrics>(models));
+    metrics_.push_back(spawn_on(*system_, home, metrics, &home, counted_.back(),
+                                metrics_sources{values_.version, in_flight_, gauges_, counts}, keys_));
+  }
+  for (std::size_t i = 0; i < threads; ++i) {
+    metrics_peers peers;
+    for (std::size_t k = 0; k < threads; ++k) {
+      if (k != i) peers.others.push_back(metrics_[k]);
+    }
+    caf::anon_send(metrics_[i], std::move(peers));
+  }
+}
+
+/// ADMIN_PORT has an acceptor of its own: it listens until the end, also while the service drains.
+void proxy::spawn_admin(const settings& values, const session_context& common, int descriptor) {
+  constexpr std::size_t most = 64;
+  auto& home = io_scheduler::of(*system_).worker(0);
+  auto context = std::make_shared<session_context>(common);
+  context->home = &home;
+  context->admin = true;
+  context->upstreams = upstreams_;
+  context->metrics = metrics_.front();
+  context->counted = counted_.front();
+  admin_ = spawn_on(*system_, home, acceptor, &home,
+                    acceptor_options{client_timeouts(values), context, std::make_shared<connection_counts>(1),
+                                     most, nullptr});
+  caf::anon_send(admin_, start_listening{descriptor, false, {admin_}});
 }
 
 void proxy::reconfigure(const settings& values) {
@@ -282,7 +324,10 @@ void proxy::reconfigure(const settings& values) {
   const auto rules = std::make_shared<const session_options>(make_session_options(values));
   const auto memory = make_ceiling(values);
   for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
-  if (new_pools) watch_upstreams(values, factories->upstreams);
+  if (new_pools) {
+    watch_upstreams(values, factories->upstreams);
+    if (admin_) caf::anon_send(admin_, shared().front());
+  }
   values_ = values;
 }
 
@@ -331,6 +376,7 @@ std::vector<std::string> proxy::reload_keys() {
   if (!read.faults.empty()) return std::move(read.faults);
   keys_ = make_key_table(std::move(read.entries), keys_);
   caf::anon_send(supervisor_, keys_changed{keys_});
+  for (const auto& each : metrics_) caf::anon_send(each, keys_changed{keys_});
   shared();  // when it has answered, every auth actor has been told
   return {};
 }
@@ -353,6 +399,11 @@ std::vector<pool_actor> proxy::pools() const {
 proxy::~proxy() {
   if (probe_) caf::anon_send_exit(probe_, caf::exit_reason::user_shutdown);
   for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  if (admin_) caf::anon_send_exit(admin_, caf::exit_reason::user_shutdown);
+  for (const auto& each : metrics_) {
+    caf::anon_send(each, metrics_peers{});  // they know each other: a ring of references
+    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  }
   caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }
 

@@ -1,6 +1,7 @@
 // The whole service in one object: spawns and wires all actors. Used by main and by the service tests.
 #pragma once
 
+#include "actors/acceptor.hpp"
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "actors/service_health.hpp"
@@ -75,6 +76,8 @@ class proxy {
 
  private:
   std::shared_ptr<actor_factories> make_factories(const settings& values);
+  void spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts);
+  void spawn_admin(const settings& values, const session_context& common, int descriptor);
   void watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table);
 
   caf::actor_system_config config_;
@@ -89,6 +92,9 @@ class proxy {
   std::unique_ptr<caf::actor_system> system_;
   supervisor_actor supervisor_;  // keeps the shared actors
   std::vector<acceptor_actor> acceptors_;
+  acceptor_actor admin_;  // of ADMIN_PORT, where it is set
+  std::vector<metrics_actor> metrics_;
+  std::vector<std::shared_ptr<thread_metrics>> counted_;  // by thread
   tls_files tls_files_;
   std::string host_;
   probe_actor probe_;  // of several upstreams only

@@ -20,6 +20,7 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
   client_ = std::move(client);
   head_ = client_->head();
   started_ = steady_clock::now();
+  ++context_->counted->sessions;
   const auto given_id = head_->headers.find("x-request-id");
   id_ = given_id && is_sane_request_id(*given_id) ? std::string{*given_id} : make_request_id();
   phase_ = phase::authorizing;
@@ -42,7 +43,7 @@ void session_state::read_head() {
   }
   if (client_->head_fault().code != errc::none) {
     refuse(client_->head_fault());
-  } else if (is_public_path(head_->path(), context_->options.ui)) {
+  } else if (is_public()) {
     route();
   } else {
     ask_auth();
@@ -50,6 +51,7 @@ void session_state::read_head() {
 }
 
 void session_state::enter_phase(phase next) {
+  note_phase(next);
   phase_ = next;
   spdlog::trace("session {}: phase {}", self_->id(), static_cast<int>(next));
 }
@@ -70,6 +72,9 @@ void session_state::route() {
   enter_phase(phase::routing);
   route_ =
       find_route(head_->method, head_->path(), context_->options.passthrough_paths, context_->options.ui);
+  if (context_->admin && route_.target != endpoint::none && !is_public_path(head_->path(), admin_paths)) {
+    route_ = {};
+  }
   switch (route_.target) {
     case endpoint::none:
       refuse({errc::not_found, {}, {}, {}});
@@ -88,6 +93,9 @@ void session_state::route() {
       break;
     case endpoint::ready:
       answer_ready();
+      break;
+    case endpoint::metrics:
+      answer_metrics();
       break;
     case endpoint::models:
     case endpoint::model:
@@ -334,6 +342,7 @@ void session_state::cancel_upstream() {
 
 void session_state::finish(verdict how) {
   if (phase_ == phase::closed) return;
+  note_phase(phase::closed);
   const auto left = std::exchange(phase_, phase::closed);
   cancel_upstream();
   deadline_.reset();
@@ -346,6 +355,7 @@ void session_state::finish(verdict how) {
   context_->live->end(*this, to_string(how), status_);
   watch_.reset();
   log(how);
+  count(how);
   if (!beginning_) self_->leave();
   // Last: from a socket's handler the exit message is what still holds the actor.
   const auto until_return = std::move(alive_);

@@ -31,6 +31,7 @@
 #include "actors/verdict.hpp"
 #include "config/access_log.hpp"
 #include "http/connection.hpp"
+#include "http/metrics.hpp"
 #include "http/request_gate.hpp"
 #include "http/resident_memory.hpp"
 #include "http/route.hpp"
@@ -61,6 +62,7 @@ struct session_options {
   std::chrono::milliseconds idle_timeout{0};
   std::chrono::milliseconds request_timeout{0};
   unsigned retries = 0;
+  bool metrics_public = false;  ///< /metrics needs no key
 };
 
 /// What all sessions of a thread share.
@@ -74,10 +76,13 @@ struct session_context {
   std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
   std::shared_ptr<service_health> health = std::make_shared<service_health>();
-  std::shared_ptr<upstream_table> upstreams;                                ///< null in mock mode
-  std::shared_ptr<retry_budget> budget;                                     ///< used where retries > 0
-  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();  ///< of this thread
-  std::vector<observer_actor> observers;                                    ///< of all threads
+  std::shared_ptr<upstream_table> upstreams;                                     ///< null in mock mode
+  std::shared_ptr<retry_budget> budget;                                          ///< used where retries > 0
+  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();       ///< of this thread
+  std::vector<observer_actor> observers;                                         ///< of all threads
+  metrics_actor metrics;                                                         ///< of the thread
+  std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
+  bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
 };
 
 class session_state : public exchange_events, private live_session {
@@ -123,6 +128,7 @@ class session_state : public exchange_events, private live_session {
   void on_forced_end() override;
 
   void enter_phase(phase next);
+  void note_phase(phase next);
   void read_head();
   void ask_auth();
   void route();
@@ -136,6 +142,8 @@ class session_state : public exchange_events, private live_session {
   void tell();
   session_sample sample() const override;
 
+  void answer_metrics();
+  bool is_public() const;
   void begin_upstream();
   failure check_head() const;
   // Admission (session_admission.cpp).
@@ -181,11 +189,13 @@ class session_state : public exchange_events, private live_session {
   answer_terms terms() const;
   dialect speaks() const;
   void answer_json(unsigned status, std::string_view body, header_list headers = {});
+  void answer_text(unsigned status, std::string_view body, header_list headers);
   void refuse(const failure& fault, header_list headers = {});
   void end_answer(verdict how);
   void break_answer(verdict how);
   void finish(verdict how);
   void log(verdict how) const;
+  void count(verdict how) const;
 
   double since_start() const;  // milliseconds
 
@@ -247,6 +257,7 @@ class session_state : public exchange_events, private live_session {
   std::optional<token_usage> usage_;
   steady_clock::time_point started_;
   steady_clock::time_point first_byte_{};
+  steady_clock::time_point queued_at_{};
 
   std::unique_ptr<ui_watch> watch_;  // of a request for /ui/events
 };

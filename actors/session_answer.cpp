@@ -411,7 +411,6 @@ dialect session_state::speaks() const {
 }
 
 void session_state::answer_json(unsigned status, std::string_view body, header_list headers) {
-  status_ = status;
   const auto type = headers.find("content-type");
   const bool encoded = headers.find("content-encoding").has_value();
   if (!encoded && (!type || !is_json_media(media_type(*type)))) {
@@ -419,6 +418,11 @@ void session_state::answer_json(unsigned status, std::string_view body, header_l
     headers.remove("content-type");
     headers.add("content-type", "application/json");
   }
+  answer_text(status, body, std::move(headers));
+}
+
+void session_state::answer_text(unsigned status, std::string_view body, header_list headers) {
+  status_ = status;
   headers.add("x-request-id", id_);
   client_->start_answer({status, std::move(headers)}, body_framing::content_length, body.size(), false);
   client_->write(body);

@@ -57,6 +57,7 @@ void upstream_table::eject(entry& which, std::string_view why) {
   const auto usable = std::count_if(entries_.begin(), entries_.end(),
                                     [](const entry& each) { return !each.ejected.load(relaxed); });
   if (usable < 2 || which.ejected.exchange(true, relaxed)) return;
+  which.ejections.fetch_add(1, relaxed);
   spdlog::warn("upstream {}: left out after {} faults of its own in a row, the last: {}; {} of {} are left",
                which.name, which.faults.load(relaxed), why, usable - 1, entries_.size());
 }

@@ -47,6 +47,9 @@ class upstream_table {
   double share(std::size_t upstream, steady_clock::time_point now) const;
   /// Requests it has, over all threads.
   std::atomic<std::size_t>& load(std::size_t upstream) { return entries_[upstream].load; }
+  std::size_t outstanding(std::size_t upstream) const { return entries_[upstream].load.load(relaxed); }
+  /// How often it was left out.
+  std::uint64_t ejections(std::size_t upstream) const { return entries_[upstream].ejections.load(relaxed); }
 
   /// An answer of its own making came whole.
   void succeeded(std::size_t upstream);
@@ -66,6 +69,7 @@ class upstream_table {
     std::atomic<bool> ejected{false};
     std::atomic<steady_clock::rep> returned_at{0};  // 0: has its full share
     std::atomic<std::size_t> load{0};
+    std::atomic<std::uint64_t> ejections{0};
   };
 
   void eject(entry& which, std::string_view why);

@@ -28,6 +28,8 @@ const std::array table{
     option{"UI", &s::ui, kind::flag, 0, 0, live, service, "Serve the pages: dashboard (/), docs (/docs) and /openapi.json."},
     option{"HOST", &s::host, kind::address, 1, 64, open, service, "Address to listen on."},
     option{"PORT", &s::port, kind::count, 0, 65535, open, service, "Port to listen on; 0 = any free one. Plain PORT is taken when this one is unset."},
+    option{"ADMIN_PORT", &s::admin_port, kind::count, 0, 65535, open, service, "Port on HOST for /metrics and /health alone, without a key; 0 = none."},
+    option{"METRICS_PUBLIC", &s::metrics_public, kind::flag, 0, 0, live, service, "Whether /metrics on the main port needs no key."},
     option{"THREADS", &s::threads, kind::count, 0, 1024, open, service, "I/O threads; 0 = number of cores."},
     option{"TLS_CERT_FILE", &s::tls_cert_file, kind::file, 0, 4096, open, service, "Certificate to speak TLS with, its chain behind it (PEM); read again on SIGHUP."},
     option{"TLS_KEY_FILE", &s::tls_key_file, kind::file, 0, 4096, open, service, "Its key (PEM, no passphrase)."},

@@ -36,8 +36,10 @@ struct settings {
 
   std::string host = "127.0.0.1";  // an IP address without brackets, or "localhost"
   std::uint16_t port = 8002;       // 0 = any free port
-  std::size_t threads = 0;         // 0 = number of cores
-  std::string tls_cert_file;       // PEM; empty: no TLS
+  std::uint16_t admin_port = 0;    // 0 = no port of its own for operators
+  bool metrics_public = false;
+  std::size_t threads = 0;    // 0 = number of cores
+  std::string tls_cert_file;  // PEM; empty: no TLS
   std::string tls_key_file;
   std::string tls_client_ca_file;
   std::size_t max_connections = 0;  // 0 = the descriptor limit less 64

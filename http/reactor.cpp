@@ -106,6 +106,7 @@ std::size_t reactor::run_round(int timeout_ms) {
     next_ = count_ = 0;
     const auto found = ::epoll_wait(epoll_, events_.data(), max_events, at_once ? 0 : timeout_ms);
     if (found > 0) count_ = static_cast<std::size_t>(found);
+    woke_at_ = std::chrono::steady_clock::now();
   }
   std::size_t told = 0;
   for (; next_ < count_; ++told) tell(events_[next_++]);

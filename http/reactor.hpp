@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -78,6 +79,8 @@ class reactor {
   /// One round: waits up to `timeout_ms` (-1: without end) until something is ready, then tells. What an
   /// exception left untold comes in the next round. Returns how many were told.
   std::size_t run_round(int timeout_ms);
+  /// When the system last told of ready sockets.
+  std::chrono::steady_clock::time_point woke_at() const { return woke_at_; }
   /// True if a round would find work without waiting for the system.
   bool has_work() const { return asio_used_ || !again_.empty() || next_ < count_; }
 
@@ -95,6 +98,7 @@ class reactor {
 
   boost::asio::io_context& io_;
   int epoll_;
+  std::chrono::steady_clock::time_point woke_at_ = std::chrono::steady_clock::now();
   std::shared_ptr<thread_inbox> inbox_ = std::make_shared<thread_inbox>();
   std::unique_ptr<char[]> read_buffer_{new char[read_buffer_size]};
   std::array<epoll_event, max_events> events_{};

@@ -18,6 +18,7 @@ constexpr std::array routes{
     route{"GET", "/health", endpoint::health},
     route{"GET", "/health/live", endpoint::live},
     route{"GET", "/health/ready", endpoint::ready},
+    route{"GET", "/metrics", endpoint::metrics},
     route{"GET", "/v1/models", endpoint::models},
     route{"GET", "/v1/models/", endpoint::model},  // ending in '/': the rest of the path is the id
     route{"GET", "/v1/llm/models", endpoint::llm_models},
@@ -194,10 +195,12 @@ route_match find_route(std::string_view method, std::string_view path,
   return match;
 }
 
-bool is_public_path(std::string_view path, bool ui) {
+bool is_public_path(std::string_view path, public_paths which) {
   if (path == "/health" || path == "/health/live" || path == "/health/ready") return true;
-  return ui && std::any_of(routes.begin(), routes.end(),
-                           [&](const auto& row) { return row.target == endpoint::page && row.path == path; });
+  if (path == "/metrics") return which.metrics;
+  return which.pages && std::any_of(routes.begin(), routes.end(), [&](const auto& row) {
+           return row.target == endpoint::page && row.path == path;
+         });
 }
 
 std::span<const route> all_routes() {

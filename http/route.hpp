@@ -18,6 +18,7 @@ enum class endpoint : std::uint8_t {
   health,        ///< GET /health
   live,          ///< GET /health/live
   ready,         ///< GET /health/ready
+  metrics,       ///< GET /metrics
   models,        ///< GET /v1/models
   model,         ///< GET /v1/models/{id}
   llm_models,    ///< GET /v1/llm/models, the original service's list
@@ -60,8 +61,15 @@ struct route_match {
 route_match find_route(std::string_view method, std::string_view path,
                        const std::vector<std::string>& passthrough = {}, bool ui = true);
 
+/// What else than health is answered without a key.
+struct public_paths {
+  bool pages = true;
+  bool metrics = false;
+};
+inline constexpr public_paths admin_paths{false, true};
+
 /// True for paths that are answered without a key.
-bool is_public_path(std::string_view path, bool ui = true);
+bool is_public_path(std::string_view path, public_paths which = {});
 
 /// Every path of the table that is ours: not the operator's prefixes.
 std::span<const route> all_routes();

@@ -102,11 +102,11 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
 TEST_CASE("route: only health and the pages are public", "[unit][route]") {
   for (const auto* path : {"/health", "/health/live", "/health/ready"}) {
     CHECK(is_public_path(path));
-    CHECK(is_public_path(path, false));
+    CHECK(is_public_path(path, {false, false}));
   }
   for (const auto* path : {"/", "/ui", "/docs", "/redoc", "/openapi.json", "/favicon.ico"}) {
     CHECK(is_public_path(path));
-    CHECK_FALSE(is_public_path(path, false));
+    CHECK_FALSE(is_public_path(path, {false, false}));
     CHECK(find_route("GET", path).target == endpoint::page);
     CHECK(find_route("GET", path, {}, false).target == endpoint::none);
     CHECK(find_route("POST", path, {}, false).target == endpoint::none);
@@ -114,6 +114,9 @@ TEST_CASE("route: only health and the pages are public", "[unit][route]") {
   for (const auto* path : {"", "/ui/events", "/ui/", "/docs/", "/health/", "/health/x", "/health/ready/",
                            "/healthz", "/v1/models"})
     CHECK_FALSE(is_public_path(path));
+  CHECK_FALSE(is_public_path("/metrics"));
+  CHECK(is_public_path("/metrics", {true, true}));
+  CHECK_FALSE(is_public_path("/docs", admin_paths));
 }
 
 }  // namespace llm_proxy

@@ -1,0 +1,75 @@
+// What a session counts, and GET /metrics.
+#include "actors/session.hpp"
+
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+/// As labels say it; what fits no row could be anything, and is no label.
+std::string_view route_label(const route* row) {
+  if (row == nullptr) return "unmatched";
+  if (row->path.empty()) return "passthrough";
+  if (row->target == endpoint::model) return "/v1/models/{id}";
+  return row->path;
+}
+
+double seconds(steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+}  // namespace
+
+bool session_state::is_public() const {
+  return context_->admin ||
+         is_public_path(head_->path(), {context_->options.ui, context_->options.metrics_public});
+}
+
+void session_state::answer_metrics() {
+  self_->request(context_->metrics, caf::infinite, scrape_metrics{context_->upstreams})
+      .then(
+          [this](const metrics_text& all) {
+            if (phase_ == phase::closed) return;  // its client has left
+            header_list headers;
+            headers.add("content-type", prometheus_text::content_type);
+            answer_text(200, all.text, std::move(headers));
+            end_answer(verdict::complete);
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+void session_state::note_phase(phase next) {
+  if (next == phase_) return;
+  auto& counted = *context_->counted;
+  if (next == phase::queued) queued_at_ = steady_clock::now();
+  if (phase_ == phase::queued) counted.queue_wait.add(seconds(steady_clock::now() - queued_at_));
+  if (next == phase::streaming) ++counted.streams_open;
+  if (phase_ == phase::streaming) --counted.streams_open;
+}
+
+void session_state::count(verdict how) const {
+  auto& counted = *context_->counted;
+  --counted.sessions;
+  request_facts facts;
+  facts.route = route_label(route_.row);
+  facts.verdict = to_string(how);
+  facts.complete = how == verdict::complete;
+  facts.status = status_;
+  facts.seconds = since_start() / 1000;
+  facts.bytes_in = bytes_in_;
+  facts.bytes_out = bytes_out_;
+  facts.retries = retries_;
+  if (key_ && route_.target == endpoint::upstream) {
+    facts.operation = operation_of(route_.row->path);
+    facts.key = key_->name;
+    facts.model = model_;
+    facts.usage = usage_;
+    if (wants_stream_ && first_byte_ != steady_clock::time_point{}) {
+      facts.first_token_seconds = seconds(first_byte_ - started_);
+    }
+  }
+  counted.record(facts);
+}
+
+}  // namespace llm_proxy

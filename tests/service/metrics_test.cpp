@@ -1,0 +1,225 @@
+#include "support/catch.hpp"
+#include "support/running_proxy.hpp"
+#include "support/upstream_chat.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <unistd.h>
+
+namespace llm_proxy::test {
+
+namespace {
+
+constexpr std::string_view canary = "canary-5f2c";
+
+std::uint16_t free_port() {
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::acceptor probe{io, {boost::asio::ip::address_v4::loopback(), 0}};
+  return probe.local_endpoint().port();
+}
+
+std::string scrape(const proxy& service) {
+  const auto answer = get(service, "/metrics");
+  REQUIRE(answer.status == 200);
+  CHECK(answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8");
+  return answer.body;
+}
+
+/// The value of the sample that begins so; -1: there is none.
+double value_of(const std::string& text, const std::string& sample) {
+  const auto at = ("\n" + text).find("\n" + sample + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + sample.size() + 1));
+}
+
+std::string requests(std::string_view status, std::string_view verdict) {
+  return "llm_proxy_requests_total{route=\"/v1/chat/completions\",status=\"" + std::string{status} +
+         "\",verdict=\"" + std::string{verdict} + "\"}";
+}
+
+std::string read_text(const std::filesystem::path& file) {
+  std::ifstream in{file};
+  std::stringstream all;
+  all << in.rdbuf();
+  return all.str();
+}
+
+const std::string usage_event =
+    R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":9}})";
+
+/// What the model's name asks for: a stream, a broken one, an error.
+upstream_script by_model() {
+  return chats([](const upstream_request& req, upstream_reply& reply) {
+    if (contains(req.body, "\"fails\"")) {
+      reply.json(500, R"({"error":{"message":"canary-5f2c","type":"None","code":"500"}})");
+    } else if (contains(req.body, "\"breaks\"")) {
+      reply.sse_head();
+      reply.chunk(event_of(delta));
+      reply.close();
+    } else if (contains(req.body, "stream")) {
+      reply.sse_head();
+      reply.chunk(event_of(delta) + event_of(usage_event) + event_of("[DONE]"));
+      reply.end_chunks();
+    } else {
+      reply.json(
+          200,
+          R"({"object":"chat.completion","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":9}})");
+    }
+  });
+}
+
+}  // namespace
+
+TEST_CASE("metrics: every request is counted once under its verdict, with its times and tokens",
+          "[service][metrics]") {
+  scripted_upstream up{by_model()};
+  proxy service{litellm_settings(up.url())};
+  for (int i = 0; i < 3; ++i) CHECK(chat(service, chat_body("good")).status == 200);
+  for (int i = 0; i < 2; ++i) CHECK(chat(service, chat_body("good", true)).status == 200);
+  CHECK(chat(service, chat_body("fails")).status == 502);
+  chat(service, chat_body("breaks", true));
+  CHECK(chat(service, "{").status == 400);
+  CHECK(request(service.port(), "POST", "/v1/chat/completions", {}, chat_body("good")).status == 401);
+  const auto text = scrape(service);
+  INFO(text.substr(text.find("llm_proxy_requests_total{"), 900));
+  CHECK(value_of(text, requests("200", "complete")) == 5);
+  CHECK(value_of(text, requests("502", "upstream_error")) == 1);
+  CHECK(value_of(text, requests("200", "truncated")) == 1);
+  CHECK(value_of(text, requests("400", "rejected_invalid")) == 1);
+  CHECK(value_of(text,
+                 "llm_proxy_requests_total{route=\"unmatched\",status=\"401\",verdict=\"rejected_auth\"}") ==
+        1);
+  const std::string good = "{gen_ai_operation_name=\"chat\",gen_ai_request_model=\"good\",";
+  CHECK(value_of(text, "gen_ai_server_request_duration_seconds_count" + good + "key=\"default\"}") == 5);
+  CHECK(value_of(text, "gen_ai_server_time_to_first_token_seconds_count" + good + "key=\"default\"}") == 2);
+  CHECK(value_of(text, "gen_ai_client_token_usage_sum" + good +
+                           "gen_ai_token_type=\"output\",key=\"default\"}") == 45);
+  CHECK(value_of(text, "llm_proxy_streams_open") == 0);
+  CHECK(value_of(text, "llm_proxy_requests_in_flight") == 0);
+  CHECK(value_of(text, "llm_proxy_sessions") == 1);  // the scrape's own
+  CHECK(value_of(text, "llm_proxy_connections_accepted_total") == 10);
+  CHECK(value_of(text, "llm_proxy_key_last_use_seconds{key=\"default\"}") > 1.7e9);
+  CHECK(value_of(text, "process_resident_memory_bytes") > 1e6);
+}
+
+TEST_CASE("metrics: what is open is shown while it is", "[service][metrics]") {
+  gate go;
+  scripted_upstream up{chats([&](const auto&, upstream_reply& reply) {
+    reply.sse_head();
+    reply.chunk(event_of(delta));
+    go.wait();
+    reply.chunk(event_of(stop) + event_of("[DONE]"));
+    reply.end_chunks();
+  })};
+  proxy service{litellm_settings(up.url())};
+  raw_connection client{service.port()};
+  REQUIRE(send_chat(client, chat_body("m", true)));
+  event_stream events{client};
+  REQUIRE(events.open(milliseconds{5000}));
+  REQUIRE(events.next(milliseconds{5000}));
+  const auto text = scrape(service);
+  CHECK(value_of(text, "llm_proxy_streams_open") == 1);
+  CHECK(value_of(text, "llm_proxy_requests_in_flight") == 1);
+  const auto host = "{upstream=\"0\",host=\"127.0.0.1:" + up.url().substr(up.url().rfind(':') + 1) + "\"}";
+  CHECK(value_of(text, "llm_proxy_upstream_usable" + host) == 1);
+  go.open();
+  events.rest(milliseconds{5000});
+  CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_streams_open") == 0; }));
+}
+
+TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") {
+  auto values = mock_settings();
+  {
+    proxy service{values};
+    CHECK(request(service.port(), "GET", "/metrics").status == 401);
+    CHECK(get(service, "/metrics").status == 200);
+  }
+  values.metrics_public = true;
+  proxy service{values};
+  CHECK(request(service.port(), "GET", "/metrics").status == 200);
+  CHECK(request(service.port(), "GET", "/v1/models").status == 401);
+}
+
+TEST_CASE("metrics: ADMIN_PORT answers metrics and health without a key, and nothing else",
+          "[service][metrics]") {
+  auto values = mock_settings();
+  values.admin_port = free_port();
+  proxy service{values};
+  CHECK(request(values.admin_port, "GET", "/metrics").status == 200);
+  CHECK(request(values.admin_port, "GET", "/health/ready").status == 200);
+  CHECK(request(values.admin_port, "GET", "/v1/models", {key_field}).status == 404);
+  CHECK(request(values.admin_port, "POST", "/v1/chat/completions", {key_field}, chat_body("m")).status ==
+        404);
+  CHECK(request(service.port(), "GET", "/metrics").status == 401);
+  // What the main port counted is there too.
+  chat(service, chat_body("mock-llm"));
+  CHECK(value_of(request(values.admin_port, "GET", "/metrics").body, requests("200", "complete")) == 1);
+  service.drain_connections(milliseconds{1000});
+  CHECK(request(values.admin_port, "GET", "/health/ready").status == 503);
+}
+
+TEST_CASE("metrics: hold no key, no prompt and nothing of upstream's words", "[service][metrics]") {
+  scripted_upstream up{by_model()};
+  auto values = litellm_settings(up.url());
+  values.internal_api_key = std::string{canary} + "-key";
+  values.litellm_api_key = std::string{canary} + "-upstream";
+  proxy service{values};
+  const header_list key{{"x-internal-auth", values.internal_api_key}};
+  const auto ask = [&](const std::string& model, std::string_view path = "/v1/chat/completions") {
+    return request(service.port(), "POST", path, key, chat_body(model, false, canary)).status;
+  };
+  CHECK(ask("good") == 200);
+  CHECK(ask("fails") == 502);
+  CHECK(ask("good", "/v1/" + std::string{canary}) == 404);
+  request(service.port(), "GET", "/v1/models", {{"x-internal-auth", std::string{canary} + "-wrong"}});
+  const auto answer = request(service.port(), "GET", "/metrics", key);
+  REQUIRE(answer.status == 200);
+  CHECK_FALSE(contains(answer.body, canary));
+}
+
+TEST_CASE("metrics: promtool accepts a scrape and the alert rules; they and the dashboard name what exists",
+          "[service][metrics]") {
+  scripted_upstream up{by_model()};
+  proxy service{litellm_settings(up.url())};
+  chat(service, chat_body("good", true));
+  chat(service, chat_body("fails"));
+  const auto text = scrape(service);
+  const std::filesystem::path source{LLM_PROXY_SOURCE_DIR};
+  const auto alerts = source / "config/prometheus/alerts.yaml";
+  std::set<std::string> known;
+  const std::regex family{"# TYPE (\\S+) (\\S+)"};
+  for (std::sregex_iterator at{text.begin(), text.end(), family}, end; at != end; ++at) {
+    known.insert((*at)[1]);
+    if ((*at)[2] != "histogram") continue;
+    for (const auto* part : {"_bucket", "_sum", "_count"}) known.insert((*at)[1].str() + part);
+  }
+  const std::regex used{"\\b(?:gen_ai_(?:server|client)|llm_proxy|process)_[a-z_]+"};
+  std::size_t found = 0;
+  for (const auto& file : {alerts, source / "config/grafana/llm-proxy.json"}) {
+    const auto words = read_text(file);
+    for (std::sregex_iterator at{words.begin(), words.end(), used}, end; at != end; ++at, ++found) {
+      INFO(file << " names " << at->str());
+      CHECK(known.count(at->str()) == 1);
+    }
+  }
+  CHECK(found > 20);
+  if (std::system("promtool --version >/dev/null 2>&1") != 0) {
+    std::cerr << "SKIPPED: promtool (Debian package prometheus) is not here: nothing checks the scrape\n";
+    return;
+  }
+  const auto file = std::filesystem::temp_directory_path() / ("llm-proxy-scrape-" + std::to_string(getpid()));
+  std::ofstream{file} << text;
+  CHECK(std::system(("promtool check metrics <" + file.string()).c_str()) == 0);
+  CHECK(std::system(("promtool check rules " + alerts.string() + " >/dev/null").c_str()) == 0);
+  std::filesystem::remove(file);
+}
+
+}  // namespace llm_proxy::test
