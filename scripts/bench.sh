@@ -8,7 +8,8 @@
 # Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
 # memory and memory9500 (2,000 and 9,500 streams at 1 event/s), latency (1 connection, also straight to the upstream),
 # growth (not in the default run: CPU per event from 10 to 5,000 streams, per request from 1 to 1,000 connections, per
-# stream from 10 to 10,000 chunks, memory from 500 to 9,500 streams; with plots).
+# stream from 10 to 10,000 chunks, memory from 500 to 9,500 streams; with plots; about 7 minutes, as published:
+#   BENCH_OUT=tests/bench/GROWTH.md ROUNDS=3 BENCH_TARGETS="nginx llm-proxy" scripts/bench.sh growth).
 # ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, seconds per run, and threads (nginx: workers);
 # BENCH_ENV="LLM_PROXY__NAME=value …" adds settings. tests/bench/selftest.sh proves that wrong answers are noticed.
 # Before/after: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
@@ -178,7 +179,7 @@ for entry in $targets_given; do
       case "$path" in *,*) settings=${path#*,} && own_settings[$name]=${settings//,/ } ;; esac ;;
     nginx | haproxy | direct) ;;
     llm-proxy) binary[$name]=$(realpath "$(tool llm-proxy)") ;;
-    *) echo "bench: target $entry? (nginx, direct, llm-proxy, or NAME=/path/to/llm-proxy)" >&2; exit 2 ;;
+    *) echo "bench: target $entry? (nginx, haproxy, direct, llm-proxy, or NAME=/path/to/llm-proxy)" >&2; exit 2 ;;
   esac
 done
 
@@ -245,6 +246,20 @@ print(f"{statistics.median(times):.1f}")
 END
 }
 
+second_opinion() { # wrk's requests per second, the same request as scenario requests
+  local target rate
+  printf '%s' 'wrk.method = "POST"' >"$work/post.lua"
+  printf '\nwrk.headers["x-internal-auth"] = "%s"\nwrk.headers["content-type"] = "application/json"\n' "$key" >>"$work/post.lua"
+  printf '%s\n' "wrk.body = '{\"model\":\"bench\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'" >>"$work/post.lua"
+  for target in "${targets[@]}"; do
+    start "$target"
+    rate=$(wrk -t1 -c64 -d"$duration" -s "$work/post.lua" "http://${address[$target]}/v1/chat/completions" |
+      sed -n 's/^Requests\/sec: *//p; s/^ *Non-2xx/, WRONG ANSWERS/p' | tr -d '\n')
+    printf ' %s %s,' "$target" "$rate"
+    stop "$target"
+  done
+}
+
 expanded=()
 for scenario in "${scenarios[@]}"; do
   if [ "$scenario" = growth ]; then
@@ -286,9 +301,13 @@ done
     echo "$target: $("${binary[$target]}" --version 2>/dev/null | head -n 1), $(stat -c %s "$work/stripped") bytes stripped," \
       "first answer $(first_answer "${binary[$target]}") ms after its start (median of 9)"
   done
+  if [ $# -eq 0 ] && command -v wrk >/dev/null; then
+    opinion=$(second_opinion)
+    echo "second opinion, requests/s by wrk -t1 -c64 for $duration s, one run each:${opinion%,}"
+  fi
   echo "commit: $(git describe --always --dirty 2>/dev/null || echo unknown)"
 } >"$work/versions"
 python3 tests/bench/report.py --results "$out/results.jsonl" --targets "${targets[*]}" --versions "$work/versions" \
-  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" --plots tests/bench || wrong=1
+  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" --plots "$(dirname "$report_to")" || wrong=1
 echo "written to $report_to" >&2
 exit $wrong

@@ -9,11 +9,13 @@
 
 #include <rapidjson/reader.h>
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <cstdint>
-#include <numeric>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace {
 

@@ -92,7 +92,7 @@ def draw_all(runs, targets, folder):
     }
     lines = []
     for name, (title, x_name, y_name, log_x, series) in drawn.items():
-        if not any(len(points) > 1 for points in series.values()):
+        if not any(len(points) > 2 for points in series.values()):
             continue
         with open(os.path.join(folder, name + ".svg"), "w", encoding="utf-8") as file:
             file.write(svg(title, x_name, y_name, series, log_x))
