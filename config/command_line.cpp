@@ -62,6 +62,7 @@ std::optional<std::string> fixed_text(std::string_view argument, const program_f
   if (argument == "--print-env-example") return env_example();
   if (argument == "--print-man-page") return man_page(facts, settings{});
   if (argument == "--print-options-table") return readme_options_table();
+  if (argument == "--print-errors-table" && facts.errors_table != nullptr) return facts.errors_table();
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <iosfwd>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace llm_proxy {
@@ -24,7 +25,8 @@ struct subcommand {
 /// What the command line knows of the program and the settings don't.
 struct program_facts {
   std::span<const subcommand> subcommands;
-  std::string_view commit;  ///< which source it was built from; empty: unknown
+  std::string_view commit;                  ///< which source it was built from; empty: unknown
+  std::string (*errors_table)() = nullptr;  ///< the errors as a Markdown table
 };
 
 /// Settings from the process environment over `.env` in the working directory, with the faults of both.

@@ -114,6 +114,7 @@ std::string help_text() {
       "  print-config            show the effective configuration, secrets masked\n"
       "  --print-env-example     write a commented .env file\n"
       "  --print-options-table   write the options as a Markdown table\n"
+      "  --print-errors-table    write the errors as a Markdown table\n"
       "  --print-man-page        write the manual page\n"
       "  --help, -h              show this text\n"
       "  --version               show the version and what it was built from\n"

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Writes what is generated from the options' table in config/option_table.cpp: .env.example, docs/llm-proxy.1, and the
-# README between its two markers. With --check it writes nothing and fails when something is out of date.
-# The binary: build/release/llm-proxy, or $LLM_PROXY_BIN.
+# Writes what is generated from the tables in the code: .env.example and
+# docs/llm-proxy.1, and in README.md what stands between a pair of lines
+# <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors.
+# With --check it writes nothing and fails when something is out of date. The binary: build/release/llm-proxy, or
+# $LLM_PROXY_BIN.
 set -eu
 binary=${LLM_PROXY_BIN-}
 case "$binary" in '' | /*) ;; *) binary=$PWD/$binary ;; esac
 cd "$(dirname "$0")/.."
 binary=${binary:-build/release/llm-proxy}
-begin='<!-- options:begin -->' end='<!-- options:end -->'
 
 fail() {
   echo "$(basename "$0"): $*" >&2
@@ -16,20 +17,35 @@ fail() {
 
 case "${1-}" in '' | --check) ;; *) fail "unknown argument '$1' (known: --check)" ;; esac
 [ -x "$binary" ] || fail "no $binary: run scripts/build.sh first"
-for marker in "$begin" "$end"; do
-  [ "$(grep -cFx "$marker" README.md)" = 1 ] || fail "README.md needs the line '$marker' once"
-done
 
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
+mkdir "$new/docs" "$new/parts"
 "$binary" --print-env-example >"$new/.env.example"
-"$binary" --print-options-table >"$new/table"
-mkdir "$new/docs"
 "$binary" --print-man-page >"$new/docs/llm-proxy.1"
-awk -v begin="$begin" -v end="$end" -v table="$new/table" '
-  $0 == end { inside = 0 }
-  !inside { print }
-  $0 == begin { inside = 1; while ((getline line < table) > 0) print line }' README.md >"$new/README.md"
+"$binary" --print-options-table >"$new/parts/options"
+"$binary" --print-errors-table >"$new/parts/errors"
+
+# fill FILE NAME...: writes $new/FILE; it must have each of those parts, and no other, once.
+fill() {
+  file=$1
+  shift
+  for name in "$@"; do
+    for marker in "<!-- $name:begin -->" "<!-- $name:end -->"; do
+      [ "$(grep -cFx "$marker" "$file")" = 1 ] || fail "$file needs the line '$marker' once"
+    done
+  done
+  [ "$(grep -c '^<!-- .*:begin -->$' "$file")" = $# ] || fail "$file has a part that nothing generates"
+  awk -v parts="$new/parts/" '
+    /^<!-- .*:end -->$/ { inside = 0 }
+    !inside { print }
+    /^<!-- .*:begin -->$/ {
+      inside = 1
+      part = parts substr($2, 1, length($2) - length(":begin"))
+      while ((getline line < part) > 0) print line
+    }' "$file" >"$new/$file"
+}
+fill README.md errors options
 
 for file in .env.example README.md docs/llm-proxy.1; do
   if [ "${1-}" = --check ]; then

@@ -2,6 +2,7 @@
 
 #include "actors/cli/commands.hpp"
 #include "actors/commit.hpp"
+#include "http/errors_table.hpp"
 
 namespace llm_proxy {
 namespace {
@@ -27,7 +28,7 @@ constexpr subcommand rows[] = {
 }  // namespace
 
 program_facts facts() {
-  return {.subcommands = rows, .commit = built_from};
+  return {.subcommands = rows, .commit = built_from, .errors_table = readme_errors_table};
 }
 
 }  // namespace llm_proxy

@@ -7,7 +7,7 @@ _llm_proxy() {
   esac
   local words
   if [ "$COMP_CWORD" = 1 ]; then
-    words='serve chat models health keys check-config print-config --help --version --print-env-example --print-options-table --print-man-page'
+    words='serve chat models health keys check-config print-config --help --version --print-env-example --print-options-table --print-errors-table --print-man-page'
   else
     case $command in
       chat) words='-m --model -s --system --url --ca-file' ;;

@@ -79,6 +79,9 @@ TEST_CASE("command line: help, version and documents need no valid configuration
     CHECK(run({argument}, parsed).code == 0);
     CHECK(run({argument}, parsed).err.empty());
   }
+  const program_facts facts{
+      .subcommands = {}, .commit = {}, .errors_table = [] { return std::string{"|e|\n"}; }};
+  CHECK(run({"--print-errors-table"}, parsed, facts).out == "|e|\n");
 }
 
 TEST_CASE("command line: whatever else is asked is an error with 2", "[unit][command_line]") {

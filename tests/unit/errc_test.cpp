@@ -1,6 +1,7 @@
 #include "http/errc.hpp"
 
 #include "http/error_shape.hpp"
+#include "http/errors_table.hpp"
 #include "http/openai.hpp"
 #include "support/catch.hpp"
 
@@ -42,6 +43,18 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     CHECK(body.find(R"("code":")" + std::string{row.name} + '"') != std::string::npos);
     CHECK(body.find("detail for the log") == std::string::npos);
   }
+}
+
+TEST_CASE("errc: the table of the errors has a row for each code", "[unit][errc]") {
+  const auto table = readme_errors_table();
+  for (std::size_t i = 1; i <= last; ++i) {
+    const auto& row = describe(static_cast<errc>(i));
+    const auto begin = "\n| " + std::to_string(row.status) + " | `" + std::string{row.name} + "` | ";
+    CHECK(table.find(begin) != std::string::npos);
+  }
+  CHECK(table.find("| 503 | `upstreams_down` | litellm | yes | No model gateway") != std::string::npos);
+  CHECK(table.find("| 401 | `unauthorized` | client | no | ") <
+        table.find("| 500 | `internal` | proxy | yes | "));
 }
 
 TEST_CASE("errc: what is no code is an internal error", "[unit][errc]") {
