@@ -32,6 +32,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -203,6 +204,8 @@ using adapter_actor =
     caf::typed_actor<caf::replies_to<open_stream>::with<stream_head>, caf::reacts_to<body_part>,
                      caf::reacts_to<grant_credit>, caf::reacts_to<cancel_stream>,
                      caf::replies_to<get_models>::with<models>>;
+/// Spawns one adapter for that upstream on its pool's thread.
+using adapter_factory = std::function<adapter_actor(std::size_t upstream)>;
 
 /// Which adapter is to take one more request? `asked` counts the pools that had no room.
 struct lease_adapter {

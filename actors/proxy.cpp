@@ -77,7 +77,7 @@ connection_timeouts client_timeouts(const settings& values) {
           values.keep_alive_timeout};
 }
 
-session_options make_session_options(const settings& values) {
+session_options make_session_options(const settings& values, std::span<const route> own_routes) {
   session_options options;
   options.version = values.version;
   options.ui = values.ui;
@@ -85,6 +85,7 @@ session_options make_session_options(const settings& values) {
   options.max_body_bytes = values.max_body_bytes;
   options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;
+  options.own_routes = own_routes;
   options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;
   options.account_usage = values.account_usage;
   options.first_byte_timeout = values.first_byte_timeout;
@@ -166,12 +167,14 @@ shared_actor_factories make_thread_factories(const settings& values, const fake_
   registry_options.names = make_names(values);
   registry_options.health = std::move(health);
   shared_actor_factories made;
+  made.home = &home;
   const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
   made.auth = [&system, &home, internal_key, keys] {
     return spawn_on(system, home, auth, internal_key, keys);
   };
-  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table},
-               spawn_adapter = make_factory(values, author, upstreams, system, home)] {
+  made.adapter = make_factory(values, author, upstreams, system, home);
+  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table}](
+                  const adapter_factory& spawn_adapter) {
     return spawn_on(system, home, pool, options, spawn_adapter);
   };
   made.registry = [&system, &home, registry_options](pool_actor from) {
@@ -217,10 +220,12 @@ void proxy::watch_upstreams(const settings& values, const std::shared_ptr<upstre
   probe_ = spawn_on(*system_, first, upstream_probe, &first, make_upstreams(values), table);
 }
 
-proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit)
+proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit,
+             std::span<const route> own_routes)
     : values_{values},
       author_{std::move(author)},
       edit_{std::move(edit)},
+      own_routes_{own_routes},
       keys_file_{values.internal_api_keys_file},
       keys_{read_keys(keys_file_)},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
@@ -236,7 +241,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
   const auto bound = listener.local_endpoint();
   std::optional<boost::asio::ip::tcp::acceptor> admin;
-  if (values.admin_port != 0) admin = open_listener(io, values.host, values.admin_port);
+  if (values.admin_port != 0)
+    admin = open_listener(io, values.host, values.admin_port, "LLM_PROXY__ADMIN_PORT");
   if (inherited) check_default_key(values, bound.address());
   host_ = bound.address().to_string();
   port_ = bound.port();
@@ -247,7 +253,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   const std::shared_ptr<const actor_factories> factories = make_factories(values);
   auto kept = spawn_shared(*factories);
   session_context common;
-  common.options = make_session_options(values);
+  common.options = make_session_options(values, own_routes_);
   common.memory = make_ceiling(values);
   common.in_flight = in_flight_;
   common.budget = std::make_shared<retry_budget>();
@@ -321,7 +327,7 @@ void proxy::reconfigure(const settings& values) {
   // Pools before the rules that count on them.
   caf::anon_send(supervisor_, reconfigured{factories, new_pools, make_limits(values), make_names(values)});
   shared();
-  const auto rules = std::make_shared<const session_options>(make_session_options(values));
+  const auto rules = std::make_shared<const session_options>(make_session_options(values, own_routes_));
   const auto memory = make_ceiling(values);
   for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
   if (new_pools) {

@@ -8,6 +8,7 @@
 #include "actors/supervisor.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
+#include "http/route.hpp"
 #include "http/server_tls.hpp"
 
 #include <caf/actor_system_config.hpp>
@@ -19,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,16 +28,17 @@ namespace llm_proxy {
 
 /// The TLS files that the settings name.
 tls_files listener_tls(const settings& values);
-/// Changes how the shared actors are spawned: for tests.
+/// Changes how the shared actors and adapters are spawned: for parts of one's own (docs/extend.md), and for
+/// tests. Called at the start and whenever the service is configured otherwise.
 using factory_editor = std::function<void(caf::actor_system&, actor_factories&)>;
 
 class proxy {
  public:
   /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
   /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
-  /// socket to use instead of HOST and PORT.
+  /// socket to use instead of HOST and PORT. `own_routes`: behind those of http/route.cpp; they outlive this.
   explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
-                 factory_editor edit = {});
+                 factory_editor edit = {}, std::span<const route> own_routes = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -84,6 +87,7 @@ class proxy {
   settings values_;
   fake_author author_;
   factory_editor edit_;
+  std::span<const route> own_routes_;
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;

@@ -70,8 +70,9 @@ void session_state::ask_auth() {
 
 void session_state::route() {
   enter_phase(phase::routing);
+  const auto& options = context_->options;
   route_ =
-      find_route(head_->method, head_->path(), context_->options.passthrough_paths, context_->options.ui);
+      find_route(head_->method, head_->path(), options.passthrough_paths, options.ui, options.own_routes);
   if (context_->admin && route_.target != endpoint::none && !is_public_path(head_->path(), admin_paths)) {
     route_ = {};
   }
@@ -107,6 +108,9 @@ void session_state::route() {
       break;
     case endpoint::ui_events:
       watch();
+      break;
+    case endpoint::own:
+      answer_own();
       break;
     case endpoint::upstream:
       begin_upstream();

@@ -43,6 +43,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -55,6 +56,7 @@ struct session_options {
   std::string upstream_key;  ///< cut out of what upstream says in its errors
   bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
+  std::span<const route> own_routes;
   error_wording wording = error_wording::normalized;
   bool account_usage = false;
   std::chrono::milliseconds first_byte_timeout{0};
@@ -142,6 +144,7 @@ class session_state : public exchange_events, private live_session {
   void tell();
   session_sample sample() const override;
 
+  void answer_own();
   void answer_metrics();
   bool is_public() const;
   void begin_upstream();

@@ -368,6 +368,12 @@ void session_state::answer_ready() {
   }
 }
 
+void session_state::answer_own() {
+  auto answer = route_.row->answer(*head_, *key_);
+  answer_text(answer.head.status, answer.body, std::move(answer.head.headers));
+  end_answer(verdict::complete);
+}
+
 void session_state::note_unreachable() {
   // Only the first one to notice asks for another look: a fetch of the model list, and more until one works.
   if (context_->health->usable_upstreams.exchange(0) > 0) self_->send(context_->registry, refresh_due{});

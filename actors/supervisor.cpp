@@ -31,7 +31,8 @@ bool revive_thread(self_pointer self, std::size_t thread) {
   auto& kept = self->state.kept[thread];
   bool changed = revive(self, thread, kept.auth, "auth", factories.auth);
   if (changed && self->state.keys) self->send(kept.auth, keys_changed{self->state.keys});
-  changed = revive(self, thread, kept.pool, "pool", factories.pool) || changed;
+  changed =
+      revive(self, thread, kept.pool, "pool", [&] { return factories.pool(factories.adapter); }) || changed;
   return revive(self, thread, kept.registry, "model_registry",
                 [&] { return factories.registry(kept.pool); }) ||
          changed;
@@ -84,7 +85,8 @@ void replace_pools(self_pointer self) {
     self->demonitor(kept.pool.address());
     // They know each other, and would never be without a friend.
     self->send(kept.pool, pool_peers{});
-    kept.pool = state.factories->threads[i].pool();
+    const auto& factories = state.factories->threads[i];
+    kept.pool = factories.pool(factories.adapter);
     kept.upstreams = state.factories->upstreams;
     self->monitor(kept.pool);
   }
@@ -115,7 +117,7 @@ std::vector<shared_actors> spawn_shared(const actor_factories& factories) {
   const auto admission = factories.admission();
   for (const auto& each : factories.threads) {
     auto auth = each.auth();
-    auto pool = each.pool();
+    auto pool = each.pool(each.adapter);
     auto registry = each.registry(pool);
     all.push_back({std::move(auth), std::move(registry), std::move(pool), admission, factories.upstreams});
   }

@@ -17,8 +17,10 @@ namespace llm_proxy {
 
 /// How one thread's shared actors are spawned.
 struct shared_actor_factories {
+  io_worker* home;
   std::function<auth_actor()> auth;
-  std::function<pool_actor()> pool;
+  adapter_factory adapter;  ///< for the pool
+  std::function<pool_actor(const adapter_factory&)> pool;
   std::function<registry_actor(pool_actor)> registry;
 };
 /// And how all of them are. A new admission actor starts with an empty book: what is in flight no longer

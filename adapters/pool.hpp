@@ -11,7 +11,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -19,9 +18,6 @@
 #include <vector>
 
 namespace llm_proxy {
-
-/// Spawns one adapter for that upstream on the pool's thread.
-using adapter_factory = std::function<adapter_actor(std::size_t upstream)>;
 
 struct pool_options {
   std::size_t adapters = 1;        ///< dealt out over the upstreams, at least one for each

@@ -39,7 +39,7 @@ int socket_option(int descriptor, int option) {
 }  // namespace
 
 boost::asio::ip::tcp::acceptor open_listener(boost::asio::io_context& io, const std::string& host,
-                                             std::uint16_t port) {
+                                             std::uint16_t port, const std::string& option) {
   using boost::asio::ip::tcp;
   const auto where = host + ":" + std::to_string(port);
   boost::system::error_code ec;
@@ -56,8 +56,8 @@ boost::asio::ip::tcp::acceptor open_listener(boost::asio::io_context& io, const 
   acceptor.set_option(tcp::acceptor::reuse_address{true}, ec);
   acceptor.bind(endpoint, ec);
   if (ec == boost::asio::error::address_in_use) {
-    throw std::runtime_error{"cannot listen on " + where +
-                             ": the port is in use (LLM_PROXY__PORT sets another)"};
+    throw std::runtime_error{"cannot listen on " + where + ": the port is in use (" + option +
+                             " sets another)"};
   }
   check("cannot listen on");
   acceptor.listen(4096, ec);

@@ -12,10 +12,11 @@
 namespace llm_proxy {
 
 /// A socket listening on `host` (an IP address or localhost) and `port` (0 = any free one). Throws
-/// std::runtime_error with a sentence for the operator when it cannot. A second listener on the same port
-/// fails.
+/// std::runtime_error with a sentence for the operator when it cannot; `option` is where the port comes from.
+/// A second listener on the same port fails.
 boost::asio::ip::tcp::acceptor open_listener(boost::asio::io_context& io, const std::string& host,
-                                             std::uint16_t port);
+                                             std::uint16_t port,
+                                             const std::string& option = "LLM_PROXY__PORT");
 
 /// The descriptor that the environment names by LISTEN_PID and LISTEN_FDS (sd_listen_fds(3)); nullptr: not
 /// set. Nothing if there is none, or if it is another process's. Throws std::runtime_error when the two make

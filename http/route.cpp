@@ -167,12 +167,9 @@ bool takes(const route& row, std::string_view method) {
   return row.method == method || (row.method == "GET" && method == "HEAD");
 }
 
-}  // namespace
-
-route_match find_route(std::string_view method, std::string_view path,
-                       const std::vector<std::string>& passthrough, bool ui) {
+route_match find_in(std::span<const route> table, std::string_view method, std::string_view path, bool ui) {
   route_match match;
-  for (const auto& row : routes) {
+  for (const auto& row : table) {
     std::string_view parameter;
     if (!matches(row, path, parameter)) continue;
     if (!ui && is_ui(row)) continue;
@@ -184,7 +181,17 @@ route_match find_route(std::string_view method, std::string_view path,
     if (!match.detail.empty()) match.detail += ", ";
     match.detail += row.method == "GET" ? "GET, HEAD" : row.method;
   }
-  if (match.target == endpoint::wrong_method) return match;
+  return match;
+}
+
+}  // namespace
+
+route_match find_route(std::string_view method, std::string_view path,
+                       const std::vector<std::string>& passthrough, bool ui, std::span<const route> own) {
+  auto match = find_in(routes, method, path, ui);
+  // A path of the table is the table's, whatever the method: what needs no key must not become anything else.
+  if (match.target == endpoint::none) match = find_in(own, method, path, ui);
+  if (match.target != endpoint::none) return match;
   constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
                                                     "PATCH", "DELETE", "OPTIONS"};
   for (const auto& prefix : passthrough) {

@@ -3,6 +3,8 @@
 
 #include "http/body_rules.hpp"
 #include "http/dialect.hpp"
+#include "http/keys.hpp"
+#include "http/message.hpp"
 
 #include <cstdint>
 #include <span>
@@ -24,6 +26,7 @@ enum class endpoint : std::uint8_t {
   llm_models,    ///< GET /v1/llm/models, the original service's list
   page,          ///< a page or its asset, carried by the binary
   ui_events,     ///< GET /ui/events, what the dashboard shows
+  own,           ///< answered by its row's function
   upstream,      ///< passed on, as its row says
 };
 
@@ -36,6 +39,13 @@ enum class body_kind : std::uint8_t {
   any,            ///< whatever it is, passed on as it comes
 };
 
+/// What a row answers by itself. Runs on the I/O thread of its request: it must not wait for anything.
+struct own_answer {
+  response_head head;
+  std::string body;
+};
+using answer_function = own_answer (*)(const request_head& request, const key_rules& who);
+
 /// A row of the table. `{id}` in a path is one segment.
 struct route {
   std::string_view method;  // GET stands for HEAD too; empty: every method
@@ -45,7 +55,8 @@ struct route {
   body_kind body = body_kind::none;
   dialect speaks = dialect::chat;
   const body_rules* rules = nullptr;
-  bool any_media = false;  // a 2xx need not be JSON: audio, text
+  bool any_media = false;            // a 2xx need not be JSON: audio, text
+  answer_function answer = nullptr;  // for endpoint::own
 };
 
 struct route_match {
@@ -58,8 +69,10 @@ struct route_match {
 
 /// Finds the endpoint of a request. `path` has no query and outlives the match. `passthrough`: prefixes the
 /// operator added (`/v1/files` stands for itself and what lies below it). `ui` false: there are no pages.
+/// `own`: rows for paths that the table has not (docs/extend.md).
 route_match find_route(std::string_view method, std::string_view path,
-                       const std::vector<std::string>& passthrough = {}, bool ui = true);
+                       const std::vector<std::string>& passthrough = {}, bool ui = true,
+                       std::span<const route> own = {});
 
 /// What else than health is answered without a key.
 struct public_paths {

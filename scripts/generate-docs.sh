@@ -1,7 +1,8 @@
 #!/bin/sh
-# Writes what is generated from the tables in the code: .env.example and
-# docs/llm-proxy.1, and in README.md what stands between a pair of lines
-# <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors.
+# Writes what is generated from the tables in the code and from the recipes that the tests build: .env.example and
+# docs/llm-proxy.1, and in README.md and docs/extend.md what stands between a pair of lines
+# <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors, or recipe:FILE, the lines of tests/extend/FILE
+# between `// recipe: begin` and `// recipe: end`.
 # With --check it writes nothing and fails when something is out of date. The binary: build/release/llm-proxy, or
 # $LLM_PROXY_BIN.
 set -eu
@@ -25,6 +26,15 @@ mkdir "$new/docs" "$new/parts"
 "$binary" --print-man-page >"$new/docs/llm-proxy.1"
 "$binary" --print-options-table >"$new/parts/options"
 "$binary" --print-errors-table >"$new/parts/errors"
+for recipe in tests/extend/*.cpp; do
+  part=$new/parts/recipe:$(basename "$recipe")
+  echo '```cpp' >"$part"
+  awk '$0 == "// recipe: end" { inside = 0 }
+    inside { print }
+    $0 == "// recipe: begin" { inside = 1; found = 1 }
+    END { exit !found }' "$recipe" >>"$part" || fail "$recipe needs a line '// recipe: begin'"
+  echo '```' >>"$part"
+done
 
 # fill FILE NAME...: writes $new/FILE; it must have each of those parts, and no other, once.
 fill() {
@@ -46,8 +56,9 @@ fill() {
     }' "$file" >"$new/$file"
 }
 fill README.md errors options
+fill docs/extend.md recipe:own_adapter_test.cpp recipe:own_auth_test.cpp recipe:own_routes_test.cpp
 
-for file in .env.example README.md docs/llm-proxy.1; do
+for file in .env.example README.md docs/extend.md docs/llm-proxy.1; do
   if [ "${1-}" = --check ]; then
     diff -u "$file" "$new/$file" >&2 || fail "$file is out of date: run scripts/generate-docs.sh"
   elif ! cmp -s "$file" "$new/$file"; then

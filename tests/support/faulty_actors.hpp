@@ -128,18 +128,18 @@ inline factory_editor with_faults(const fault_plan_ptr& plan, const fake_author&
       return spawn_on(system, first, faulty_admission, real(), plan);
     };
     for (std::size_t i = 0; i < all.threads.size(); ++i) {
-      auto& home = io_scheduler::of(system).worker(i);
       auto& made = all.threads[i];
+      auto& home = *made.home;
       made.auth = [&system, &home, plan, real = made.auth] {
         return spawn_on(system, home, faulty_auth, real(), plan);
       };
       made.registry = [&system, &home, plan, real = made.registry](pool_actor from) {
         return spawn_on(system, home, faulty_registry, real(std::move(from)), plan);
       };
-      const adapter_factory adapters = [&system, &home, plan, author](std::size_t) {
+      made.adapter = [&system, &home, plan, author](std::size_t) {
         return spawn_on(system, home, faulty_adapter, spawn_on(system, home, fake, &home, author), plan);
       };
-      made.pool = [&system, &home, plan, adapters] {
+      made.pool = [&system, &home, plan](const adapter_factory& adapters) {
         return spawn_on(system, home, faulty_pool, spawn_on(system, home, pool, pool_options{1, 0}, adapters),
                         plan);
       };

@@ -77,6 +77,16 @@ TEST_CASE("listener: a descriptor handed over must be a listening TCP socket", "
   CHECK(adopt_listener(io, good.release()).local_endpoint() == where);
 }
 
+TEST_CASE("listener: a port in use names the option that sets another", "[unit][listener]") {
+  boost::asio::io_context io;
+  const auto first = open_listener(io, "127.0.0.1", 0);
+  const auto port = first.local_endpoint().port();
+  CHECK_THROWS_WITH(open_listener(io, "127.0.0.1", port),
+                    Catch::Matchers::EndsWith("(LLM_PROXY__PORT sets another)"));
+  CHECK_THROWS_WITH(open_listener(io, "127.0.0.1", port, "LLM_PROXY__ADMIN_PORT"),
+                    Catch::Matchers::EndsWith("(LLM_PROXY__ADMIN_PORT sets another)"));
+}
+
 TEST_CASE("listener: told to refuse newcomers it still gives out who has connected", "[unit][listener]") {
   using boost::asio::ip::tcp;
   boost::asio::io_context io;
