@@ -1,8 +1,9 @@
 #!/bin/sh
 # Writes what is generated from the tables in the code and from the recipes that the tests build: .env.example and
-# docs/llm-proxy.1, and in README.md and docs/extend.md what stands between a pair of lines
+# docs/llm-proxy.1, and in README.md, README.ru.md and docs/extend.md what stands between a pair of lines
 # <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors, or recipe:FILE, the lines of tests/extend/FILE
 # between `// recipe: begin` and `// recipe: end`.
+# Then it sees to links and translation (scripts/check-docs.py).
 # With --check it writes nothing and fails when something is out of date. The binary: build/release/llm-proxy, or
 # $LLM_PROXY_BIN.
 set -eu
@@ -56,9 +57,10 @@ fill() {
     }' "$file" >"$new/$file"
 }
 fill README.md errors options
+fill README.ru.md errors options
 fill docs/extend.md recipe:own_adapter_test.cpp recipe:own_auth_test.cpp recipe:own_routes_test.cpp
 
-for file in .env.example README.md docs/extend.md docs/llm-proxy.1; do
+for file in .env.example README.md README.ru.md docs/extend.md docs/llm-proxy.1; do
   if [ "${1-}" = --check ]; then
     diff -u "$file" "$new/$file" >&2 || fail "$file is out of date: run scripts/generate-docs.sh"
   elif ! cmp -s "$file" "$new/$file"; then
@@ -66,3 +68,4 @@ for file in .env.example README.md docs/extend.md docs/llm-proxy.1; do
     echo "wrote $file"
   fi
 done
+scripts/check-docs.py
