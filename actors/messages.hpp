@@ -17,6 +17,7 @@
 
 #include "actors/admission_options.hpp"
 #include "actors/upstream_table.hpp"
+#include "http/deadlines.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
@@ -167,6 +168,7 @@ inline constexpr std::size_t body_window = 256 * 1024;
 /// Upstream's status line and those of its headers that a client may see.
 struct stream_head {
   response_head head;
+  steady_clock::duration connect{0};  ///< 0: the connection was there
 };
 /// Bytes of upstream's body, as they came.
 struct stream_chunk {

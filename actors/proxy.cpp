@@ -93,6 +93,7 @@ session_options make_session_options(const settings& values) {
   options.request_timeout = values.request_timeout;
   options.retries = static_cast<unsigned>(values.retries);
   options.metrics_public = values.metrics_public;
+  options.stream_timing = values.stream_timing;
   return options;
 }
 

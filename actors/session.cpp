@@ -63,6 +63,7 @@ void session_state::ask_auth() {
       .then(
           [this](principal& who) {
             key_ = std::move(who.rules);
+            auth_time_ = steady_clock::now() - started_;
             route();
           },
           [this](const caf::error& error) { refuse(to_failure(error)); });
@@ -204,7 +205,10 @@ void session_state::on_body_part(std::string&& bytes, bool last) {
   enter(self_, [&] {
     bytes_in_ += bytes.size();
     if (given_is_all_) given_.emplace_back(bytes, last);
-    if (last) uploading_ = false;
+    if (last) {
+      uploading_ = false;
+      sent_ = steady_clock::now();
+    }
     if (!stream_open_) return;  // upstream has answered, or failed, without waiting for it
     self_->send(lease_.adapter, body_part{self_->id(), std::move(bytes), last});
     if (last && phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
@@ -326,8 +330,9 @@ void session_state::open() {
     silence_->expires_after(context_->options.stream_commit_after);
   }
   stream_open_ = true;
+  opened_ = sent_ = steady_clock::now();
   self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
-      .then([this](stream_head& answer) { on_head(std::move(answer.head)); },
+      .then([this](stream_head& answer) { on_head(std::move(answer)); },
             [this](const caf::error& error) { on_open_failed(to_failure(error)); });
   for (auto& [bytes, last] : given_) self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
   if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
@@ -354,8 +359,9 @@ void session_state::finish(verdict how) {
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
   context_->live->end(*this, to_string(how), status_);
   watch_.reset();
-  log(how);
-  count(how);
+  const auto ms = since_start();
+  log(how, ms);
+  count(how, ms);
   if (!beginning_) self_->leave();
   // Last: from a socket's handler the exit message is what still holds the actor.
   const auto until_return = std::move(alive_);
@@ -378,7 +384,7 @@ double session_state::since_start() const {
   return std::chrono::duration<double, std::milli>(steady_clock::now() - started_).count();
 }
 
-void session_state::log(verdict how) const {
+void session_state::log(verdict how, double ms) const {
   access_record record;
   record.id = id_;
   record.method = head_->method;
@@ -389,7 +395,7 @@ void session_state::log(verdict how) const {
   record.detail = detail_;
   record.status = static_cast<int>(status_);
   record.stream = wants_stream_;
-  record.ms = since_start();
+  record.ms = ms;
   if (first_byte_ != steady_clock::time_point{}) {
     record.first_byte_ms = std::chrono::duration<double, std::milli>(first_byte_ - started_).count();
   }

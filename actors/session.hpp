@@ -35,6 +35,7 @@
 #include "http/request_gate.hpp"
 #include "http/resident_memory.hpp"
 #include "http/route.hpp"
+#include "http/server_timing.hpp"
 #include "http/stream_judge.hpp"
 #include "http/upstream_answer.hpp"
 
@@ -63,6 +64,7 @@ struct session_options {
   std::chrono::milliseconds request_timeout{0};
   unsigned retries = 0;
   bool metrics_public = false;  ///< /metrics needs no key
+  bool stream_timing = false;   ///< a stream ends with a comment that says what server-timing says
 };
 
 /// What all sessions of a thread share.
@@ -101,7 +103,7 @@ class session_state : public exchange_events, private live_session {
   bool is_from_upstream() const { return (tried_ == 0 && retries_ == 0) || sender_has_lease(); }
 
   // From the adapter.
-  void on_head(response_head&& head);
+  void on_head(stream_head&& head);
   void on_chunk(std::string&& data);
   void on_done();
   void on_stream_failed(failure reason);
@@ -194,10 +196,13 @@ class session_state : public exchange_events, private live_session {
   void end_answer(verdict how);
   void break_answer(verdict how);
   void finish(verdict how);
-  void log(verdict how) const;
-  void count(verdict how) const;
+  void log(verdict how, double ms) const;
+  void count(verdict how, double ms) const;
 
   double since_start() const;  // milliseconds
+  server_timing timing() const;
+  void add_timing(header_list& headers) const;
+  void tell_timing(std::string_view rest);
 
   self_pointer self_ = nullptr;
   /// While it waits for its client nobody else refers to the actor, and CAF ends what is unreachable.
@@ -258,6 +263,13 @@ class session_state : public exchange_events, private live_session {
   steady_clock::time_point started_;
   steady_clock::time_point first_byte_{};
   steady_clock::time_point queued_at_{};
+  // Of the try at hand, but for the first two.
+  steady_clock::duration auth_time_{0};
+  steady_clock::duration queue_time_{0};
+  steady_clock::time_point opened_{};  // the adapter was asked
+  steady_clock::time_point sent_{};    // nothing was owed to upstream any more but by the adapter
+  steady_clock::duration connect_time_{0};
+  std::chrono::nanoseconds overhead_{-1};  // LiteLLM's own; < 0: it said none
 
   std::unique_ptr<ui_watch> watch_;  // of a request for /ui/events
 };

@@ -116,7 +116,7 @@ class litellm_exchange final : public call_events {
   void on_head(response_head&& head) override {
     enter(self_, [&] {
       head_sent_ = true;
-      promise_.deliver(stream_head{std::move(head)});
+      promise_.deliver(stream_head{std::move(head), call_->connect_time()});
     });
   }
   void on_bytes(std::string&& bytes) override {

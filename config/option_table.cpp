@@ -48,6 +48,7 @@ const std::array table{
     option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, live, upstream, "Further paths that go to LiteLLM as they are, with all that lies below them; its management never does."},
     option{"ERROR_STYLE", &s::error_style, kind::choice, 0, 0, live, upstream, "LiteLLM's errors as clean OpenAI errors without its internals, or byte for byte."},
     option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, live, upstream, "Ask for the usage of every streamed chat; a chunk that the client did not ask for is counted and not passed on."},
+    option{"STREAM_TIMING", &s::stream_timing, kind::flag, 0, 0, live, upstream, "End every stream by an SSE comment that says where its time went, as the header server-timing of its head could not yet."},
     option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, live, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, live, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, live, upstream, "Requests in flight per adapter; 0 = no limit."},

@@ -59,6 +59,7 @@ struct settings {
   std::vector<std::string> forward_headers;    // lower case, without doubles
   llm_proxy::error_style error_style = llm_proxy::error_style::normalized;
   bool account_usage = false;
+  bool stream_timing = false;
   std::size_t adapter_pool_size = 0;  // 0 = number of threads
   std::size_t adapter_max_concurrent = 0;
   std::size_t retries = 0;
