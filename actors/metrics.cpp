@@ -45,6 +45,16 @@ void write_keys(prometheus_text& text, const key_table& table) {
   for (const auto& [name, used] : last) text.sample({{"key", name}}, static_cast<double>(used));
 }
 
+void write_spans(prometheus_text& text, const span_queue& spans) {
+  text.family("llm_proxy_spans_queued", "gauge", "Finished spans that wait to be exported.");
+  text.sample({}, static_cast<std::uint64_t>(spans.size()));
+  text.family("llm_proxy_spans_exported_total", "counter", "Spans that the collector took.");
+  text.sample({}, spans.exported());
+  text.family("llm_proxy_spans_dropped_total", "counter",
+              "Spans that found no room in the queue, or that the collector did not take.");
+  text.sample({}, spans.dropped());
+}
+
 }  // namespace
 
 /// Waits for the copies of the other threads.
@@ -124,6 +134,7 @@ std::string metrics_state::render(const thread_metrics& all, const upstream_tabl
   text.sample({}, open);
   if (upstreams != nullptr) write_upstreams(text, *upstreams);
   if (keys) write_keys(text, *keys);
+  if (sources_.spans) write_spans(text, *sources_.spans);
   text.family("llm_proxy_build_info", "gauge", "Always 1.");
   text.sample({{"version", sources_.version}}, std::uint64_t{1});
   write_process_metrics(text);

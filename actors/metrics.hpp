@@ -7,6 +7,7 @@
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
 #include "http/metrics.hpp"
+#include "http/span_queue.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -23,6 +24,7 @@ struct metrics_sources {
   std::shared_ptr<const std::atomic<std::size_t>> in_flight;
   std::shared_ptr<const admission_gauges> admitted;
   std::shared_ptr<const std::vector<std::atomic<std::size_t>>> connections;  ///< open, by thread
+  std::shared_ptr<const span_queue> spans;                                   ///< null: tracing is off
 };
 
 class metrics_state {

@@ -6,6 +6,7 @@
 #include "actors/io_scheduler.hpp"
 #include "actors/metrics.hpp"
 #include "actors/model_registry.hpp"
+#include "actors/proxy_traces.hpp"
 #include "actors/session.hpp"
 #include "adapters/litellm.hpp"
 #include "adapters/pool.hpp"
@@ -232,6 +233,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.load<caf::id_block::llm_proxy>();
   // Before any thread: what cannot listen need not start.
   make_upstreams(values);
+  check_tracing(values);
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
@@ -253,6 +255,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   common.in_flight = in_flight_;
   common.budget = std::make_shared<retry_budget>();
   common.health = health_;
+  common.tracing = tracing_ = start_tracing(values, *system_, scheduler.worker(0));
   std::vector<std::shared_ptr<live_sessions>> live;
   for (std::size_t i = 0; i < threads; ++i) {
     live.push_back(std::make_shared<live_sessions>());
@@ -289,7 +292,9 @@ void proxy::spawn_metrics(std::size_t threads, const std::shared_ptr<connection_
     auto& home = io_scheduler::of(*system_).worker(i);
     counted_.push_back(std::make_shared<thread_metrics>(models));
     metrics_.push_back(spawn_on(*system_, home, metrics, &home, counted_.back(),
-                                metrics_sources{values_.version, in_flight_, gauges_, counts}, keys_));
+                                metrics_sources{values_.version, in_flight_, gauges_, counts,
+                                                tracing_ ? tracing_->finished : nullptr},
+                                keys_));
   }
   for (std::size_t i = 0; i < threads; ++i) {
     metrics_peers peers;
@@ -347,6 +352,22 @@ void proxy::announce_drain() {
 }
 
 bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
+  const bool whole = end_connections(timeout, stop_waiting);
+  if (tracing_) flush_spans_at_end();
+  return whole;
+}
+
+/// What has ended so far is exported; a collector that takes too long does not hold up the end.
+void proxy::flush_spans_at_end() {
+  constexpr auto most = std::chrono::seconds{2};
+  caf::scoped_actor self{*system_};
+  self->send(tracing_->exporter, flush_spans{});
+  self->receive(
+      [](spans_flushed) {},
+      caf::after(most) >> [] { spdlog::warn("traces: the last spans could not be exported in time"); });
+}
+
+bool proxy::end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
   announce_drain();
   caf::scoped_actor self{*system_};
   // First of all: what it still takes in, the other threads must get before they are told to drain.
@@ -405,6 +426,7 @@ proxy::~proxy() {
     caf::anon_send(each, metrics_peers{});  // they know each other: a ring of references
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   }
+  if (tracing_) caf::anon_send_exit(tracing_->exporter, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }
 

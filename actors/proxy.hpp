@@ -5,6 +5,7 @@
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "actors/service_health.hpp"
+#include "actors/session_trace.hpp"
 #include "actors/supervisor.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
@@ -78,6 +79,8 @@ class proxy {
   std::shared_ptr<actor_factories> make_factories(const settings& values);
   void spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts);
   void spawn_admin(const settings& values, const session_context& common, int descriptor);
+  bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
+  void flush_spans_at_end();
   void watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table);
 
   caf::actor_system_config config_;
@@ -92,7 +95,8 @@ class proxy {
   std::unique_ptr<caf::actor_system> system_;
   supervisor_actor supervisor_;  // keeps the shared actors
   std::vector<acceptor_actor> acceptors_;
-  acceptor_actor admin_;  // of ADMIN_PORT, where it is set
+  acceptor_actor admin_;                            // of ADMIN_PORT, where it is set
+  std::shared_ptr<const session_tracing> tracing_;  // null: off
   std::vector<metrics_actor> metrics_;
   std::vector<std::shared_ptr<thread_metrics>> counted_;  // by thread
   tls_files tls_files_;

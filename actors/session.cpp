@@ -146,6 +146,7 @@ void session_state::begin_upstream() {
     return;
   }
   counted_ = true;
+  if (context_->tracing) begin_trace();
   context_->live->add(*this);
   if (context_->options.retries > 0) context_->budget->earn();
   context_->in_flight->fetch_add(1, std::memory_order_relaxed);
@@ -268,9 +269,11 @@ void session_state::take_body(std::string&& body) {
 void session_state::resolve(const gated_request& request) {
   enter_phase(phase::opening);
   model_ = request.model;
-  self_->request(context_->registry, caf::infinite, resolve_model{model_})
+  const bool wants_provider = trace_ && trace_->span.own.sampled;
+  self_->request(context_->registry, caf::infinite, resolve_model{model_, wants_provider})
       .then(
           [this, at = request.model_at](const resolved_model& resolved) {
+            if (trace_) trace_->provider = resolved.provider;
             if (auto fault = check_model(model_, resolved.id); fault.code != errc::none) {
               refuse(fault);
               return;
@@ -322,6 +325,7 @@ void session_state::open() {
     request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
         *allowed_until_ - context_->home->timers().now());
   }
+  if (trace_) pass_trace_on(*request);
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
   // While its body is coming the connection's deadline watches the client.
   if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
@@ -354,6 +358,7 @@ void session_state::finish(verdict how) {
   silence_.reset();
   pause_.reset();
   total_.reset();
+  if (trace_) end_trace(how);
   lease_ = {};
   leave_admission(left);
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);

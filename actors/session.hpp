@@ -26,6 +26,7 @@
 #include "actors/pinned.hpp"
 #include "actors/retry.hpp"
 #include "actors/service_health.hpp"
+#include "actors/session_trace.hpp"
 #include "actors/ui_watch.hpp"
 #include "actors/upstream_table.hpp"
 #include "actors/verdict.hpp"
@@ -84,6 +85,7 @@ struct session_context {
   std::vector<observer_actor> observers;                                         ///< of all threads
   metrics_actor metrics;                                                         ///< of the thread
   std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
+  std::shared_ptr<const session_tracing> tracing;                                ///< null: off
   bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
 };
 
@@ -199,7 +201,13 @@ class session_state : public exchange_events, private live_session {
   void log(verdict how, double ms) const;
   void count(verdict how, double ms) const;
 
+  // session_trace.cpp
+  void begin_trace();
+  void pass_trace_on(upstream_request& request) const;
+  void end_trace(verdict how);
+
   double since_start() const;  // milliseconds
+  std::string_view route_label() const;
   server_timing timing() const;
   void add_timing(header_list& headers) const;
   void tell_timing(std::string_view rest);
@@ -271,7 +279,8 @@ class session_state : public exchange_events, private live_session {
   steady_clock::duration connect_time_{0};
   std::chrono::nanoseconds overhead_{-1};  // LiteLLM's own; < 0: it said none
 
-  std::unique_ptr<ui_watch> watch_;  // of a request for /ui/events
+  std::unique_ptr<request_trace> trace_;  // null: tracing is off
+  std::unique_ptr<ui_watch> watch_;       // of a request for /ui/events
 };
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -257,6 +257,7 @@ void session_state::end_held() {
   }
   if (outcome.code != errc::none && retry(outcome.status, outcome.advice)) return;
   usage_ = outcome.usage;
+  judge_.model = std::move(outcome.model);
   detail_ = std::move(outcome.detail);
   if (outcome.code != errc::none) {
     cut_out(detail_, context_->options.upstream_key);

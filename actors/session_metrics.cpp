@@ -9,19 +9,19 @@ namespace llm_proxy {
 
 namespace {
 
-/// As labels say it; what fits no row could be anything, and is no label.
-std::string_view route_label(const route* row) {
-  if (row == nullptr) return "unmatched";
-  if (row->path.empty()) return "passthrough";
-  if (row->target == endpoint::model) return "/v1/models/{id}";
-  return row->path;
-}
-
 double seconds(steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
 }  // namespace
+
+/// As labels say it; what fits no row could be anything, and is no label.
+std::string_view session_state::route_label() const {
+  if (route_.row == nullptr) return "unmatched";
+  if (route_.row->path.empty()) return "passthrough";
+  if (route_.row->target == endpoint::model) return "/v1/models/{id}";
+  return route_.row->path;
+}
 
 bool session_state::is_public() const {
   return context_->admin ||
@@ -89,7 +89,7 @@ void session_state::count(verdict how, double ms) const {
   auto& counted = *context_->counted;
   --counted.sessions;
   request_facts facts;
-  facts.route = route_label(route_.row);
+  facts.route = route_label();
   facts.verdict = to_string(how);
   facts.complete = how == verdict::complete;
   facts.status = status_;

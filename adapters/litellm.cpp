@@ -53,6 +53,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   bool typed = false;
   std::optional<std::string_view> accept_encoding;
   std::optional<std::string_view> own_timeout;
+  const bool traced = !request.traceparent.empty();
   if (request.head) {
     for (const auto field : request.head->headers) {
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
@@ -63,6 +64,8 @@ std::string upstream_head(const litellm_options& options, const upstream_request
         own_timeout = field.value;
         continue;
       }
+      if (traced && iequals(field.name, "traceparent")) continue;
+      if (request.drops_tracestate && iequals(field.name, "tracestate")) continue;
       typed = typed || is_type;
       add_field(head, field.name, field.value);
     }
@@ -77,6 +80,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     head += "\r\n";
   }
   if (request.time_left) add_field(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
+  if (traced) add_field(head, "traceparent", request.traceparent);
   if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
   if (request.body) {
     add_field(head, "content-length", std::to_string(request.body->size()));
