@@ -155,6 +155,7 @@ struct grant_credit {
 /// Nobody waits for that stream any more: close its upstream request. Unknown streams are ignored.
 struct cancel_stream {
   std::uint64_t stream;
+  steady_clock::time_point since = {};  ///< when its client left, if that is why
 };
 
 /// The next bytes of a request's body that follows; `last`: it is whole.

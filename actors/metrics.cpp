@@ -132,11 +132,19 @@ std::string metrics_state::render(const thread_metrics& all, const upstream_tabl
   for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
   text.family("llm_proxy_connections_open", "gauge", "Client connections.");
   text.sample({}, open);
+  text.family("llm_proxy_actors", "gauge", "Actors alive, sessions and adapters among them.");
+  text.sample({}, static_cast<std::uint64_t>(self_->system().registry().running()));
+  text.family("llm_proxy_pools", "gauge", "Adapter pools.");
+  text.sample({}, static_cast<std::uint64_t>(sources_.actors->pools.load()));
+  text.family("llm_proxy_adapters", "gauge", "Adapter actors.");
+  text.sample({}, static_cast<std::uint64_t>(sources_.actors->adapters.load()));
+  text.family("llm_proxy_actors_replaced_total", "counter", "Shared actors that died and were replaced.");
+  text.sample({}, sources_.actors->replaced.load());
   if (upstreams != nullptr) write_upstreams(text, *upstreams);
   if (keys) write_keys(text, *keys);
   if (sources_.spans) write_spans(text, *sources_.spans);
   text.family("llm_proxy_build_info", "gauge", "Always 1.");
-  text.sample({{"version", sources_.version}}, std::uint64_t{1});
+  text.sample({{"version", sources_.version}, {"commit", sources_.commit}}, std::uint64_t{1});
   write_process_metrics(text);
   return text.take();
 }

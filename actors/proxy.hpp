@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace llm_proxy {
@@ -35,8 +36,9 @@ class proxy {
   /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
   /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
   /// socket to use instead of HOST and PORT.
+  /// `commit`: what it was built from.
   explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
-                 factory_editor edit = {});
+                 factory_editor edit = {}, std::string_view commit = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -77,7 +79,7 @@ class proxy {
 
  private:
   std::shared_ptr<actor_factories> make_factories(const settings& values);
-  void spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts);
+  void spawn_metrics(const std::shared_ptr<connection_counts>& counts, std::string_view commit);
   void spawn_admin(const settings& values, const session_context& common, int descriptor);
   bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
   void flush_spans_at_end();
@@ -90,6 +92,7 @@ class proxy {
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
+  std::shared_ptr<actor_counts> actor_counts_ = std::make_shared<actor_counts>();
   std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
   std::shared_ptr<service_health> health_ = std::make_shared<service_health>();
   std::unique_ptr<caf::actor_system> system_;

@@ -342,9 +342,9 @@ void session_state::open() {
   if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
 }
 
-void session_state::cancel_upstream() {
+void session_state::cancel_upstream(steady_clock::time_point since) {
   if (!std::exchange(stream_open_, false)) return;
-  caf::anon_send(lease_.adapter, cancel_stream{self_->id()});
+  caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since});
 }
 
 // -- the end -----------------------------------------------------------------------------

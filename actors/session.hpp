@@ -177,7 +177,7 @@ class session_state : public exchange_events, private live_session {
   void on_idle();
   void on_total_deadline();
   void fail(failure reason);
-  void cancel_upstream();
+  void cancel_upstream(steady_clock::time_point since = {});
   void note_unreachable();
 
   // Trying again.

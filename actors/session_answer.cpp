@@ -321,6 +321,7 @@ void session_state::on_sent() {
 
 void session_state::on_client_gone() {
   enter(self_, [this] {
+    cancel_upstream(steady_clock::now());
     if (!client_->answer_started()) status_ = client_closed_request;
     bytes_out_ = client_->body_bytes_written();
     if (judge_.usage) usage_ = judge_.usage;

@@ -101,6 +101,7 @@ void session_state::count(verdict how, double ms) const {
     facts.operation = operation_of(route_.row->path);
     facts.key = key_->name;
     facts.model = model_;
+    facts.response_model = judge_.model;
     facts.usage = usage_;
     if (wants_stream_ && first_byte_ != steady_clock::time_point{}) {
       facts.first_token_seconds = seconds(first_byte_ - started_);

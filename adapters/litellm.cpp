@@ -192,11 +192,15 @@ adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm
         const auto at = self->state.exchanges.find(grant.stream);
         if (at != self->state.exchanges.end()) at->second->grant(grant.bytes);
       },
-      [self](const cancel_stream& cancel) {
+      [self, shared](const cancel_stream& cancel) {
         const auto at = self->state.exchanges.find(cancel.stream);
         if (at == self->state.exchanges.end()) return;
         at->second->abandon();
         self->state.exchanges.erase(at);
+        if (shared->counted && cancel.since != steady_clock::time_point{}) {
+          const std::chrono::duration<double> took = steady_clock::now() - cancel.since;
+          shared->counted->cancel_time.add(took.count());
+        }
       },
       [self, shared, home](get_models) -> caf::result<models> {
         auto promise = self->make_response_promise<models>();
