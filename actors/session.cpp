@@ -398,6 +398,7 @@ void session_state::log(verdict how, double ms) const {
   if (key_) record.key = key_->name;
   record.model = model_;
   record.detail = detail_;
+  if (trace_) record.trace_id = trace_->span.own.trace_id();
   record.status = static_cast<int>(status_);
   record.stream = wants_stream_;
   record.ms = ms;
