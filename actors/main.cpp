@@ -124,7 +124,7 @@ int serve(llm_proxy::settings values) {
   llm_proxy::start_logging(values);
   try {
     const auto inherited = llm_proxy::take_inherited_descriptor();
-    llm_proxy::proxy service{values, {}, inherited};
+    llm_proxy::proxy service{values, {}, inherited, {}, {}, llm_proxy::facts().commit};
     spdlog::info("llm-proxy {} listens on {}:{}{}, mode {}", values.version, service.host(), service.port(),
                  inherited ? " (a socket handed over)" : "",
                  values.llm_mode == llm_proxy::llm_mode::mock ? "mock" : "litellm");

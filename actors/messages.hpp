@@ -8,6 +8,7 @@
 //   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool
 //   session ──observe──▶ observers of all threads (GET /ui/events)
+//   session ──export_due──▶ span exporter (where tracing is on)
 //   session ──scrape_metrics──▶ metrics ──get_metrics──▶ the other threads' metrics
 //
 // All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
@@ -17,6 +18,7 @@
 
 #include "actors/admission_options.hpp"
 #include "actors/upstream_table.hpp"
+#include "http/deadlines.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
@@ -95,9 +97,11 @@ struct limits_changed {
 /// Which id does upstream know this name by?
 struct resolve_model {
   std::string name;  ///< empty: the default model
+  bool wants_provider = false;
 };
 struct resolved_model {
   std::string id;
+  std::string provider = {};  ///< as upstream's list names it, where that was asked for and is known
 };
 /// What names stand for.
 struct model_names {
@@ -137,6 +141,8 @@ struct upstream_request {
   std::optional<std::uint64_t> body_length = std::nullopt;
   /// What its client allows; upstream is told.
   std::optional<std::chrono::milliseconds> time_left = std::nullopt;
+  std::string traceparent = {};   ///< instead of the client's; empty: that goes on as it is
+  bool drops_tracestate = false;  ///< of the client: it belongs to no trace that goes on
 };
 
 /// Bytes an adapter may send to its session without being granted more.
@@ -150,6 +156,7 @@ struct grant_credit {
 /// Nobody waits for that stream any more: close its upstream request. Unknown streams are ignored.
 struct cancel_stream {
   std::uint64_t stream;
+  steady_clock::time_point since = {};  ///< when its client left, if that is why
 };
 
 /// The next bytes of a request's body that follows; `last`: it is whole.
@@ -168,6 +175,7 @@ inline constexpr std::size_t body_window = 256 * 1024;
 /// Upstream's status line and those of its headers that a client may see.
 struct stream_head {
   response_head head;
+  steady_clock::duration connect{0};  ///< 0: the connection was there
 };
 /// Bytes of upstream's body, as they came.
 struct stream_chunk {
@@ -327,6 +335,18 @@ using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::wi
 struct probe_due {};
 using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>>;
 
+// -- traces ----------------------------------------------------------------------------
+
+/// A batch of finished spans has come together.
+struct export_due {};
+/// Export what there is, now: nothing more comes.
+struct flush_spans {};
+/// It is exported, or cannot be.
+struct spans_flushed {};
+//   flush_spans -> spans_flushed
+using exporter_actor =
+    caf::typed_actor<caf::reacts_to<export_due>, caf::replies_to<flush_spans>::with<spans_flushed>>;
+
 // -- metrics ---------------------------------------------------------------------------
 
 class thread_metrics;
@@ -462,7 +482,10 @@ failure to_failure(const caf::error& error);
   X(scrape_metrics) \
   X(metrics_text) \
   X(mailbox_probe) \
-  X(metrics_peers)
+  X(metrics_peers) \
+  X(export_due) \
+  X(flush_spans) \
+  X(spans_flushed)
 // clang-format on
 
 CAF_BEGIN_TYPE_ID_BLOCK(llm_proxy, first_custom_type_id)

@@ -45,6 +45,16 @@ void write_keys(prometheus_text& text, const key_table& table) {
   for (const auto& [name, used] : last) text.sample({{"key", name}}, static_cast<double>(used));
 }
 
+void write_spans(prometheus_text& text, const span_queue& spans) {
+  text.family("llm_proxy_spans_queued", "gauge", "Finished spans that wait to be exported.");
+  text.sample({}, static_cast<std::uint64_t>(spans.size()));
+  text.family("llm_proxy_spans_exported_total", "counter", "Spans that the collector took.");
+  text.sample({}, spans.exported());
+  text.family("llm_proxy_spans_dropped_total", "counter",
+              "Spans that found no room in the queue, or that the collector did not take.");
+  text.sample({}, spans.dropped());
+}
+
 }  // namespace
 
 /// Waits for the copies of the other threads.
@@ -122,10 +132,19 @@ std::string metrics_state::render(const thread_metrics& all, const upstream_tabl
   for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
   text.family("llm_proxy_connections_open", "gauge", "Client connections.");
   text.sample({}, open);
+  text.family("llm_proxy_actors", "gauge", "Actors alive, sessions and adapters among them.");
+  text.sample({}, static_cast<std::uint64_t>(self_->system().registry().running()));
+  text.family("llm_proxy_pools", "gauge", "Adapter pools.");
+  text.sample({}, static_cast<std::uint64_t>(sources_.actors->pools.load()));
+  text.family("llm_proxy_adapters", "gauge", "Adapter actors.");
+  text.sample({}, static_cast<std::uint64_t>(sources_.actors->adapters.load()));
+  text.family("llm_proxy_actors_replaced_total", "counter", "Shared actors that died and were replaced.");
+  text.sample({}, sources_.actors->replaced.load());
   if (upstreams != nullptr) write_upstreams(text, *upstreams);
   if (keys) write_keys(text, *keys);
+  if (sources_.spans) write_spans(text, *sources_.spans);
   text.family("llm_proxy_build_info", "gauge", "Always 1.");
-  text.sample({{"version", sources_.version}}, std::uint64_t{1});
+  text.sample({{"version", sources_.version}, {"commit", sources_.commit}}, std::uint64_t{1});
   write_process_metrics(text);
   return text.take();
 }

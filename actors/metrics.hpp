@@ -6,7 +6,9 @@
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "http/actor_counts.hpp"
 #include "http/metrics.hpp"
+#include "http/span_queue.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -20,9 +22,12 @@ namespace llm_proxy {
 /// What is counted service-wide, for the parts that a scrape reads where they stand.
 struct metrics_sources {
   std::string version;
+  std::string commit;  ///< it was built from; empty: unknown
   std::shared_ptr<const std::atomic<std::size_t>> in_flight;
   std::shared_ptr<const admission_gauges> admitted;
   std::shared_ptr<const std::vector<std::atomic<std::size_t>>> connections;  ///< open, by thread
+  std::shared_ptr<const actor_counts> actors;
+  std::shared_ptr<const span_queue> spans;  ///< null: tracing is off
 };
 
 class metrics_state {

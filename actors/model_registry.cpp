@@ -88,6 +88,12 @@ resolved_model model_registry_state::resolve(const std::string& model) const {
   return {wanted};
 }
 
+std::string model_registry_state::provider_of(const std::string& id) const {
+  if (!list) return {};
+  const auto at = std::find_if(list->begin(), list->end(), [&](const auto& entry) { return entry.id == id; });
+  return at != list->end() ? at->provider : std::string{};
+}
+
 model_list model_registry_state::with_aliases(const model_list& upstream) const {
   if (options.names->aliases.empty()) return upstream;
   auto all = *upstream;
@@ -111,7 +117,11 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
   state.pool = std::move(pool);
   state.refresh = std::make_unique<deadline>(home->timers(), [self] { self->send(self, refresh_due{}); });
   return {
-      [self](const resolve_model& request) -> resolved_model { return self->state.resolve(request.name); },
+      [self](const resolve_model& request) -> resolved_model {
+        auto found = self->state.resolve(request.name);
+        if (request.wants_provider) found.provider = self->state.provider_of(found.id);
+        return found;
+      },
       [self](const get_models& request) -> caf::result<models> {
         auto& known = self->state;
         if (known.list) return models{known.list};

@@ -30,6 +30,8 @@ struct model_registry_state {
   ~model_registry_state();
 
   resolved_model resolve(const std::string& model) const;
+  /// Empty: the list does not say.
+  std::string provider_of(const std::string& id) const;
   /// Upstream's list and the aliases behind it, each with what is known of its model.
   model_list with_aliases(const model_list& upstream) const;
 

@@ -6,6 +6,7 @@
 #include "actors/io_scheduler.hpp"
 #include "actors/metrics.hpp"
 #include "actors/model_registry.hpp"
+#include "actors/proxy_traces.hpp"
 #include "actors/session.hpp"
 #include "adapters/litellm.hpp"
 #include "adapters/pool.hpp"
@@ -59,15 +60,16 @@ std::shared_ptr<upstream_table> make_table(const std::vector<litellm_options>& u
 }
 
 adapter_factory make_factory(const settings& values, const fake_author& author,
-                             const std::vector<litellm_options>& upstreams, caf::actor_system& system,
-                             io_worker& home) {
+                             std::vector<litellm_options> upstreams, caf::actor_system& system,
+                             io_worker& home, const std::shared_ptr<thread_metrics>& counted) {
+  for (auto& each : upstreams) each.counted = counted;
   if (upstreams.empty()) {
     auto plays = author ? author : mock_author(values.mock_chunk_delay_ms);
     return [&system, &home, plays = std::move(plays)](std::size_t) {
       return spawn_on(system, home, fake, &home, plays);
     };
   }
-  return [&system, &home, upstreams](std::size_t which) {
+  return [&system, &home, upstreams = std::move(upstreams)](std::size_t which) {
     return spawn_on(system, home, litellm, &home, upstreams[which]);
   };
 }
@@ -94,6 +96,7 @@ session_options make_session_options(const settings& values, std::span<const rou
   options.request_timeout = values.request_timeout;
   options.retries = static_cast<unsigned>(values.retries);
   options.metrics_public = values.metrics_public;
+  options.stream_timing = values.stream_timing;
   return options;
 }
 
@@ -156,13 +159,12 @@ bool same_pools(const settings& a, const settings& b) {
          a.mock_chunk_delay_ms == b.mock_chunk_delay_ms;
 }
 
-shared_actor_factories make_thread_factories(const settings& values, const fake_author& author,
-                                             std::size_t adapters,
-                                             const std::vector<litellm_options>& upstreams,
-                                             const std::shared_ptr<upstream_table>& table,
-                                             caf::actor_system& system, io_worker& home,
-                                             const key_table_ptr& keys,
-                                             std::shared_ptr<service_health> health) {
+shared_actor_factories make_thread_factories(
+    const settings& values, const fake_author& author, std::size_t adapters,
+    const std::vector<litellm_options>& upstreams, const std::shared_ptr<upstream_table>& table,
+    caf::actor_system& system, io_worker& home, const key_table_ptr& keys,
+    std::shared_ptr<service_health> health, const std::shared_ptr<thread_metrics>& counted,
+    const std::shared_ptr<actor_counts>& counts) {
   model_registry_options registry_options;
   registry_options.names = make_names(values);
   registry_options.health = std::move(health);
@@ -172,8 +174,8 @@ shared_actor_factories make_thread_factories(const settings& values, const fake_
   made.auth = [&system, &home, internal_key, keys] {
     return spawn_on(system, home, auth, internal_key, keys);
   };
-  made.adapter = make_factory(values, author, upstreams, system, home);
-  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table}](
+  made.adapter = make_factory(values, author, upstreams, system, home, counted);
+  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table, counts}](
                   const adapter_factory& spawn_adapter) {
     return spawn_on(system, home, pool, options, spawn_adapter);
   };
@@ -196,6 +198,7 @@ std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
   const auto threads = thread_count(values);
   const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
   auto made = std::make_shared<actor_factories>();
+  made->counts = actor_counts_;
   made->upstreams = upstreams_ && same_pools(values_, values) ? upstreams_ : make_table(upstreams);
   made->admission = [this, limits = make_limits(values), &first] {
     return spawn_on(*system_, first, admission, &first, limits, gauges_);
@@ -204,7 +207,8 @@ std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
     // Dealt out evenly, at least one per thread.
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
     made->threads.push_back(make_thread_factories(values, author_, share, upstreams, made->upstreams,
-                                                  *system_, scheduler.worker(i), keys_, health_));
+                                                  *system_, scheduler.worker(i), keys_, health_, counted_[i],
+                                                  actor_counts_));
   }
   if (edit_) edit_(*system_, *made);
   return made;
@@ -221,7 +225,7 @@ void proxy::watch_upstreams(const settings& values, const std::shared_ptr<upstre
 }
 
 proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit,
-             std::span<const route> own_routes)
+             std::span<const route> own_routes, std::string_view commit)
     : values_{values},
       author_{std::move(author)},
       edit_{std::move(edit)},
@@ -236,6 +240,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.load<caf::id_block::llm_proxy>();
   // Before any thread: what cannot listen need not start.
   make_upstreams(values);
+  check_tracing(values);
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
@@ -250,6 +255,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   system_ = std::make_unique<caf::actor_system>(config_);
   auto& scheduler = io_scheduler::of(*system_);
   const auto counts = std::make_shared<connection_counts>(threads);
+  const auto labels = std::make_shared<model_labels>();
+  for (std::size_t i = 0; i < threads; ++i) counted_.push_back(std::make_shared<thread_metrics>(labels));
   const std::shared_ptr<const actor_factories> factories = make_factories(values);
   auto kept = spawn_shared(*factories);
   session_context common;
@@ -258,12 +265,13 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   common.in_flight = in_flight_;
   common.budget = std::make_shared<retry_budget>();
   common.health = health_;
+  common.tracing = tracing_ = start_tracing(values, *system_, scheduler.worker(0));
   std::vector<std::shared_ptr<live_sessions>> live;
   for (std::size_t i = 0; i < threads; ++i) {
     live.push_back(std::make_shared<live_sessions>());
     common.observers.push_back(spawn_on(*system_, scheduler.worker(i), observer, live.back()));
   }
-  spawn_metrics(threads, counts);
+  spawn_metrics(counts, commit);
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     auto context = std::make_shared<session_context>(common);
@@ -288,13 +296,15 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
 }
 
 /// One per thread, who know each other.
-void proxy::spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts) {
-  const auto models = std::make_shared<model_labels>();
+void proxy::spawn_metrics(const std::shared_ptr<connection_counts>& counts, std::string_view commit) {
+  const auto threads = counted_.size();
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = io_scheduler::of(*system_).worker(i);
-    counted_.push_back(std::make_shared<thread_metrics>(models));
-    metrics_.push_back(spawn_on(*system_, home, metrics, &home, counted_.back(),
-                                metrics_sources{values_.version, in_flight_, gauges_, counts}, keys_));
+    metrics_.push_back(
+        spawn_on(*system_, home, metrics, &home, counted_[i],
+                 metrics_sources{values_.version, std::string{commit}, in_flight_, gauges_, counts,
+                                 actor_counts_, tracing_ ? tracing_->finished : nullptr},
+                 keys_));
   }
   for (std::size_t i = 0; i < threads; ++i) {
     metrics_peers peers;
@@ -352,6 +362,22 @@ void proxy::announce_drain() {
 }
 
 bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
+  const bool whole = end_connections(timeout, stop_waiting);
+  if (tracing_) flush_spans_at_end();
+  return whole;
+}
+
+/// What has ended so far is exported; a collector that takes too long does not hold up the end.
+void proxy::flush_spans_at_end() {
+  constexpr auto most = std::chrono::seconds{2};
+  caf::scoped_actor self{*system_};
+  self->send(tracing_->exporter, flush_spans{});
+  self->receive(
+      [](spans_flushed) {},
+      caf::after(most) >> [] { spdlog::warn("traces: the last spans could not be exported in time"); });
+}
+
+bool proxy::end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
   announce_drain();
   caf::scoped_actor self{*system_};
   // First of all: what it still takes in, the other threads must get before they are told to drain.
@@ -410,6 +436,7 @@ proxy::~proxy() {
     caf::anon_send(each, metrics_peers{});  // they know each other: a ring of references
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   }
+  if (tracing_) caf::anon_send_exit(tracing_->exporter, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }
 

@@ -5,6 +5,7 @@
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
 #include "actors/service_health.hpp"
+#include "actors/session_trace.hpp"
 #include "actors/supervisor.hpp"
 #include "adapters/fake.hpp"
 #include "config/settings.hpp"
@@ -22,6 +23,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace llm_proxy {
@@ -37,8 +39,10 @@ class proxy {
   /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
   /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
   /// socket to use instead of HOST and PORT. `own_routes`: behind those of http/route.cpp; they outlive this.
+  /// `commit`: what it was built from.
   explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
-                 factory_editor edit = {}, std::span<const route> own_routes = {});
+                 factory_editor edit = {}, std::span<const route> own_routes = {},
+                 std::string_view commit = {});
   /// Closes what is still open.
   ~proxy();
   proxy(const proxy&) = delete;
@@ -79,8 +83,10 @@ class proxy {
 
  private:
   std::shared_ptr<actor_factories> make_factories(const settings& values);
-  void spawn_metrics(std::size_t threads, const std::shared_ptr<connection_counts>& counts);
+  void spawn_metrics(const std::shared_ptr<connection_counts>& counts, std::string_view commit);
   void spawn_admin(const settings& values, const session_context& common, int descriptor);
+  bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
+  void flush_spans_at_end();
   void watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table);
 
   caf::actor_system_config config_;
@@ -91,12 +97,14 @@ class proxy {
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
+  std::shared_ptr<actor_counts> actor_counts_ = std::make_shared<actor_counts>();
   std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
   std::shared_ptr<service_health> health_ = std::make_shared<service_health>();
   std::unique_ptr<caf::actor_system> system_;
   supervisor_actor supervisor_;  // keeps the shared actors
   std::vector<acceptor_actor> acceptors_;
-  acceptor_actor admin_;  // of ADMIN_PORT, where it is set
+  acceptor_actor admin_;                            // of ADMIN_PORT, where it is set
+  std::shared_ptr<const session_tracing> tracing_;  // null: off
   std::vector<metrics_actor> metrics_;
   std::vector<std::shared_ptr<thread_metrics>> counted_;  // by thread
   tls_files tls_files_;

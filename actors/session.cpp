@@ -63,6 +63,7 @@ void session_state::ask_auth() {
       .then(
           [this](principal& who) {
             key_ = std::move(who.rules);
+            auth_time_ = steady_clock::now() - started_;
             route();
           },
           [this](const caf::error& error) { refuse(to_failure(error)); });
@@ -149,6 +150,7 @@ void session_state::begin_upstream() {
     return;
   }
   counted_ = true;
+  if (context_->tracing) begin_trace();
   context_->live->add(*this);
   if (context_->options.retries > 0) context_->budget->earn();
   context_->in_flight->fetch_add(1, std::memory_order_relaxed);
@@ -208,7 +210,10 @@ void session_state::on_body_part(std::string&& bytes, bool last) {
   enter(self_, [&] {
     bytes_in_ += bytes.size();
     if (given_is_all_) given_.emplace_back(bytes, last);
-    if (last) uploading_ = false;
+    if (last) {
+      uploading_ = false;
+      sent_ = steady_clock::now();
+    }
     if (!stream_open_) return;  // upstream has answered, or failed, without waiting for it
     self_->send(lease_.adapter, body_part{self_->id(), std::move(bytes), last});
     if (last && phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
@@ -268,9 +273,11 @@ void session_state::take_body(std::string&& body) {
 void session_state::resolve(const gated_request& request) {
   enter_phase(phase::opening);
   model_ = request.model;
-  self_->request(context_->registry, caf::infinite, resolve_model{model_})
+  const bool wants_provider = trace_ && trace_->span.own.sampled;
+  self_->request(context_->registry, caf::infinite, resolve_model{model_, wants_provider})
       .then(
           [this, at = request.model_at](const resolved_model& resolved) {
+            if (trace_) trace_->provider = resolved.provider;
             if (auto fault = check_model(model_, resolved.id); fault.code != errc::none) {
               refuse(fault);
               return;
@@ -322,6 +329,7 @@ void session_state::open() {
     request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
         *allowed_until_ - context_->home->timers().now());
   }
+  if (trace_) pass_trace_on(*request);
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
   // While its body is coming the connection's deadline watches the client.
   if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
@@ -330,16 +338,17 @@ void session_state::open() {
     silence_->expires_after(context_->options.stream_commit_after);
   }
   stream_open_ = true;
+  opened_ = sent_ = steady_clock::now();
   self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
-      .then([this](stream_head& answer) { on_head(std::move(answer.head)); },
+      .then([this](stream_head& answer) { on_head(std::move(answer)); },
             [this](const caf::error& error) { on_open_failed(to_failure(error)); });
   for (auto& [bytes, last] : given_) self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
   if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
 }
 
-void session_state::cancel_upstream() {
+void session_state::cancel_upstream(steady_clock::time_point since) {
   if (!std::exchange(stream_open_, false)) return;
-  caf::anon_send(lease_.adapter, cancel_stream{self_->id()});
+  caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since});
 }
 
 // -- the end -----------------------------------------------------------------------------
@@ -353,13 +362,15 @@ void session_state::finish(verdict how) {
   silence_.reset();
   pause_.reset();
   total_.reset();
+  if (trace_) end_trace(how);
   lease_ = {};
   leave_admission(left);
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
   context_->live->end(*this, to_string(how), status_);
   watch_.reset();
-  log(how);
-  count(how);
+  const auto ms = since_start();
+  log(how, ms);
+  count(how, ms);
   if (!beginning_) self_->leave();
   // Last: from a socket's handler the exit message is what still holds the actor.
   const auto until_return = std::move(alive_);
@@ -382,7 +393,7 @@ double session_state::since_start() const {
   return std::chrono::duration<double, std::milli>(steady_clock::now() - started_).count();
 }
 
-void session_state::log(verdict how) const {
+void session_state::log(verdict how, double ms) const {
   access_record record;
   record.id = id_;
   record.method = head_->method;
@@ -391,9 +402,10 @@ void session_state::log(verdict how) const {
   if (key_) record.key = key_->name;
   record.model = model_;
   record.detail = detail_;
+  if (trace_) record.trace_id = trace_->span.own.trace_id();
   record.status = static_cast<int>(status_);
   record.stream = wants_stream_;
-  record.ms = since_start();
+  record.ms = ms;
   if (first_byte_ != steady_clock::time_point{}) {
     record.first_byte_ms = std::chrono::duration<double, std::milli>(first_byte_ - started_).count();
   }

@@ -26,6 +26,7 @@
 #include "actors/pinned.hpp"
 #include "actors/retry.hpp"
 #include "actors/service_health.hpp"
+#include "actors/session_trace.hpp"
 #include "actors/ui_watch.hpp"
 #include "actors/upstream_table.hpp"
 #include "actors/verdict.hpp"
@@ -35,6 +36,7 @@
 #include "http/request_gate.hpp"
 #include "http/resident_memory.hpp"
 #include "http/route.hpp"
+#include "http/server_timing.hpp"
 #include "http/stream_judge.hpp"
 #include "http/upstream_answer.hpp"
 
@@ -65,6 +67,7 @@ struct session_options {
   std::chrono::milliseconds request_timeout{0};
   unsigned retries = 0;
   bool metrics_public = false;  ///< /metrics needs no key
+  bool stream_timing = false;   ///< a stream ends with a comment that says what server-timing says
 };
 
 /// What all sessions of a thread share.
@@ -84,6 +87,7 @@ struct session_context {
   std::vector<observer_actor> observers;                                         ///< of all threads
   metrics_actor metrics;                                                         ///< of the thread
   std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
+  std::shared_ptr<const session_tracing> tracing;                                ///< null: off
   bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
 };
 
@@ -103,7 +107,7 @@ class session_state : public exchange_events, private live_session {
   bool is_from_upstream() const { return (tried_ == 0 && retries_ == 0) || sender_has_lease(); }
 
   // From the adapter.
-  void on_head(response_head&& head);
+  void on_head(stream_head&& head);
   void on_chunk(std::string&& data);
   void on_done();
   void on_stream_failed(failure reason);
@@ -176,7 +180,7 @@ class session_state : public exchange_events, private live_session {
   void on_idle();
   void on_total_deadline();
   void fail(failure reason);
-  void cancel_upstream();
+  void cancel_upstream(steady_clock::time_point since = {});
   void note_unreachable();
 
   // Trying again.
@@ -197,10 +201,19 @@ class session_state : public exchange_events, private live_session {
   void end_answer(verdict how);
   void break_answer(verdict how);
   void finish(verdict how);
-  void log(verdict how) const;
-  void count(verdict how) const;
+  void log(verdict how, double ms) const;
+  void count(verdict how, double ms) const;
+
+  // session_trace.cpp
+  void begin_trace();
+  void pass_trace_on(upstream_request& request) const;
+  void end_trace(verdict how);
 
   double since_start() const;  // milliseconds
+  std::string_view route_label() const;
+  server_timing timing() const;
+  void add_timing(header_list& headers) const;
+  void tell_timing(std::string_view rest);
 
   self_pointer self_ = nullptr;
   /// While it waits for its client nobody else refers to the actor, and CAF ends what is unreachable.
@@ -261,8 +274,16 @@ class session_state : public exchange_events, private live_session {
   steady_clock::time_point started_;
   steady_clock::time_point first_byte_{};
   steady_clock::time_point queued_at_{};
+  // Of the try at hand, but for the first two.
+  steady_clock::duration auth_time_{0};
+  steady_clock::duration queue_time_{0};
+  steady_clock::time_point opened_{};  // the adapter was asked
+  steady_clock::time_point sent_{};    // nothing was owed to upstream any more but by the adapter
+  steady_clock::duration connect_time_{0};
+  std::chrono::nanoseconds overhead_{-1};  // LiteLLM's own; < 0: it said none
 
-  std::unique_ptr<ui_watch> watch_;  // of a request for /ui/events
+  std::unique_ptr<request_trace> trace_;  // null: tracing is off
+  std::unique_ptr<ui_watch> watch_;       // of a request for /ui/events
 };
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -46,9 +46,12 @@ void cut_out(std::string& text, const std::string& secret) {
 
 // -- from the adapter -----------------------------------------------------------------
 
-void session_state::on_head(response_head&& head) {
+void session_state::on_head(stream_head&& head) {
   if (phase_ != phase::opening) return;
-  answer_ = std::move(head);
+  answer_ = std::move(head.head);
+  connect_time_ = head.connect;
+  if (const auto told = answer_.headers.find("x-litellm-overhead-duration-ms"))
+    overhead_ = read_overhead(*told).value_or(overhead_);
   switch (plan_answer(answer_, terms())) {
     case answer_plan::refuse:
       fail({errc::upstream_invalid_response, {}, "upstream status " + std::to_string(answer_.status), {}});
@@ -126,11 +129,13 @@ void session_state::commit_stream() {
   status_ = answer_.status;
   const auto length = event_stream_ ? std::nullopt : known_length(answer_);
   response_head out{status_, client_headers(std::move(answer_.headers))};
+  out.headers.reserve(out.headers.size() + 4, 0);
   if (event_stream_) {
     out.headers.add("cache-control", "no-cache");
     out.headers.add("x-accel-buffering", "no");
   }
   out.headers.add("x-request-id", id_);
+  add_timing(out.headers);
   client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
                         length.value_or(0), false);
   client_->write(std::exchange(held_, {}));
@@ -197,6 +202,7 @@ void session_state::end_stream() {
     return;
   }
   pass_on(rest);
+  tell_timing(rest);
   if (!judge_.error_seen()) judge_upstream({errc::none, {}, {}, {}});
   end_answer(judge_.error_seen() ? verdict::upstream_error : verdict::complete);
 }
@@ -231,6 +237,7 @@ void session_state::release_held() {
   status_ = answer_.status;
   response_head out{status_, client_headers(std::move(answer_.headers))};
   out.headers.add("x-request-id", id_);
+  add_timing(out.headers);
   client_->start_answer(out, body_framing::chunked, 0, false);
   client_->write(std::exchange(held_, {}));
 }
@@ -250,6 +257,7 @@ void session_state::end_held() {
   }
   if (outcome.code != errc::none && retry(outcome.status, outcome.advice)) return;
   usage_ = outcome.usage;
+  judge_.model = std::move(outcome.model);
   detail_ = std::move(outcome.detail);
   if (outcome.code != errc::none) {
     cut_out(detail_, context_->options.upstream_key);
@@ -313,6 +321,7 @@ void session_state::on_sent() {
 
 void session_state::on_client_gone() {
   enter(self_, [this] {
+    cancel_upstream(steady_clock::now());
     if (!client_->answer_started()) status_ = client_closed_request;
     bytes_out_ = client_->body_bytes_written();
     if (judge_.usage) usage_ = judge_.usage;
@@ -429,7 +438,9 @@ void session_state::answer_json(unsigned status, std::string_view body, header_l
 
 void session_state::answer_text(unsigned status, std::string_view body, header_list headers) {
   status_ = status;
+  headers.reserve(headers.size() + 2, 0);
   headers.add("x-request-id", id_);
+  add_timing(headers);
   client_->start_answer({status, std::move(headers)}, body_framing::content_length, body.size(), false);
   client_->write(body);
 }

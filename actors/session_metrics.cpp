@@ -1,25 +1,27 @@
 // What a session counts, and GET /metrics.
 #include "actors/session.hpp"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
 
-/// As labels say it; what fits no row could be anything, and is no label.
-std::string_view route_label(const route* row) {
-  if (row == nullptr) return "unmatched";
-  if (row->path.empty()) return "passthrough";
-  if (row->target == endpoint::model) return "/v1/models/{id}";
-  return row->path;
-}
-
 double seconds(steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
 }  // namespace
+
+/// As labels say it; what fits no row could be anything, and is no label.
+std::string_view session_state::route_label() const {
+  if (route_.row == nullptr) return "unmatched";
+  if (route_.row->path.empty()) return "passthrough";
+  if (route_.row->target == endpoint::model) return "/v1/models/{id}";
+  return route_.row->path;
+}
 
 bool session_state::is_public() const {
   return context_->admin ||
@@ -43,20 +45,55 @@ void session_state::note_phase(phase next) {
   if (next == phase_) return;
   auto& counted = *context_->counted;
   if (next == phase::queued) queued_at_ = steady_clock::now();
-  if (phase_ == phase::queued) counted.queue_wait.add(seconds(steady_clock::now() - queued_at_));
+  if (phase_ == phase::queued) {
+    queue_time_ = steady_clock::now() - queued_at_;
+    counted.queue_wait.add(seconds(queue_time_));
+  }
   if (next == phase::streaming) ++counted.streams_open;
   if (phase_ == phase::streaming) --counted.streams_open;
 }
 
-void session_state::count(verdict how) const {
+/// Who was slow: the key's check, the queue, upstream's connect, upstream itself, LiteLLM's share of that.
+server_timing session_state::timing() const {
+  const auto now = steady_clock::now();
+  server_timing all;
+  all.add("queue", phase_ == phase::queued ? now - queued_at_ : queue_time_);
+  all.add("auth", auth_time_);
+  if (connect_time_.count() > 0) all.add("connect", connect_time_);
+  if (stream_opened_) {
+    // A connect is no wait for upstream's answer; of an upload it may be over long before its last part.
+    const auto connecting = std::max(opened_ + connect_time_ - sent_, steady_clock::duration{0});
+    const auto come = first_byte_ != steady_clock::time_point{} ? first_byte_ : now;
+    all.add("first_byte", come - sent_ - connecting);
+  }
+  if (overhead_.count() >= 0) all.add("litellm", overhead_);
+  all.add("total", now - started_);
+  return all;
+}
+
+/// Of an answer that is upstream's, or stands for one.
+void session_state::add_timing(header_list& headers) const {
+  if (route_.target == endpoint::upstream) headers.add("server-timing", timing().text());
+}
+
+/// `rest`: an event without its blank line, to which nothing may be glued.
+void session_state::tell_timing(std::string_view rest) {
+  if (!context_->options.stream_timing || !rest.empty() || judge_.error_seen() || judge_.inside_event() ||
+      !client_->answer_started()) {
+    return;
+  }
+  client_->write(std::string{": server-timing "}.append(timing().text()).append("\n\n"));
+}
+
+void session_state::count(verdict how, double ms) const {
   auto& counted = *context_->counted;
   --counted.sessions;
   request_facts facts;
-  facts.route = route_label(route_.row);
+  facts.route = route_label();
   facts.verdict = to_string(how);
   facts.complete = how == verdict::complete;
   facts.status = status_;
-  facts.seconds = since_start() / 1000;
+  facts.seconds = ms / 1000;
   facts.bytes_in = bytes_in_;
   facts.bytes_out = bytes_out_;
   facts.retries = retries_;
@@ -64,6 +101,7 @@ void session_state::count(verdict how) const {
     facts.operation = operation_of(route_.row->path);
     facts.key = key_->name;
     facts.model = model_;
+    facts.response_model = judge_.model;
     facts.usage = usage_;
     if (wants_stream_ && first_byte_ != steady_clock::time_point{}) {
       facts.first_token_seconds = seconds(first_byte_ - started_);

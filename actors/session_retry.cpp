@@ -65,6 +65,7 @@ void session_state::on_open_failed(failure reason) {
   if (reason.code == errc::upstream_timeout) missed_ = missed::connect;
   judge_upstream(reason);
   const bool no_connect = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
+  if (no_connect) connect_time_ = steady_clock::now() - opened_;
   if (no_connect && several_upstreams() && phase_ == phase::opening) {
     if (reach_another()) return;
     missed_ = missed::none;
@@ -125,6 +126,8 @@ void session_state::start_over() {
   owed_ = 0;
   progress_ = heard_ = chunks_ = 0;
   first_byte_ = {};
+  connect_time_ = {};
+  overhead_ = std::chrono::nanoseconds{-1};
   usage_.reset();
   detail_.clear();
 }

@@ -22,6 +22,7 @@ bool revive(self_pointer self, std::size_t thread, Handle& actor, const char* wh
   actor = spawn();
   self->monitor(actor);
   self->state.dead.erase(old);
+  ++self->state.factories->counts->replaced;
   spdlog::error("supervisor: {} {} of thread {} died and is replaced", what, old, thread);
   return true;
 }

@@ -6,6 +6,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "http/actor_counts.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -29,6 +30,7 @@ struct actor_factories {
   std::vector<shared_actor_factories> threads;
   std::function<admission_actor()> admission;
   std::shared_ptr<upstream_table> upstreams;  ///< those of the pools; null in mock mode
+  std::shared_ptr<actor_counts> counts;       ///< where it is noted that one was replaced
 };
 
 struct supervisor_state {

@@ -53,6 +53,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   bool typed = false;
   std::optional<std::string_view> accept_encoding;
   std::optional<std::string_view> own_timeout;
+  const bool traced = !request.traceparent.empty();
   if (request.head) {
     for (const auto field : request.head->headers) {
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
@@ -63,6 +64,8 @@ std::string upstream_head(const litellm_options& options, const upstream_request
         own_timeout = field.value;
         continue;
       }
+      if (traced && iequals(field.name, "traceparent")) continue;
+      if (request.drops_tracestate && iequals(field.name, "tracestate")) continue;
       typed = typed || is_type;
       add_field(head, field.name, field.value);
     }
@@ -77,6 +80,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     head += "\r\n";
   }
   if (request.time_left) add_field(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
+  if (traced) add_field(head, "traceparent", request.traceparent);
   if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
   if (request.body) {
     add_field(head, "content-length", std::to_string(request.body->size()));
@@ -116,7 +120,7 @@ class litellm_exchange final : public call_events {
   void on_head(response_head&& head) override {
     enter(self_, [&] {
       head_sent_ = true;
-      promise_.deliver(stream_head{std::move(head)});
+      promise_.deliver(stream_head{std::move(head), call_->connect_time()});
     });
   }
   void on_bytes(std::string&& bytes) override {
@@ -188,11 +192,15 @@ adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm
         const auto at = self->state.exchanges.find(grant.stream);
         if (at != self->state.exchanges.end()) at->second->grant(grant.bytes);
       },
-      [self](const cancel_stream& cancel) {
+      [self, shared](const cancel_stream& cancel) {
         const auto at = self->state.exchanges.find(cancel.stream);
         if (at == self->state.exchanges.end()) return;
         at->second->abandon();
         self->state.exchanges.erase(at);
+        if (shared->counted && cancel.since != steady_clock::time_point{}) {
+          const std::chrono::duration<double> took = steady_clock::now() - cancel.since;
+          shared->counted->cancel_time.add(took.count());
+        }
       },
       [self, shared, home](get_models) -> caf::result<models> {
         auto promise = self->make_response_promise<models>();

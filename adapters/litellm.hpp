@@ -5,6 +5,7 @@
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
 #include "http/client.hpp"
+#include "http/metrics.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -21,7 +22,8 @@ struct litellm_options {
   std::string api_key;                ///< sent as Authorization: Bearer; empty: none is sent
   std::vector<std::string> forward_headers;
   std::chrono::milliseconds connect_timeout{5000};
-  std::chrono::milliseconds models_timeout{10000};  ///< for the model list, /model/info included
+  std::shared_ptr<thread_metrics> counted = nullptr;  ///< of the adapter's thread; null: nothing is counted
+  std::chrono::milliseconds models_timeout{10000};    ///< for the model list, /model/info included
 };
 
 /// Request line and headers for upstream (RFC 9112 §3): an allow-list of the client's, and our own.

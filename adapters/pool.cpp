@@ -10,7 +10,8 @@ namespace {
 using self_pointer = pinned_pointer<pool_actor, pool_state>;
 
 pool_state::member hire(self_pointer self, const adapter_factory& spawn_adapter, std::size_t upstream) {
-  auto added = std::make_shared<pool_state::employment>(spawn_adapter(upstream), upstream);
+  auto added =
+      std::make_shared<pool_state::employment>(spawn_adapter(upstream), upstream, self->state.options.counts);
   self->monitor(added->adapter);
   return added;
 }
@@ -79,6 +80,8 @@ std::optional<adapter_lease> pool_state::lease(const lease_adapter& request) {
 pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_factory spawn_adapter) {
   auto& state = self->state;
   state.options = std::move(options);
+  ++state.options.counts->pools;
+  state.counted = true;
   const auto upstreams = state.several() ? state.options.upstreams->size() : 1;
   for (std::size_t i = 0; i < std::max(state.options.adapters, upstreams); ++i) {
     state.members.push_back(hire(self, spawn_adapter, i % upstreams));
@@ -88,6 +91,7 @@ pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_
       if (member->adapter != down.source) continue;
       spdlog::error("pool: adapter {} died ({}) and is replaced", down.source.id(),
                     caf::to_string(down.reason));
+      ++self->state.options.counts->replaced;
       member = hire(self, spawn_adapter, member->upstream);
       return;
     }

@@ -8,6 +8,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
+#include "http/actor_counts.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -23,21 +24,36 @@ struct pool_options {
   std::size_t adapters = 1;        ///< dealt out over the upstreams, at least one for each
   std::size_t max_concurrent = 0;  ///< requests per adapter; 0 = no limit
   std::shared_ptr<upstream_table> upstreams = nullptr;  ///< null: there is one
+  std::shared_ptr<actor_counts> counts = std::make_shared<actor_counts>();
 };
 
 struct pool_state {
   static inline const char* name = "pool";
 
+  pool_state() = default;
+  ~pool_state() {
+    if (counted) --options.counts->pools;
+  }
+  pool_state(const pool_state&) = delete;
+  pool_state& operator=(const pool_state&) = delete;
+
   /// Shared with the leases, which may end on another thread: a pool that dies leaves the requests of its
   /// adapters alone, and each adapter ends with its last one.
   struct employment {
-    employment(adapter_actor whom, std::size_t of) : adapter{std::move(whom)}, upstream{of} {}
-    ~employment() { caf::anon_send_exit(adapter, caf::exit_reason::user_shutdown); }
+    employment(adapter_actor whom, std::size_t of, std::shared_ptr<actor_counts> all)
+        : adapter{std::move(whom)}, upstream{of}, counts{std::move(all)} {
+      ++counts->adapters;
+    }
+    ~employment() {
+      --counts->adapters;
+      caf::anon_send_exit(adapter, caf::exit_reason::user_shutdown);
+    }
     employment(const employment&) = delete;
     employment& operator=(const employment&) = delete;
 
     adapter_actor adapter;
     std::size_t upstream;
+    std::shared_ptr<actor_counts> counts;
     std::atomic<std::size_t> load{0};  // requests
   };
   using member = std::shared_ptr<employment>;
@@ -52,6 +68,7 @@ struct pool_state {
   bool several() const { return options.upstreams && options.upstreams->size() > 1; }
 
   pool_options options;
+  bool counted = false;  ///< in options.counts
   std::vector<member> members;
   std::size_t next = 0;
   std::minstd_rand random{std::random_device{}()};

@@ -138,6 +138,7 @@ void add_all(Fields fields, const access_record& r) {
   fields.add("prompt_tokens", number{r.prompt_tokens});
   fields.add("completion_tokens", number{r.completion_tokens});
   fields.add("detail", r.detail);
+  if (!r.trace_id.empty()) fields.add("trace_id", r.trace_id);
 }
 
 /// Lines of this thread that are not yet queued.

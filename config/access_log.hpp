@@ -23,6 +23,7 @@ struct access_record {
   std::string_view key;      // the name of the key it came with, never the key
   std::string_view model;
   std::string_view detail;
+  std::string_view trace_id;  // where tracing is on
   int status = 0;
   bool stream = false;
   double ms = 0;

@@ -112,6 +112,17 @@ complaint read(const option& o, std::string_view value, log_level& out) {
 complaint read(const option& o, std::string_view value, error_style& out) {
   return read_name(o, value, style_names, out);
 }
+complaint read(const option& o, std::string_view value, otel_sampler& out) {
+  return read_name(o, value, sampler_names, out);
+}
+complaint read(const option& o, std::string_view value, double& out) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  const bool in_range = number >= static_cast<double>(o.least) && number <= static_cast<double>(o.most);
+  if (error != std::errc{} || end != value.data() + value.size() || !in_range) return not_accepted(o, value);
+  out = number;
+  return {};
+}
 complaint read(const option& o, std::string_view value, bool& out) {
   return read_name(o, value, flag_names, out);
 }
@@ -151,7 +162,7 @@ complaint read(const option& o, std::string_view value, milliseconds& out) {
       end != digits.data() + digits.size())
     return not_accepted(o, value);
   const double ms = number * unit->second;
-  if (ms > static_cast<double>(o.most)) return not_accepted(o, value);
+  if (ms > static_cast<double>(o.most) || ms < static_cast<double>(o.least)) return not_accepted(o, value);
   // Rounded to 0 it would mean "off", the opposite of what was asked for.
   if (ms > 0 && ms < 1) return in_quotes(value) + " is too short; the least is 1ms (0 = off)";
   out = milliseconds{std::llround(ms)};
@@ -309,6 +320,11 @@ complaint read(const option& o, std::string_view value, std::string& out) {
     case kind::address:
       out = lower(value);
       if (out != "localhost" && !is_ip(out, AF_INET) && !is_ip(out, AF_INET6)) return not_accepted(o, value);
+      return {};
+    case kind::url:
+      // Not shown: it might hold a password.
+      if (value.size() > o.most || !is_upstream_url(value))
+        return "is no usable address; it takes " + accepted(o);
       return {};
     case kind::file:
       if (value.size() > o.most || std::any_of(value.begin(), value.end(), is_control))

@@ -1,5 +1,6 @@
 #include "config/option_table.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <concepts>
 #include <numeric>
@@ -12,9 +13,9 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t million = 1'000'000;
 constexpr std::uint64_t month = 30ULL * 24 * 3600 * 1000;
 // What a row says of its option beside its values.
-constexpr unsigned open = 0, secret = option::secret, live = option::live;
+constexpr unsigned open = 0, secret = option::secret, live = option::live, standard = option::standard;
 constexpr std::string_view service = "Service", upstream = "Upstream", deadlines = "Deadlines",
-                           mock = "Mock mode";
+                           mock = "Mock mode", traces = "Traces";
 
 using s = settings;  // short in the rows
 
@@ -48,6 +49,7 @@ const std::array table{
     option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, live, upstream, "Further paths that go to LiteLLM as they are, with all that lies below them; its management never does."},
     option{"ERROR_STYLE", &s::error_style, kind::choice, 0, 0, live, upstream, "LiteLLM's errors as clean OpenAI errors without its internals, or byte for byte."},
     option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, live, upstream, "Ask for the usage of every streamed chat; a chunk that the client did not ask for is counted and not passed on."},
+    option{"STREAM_TIMING", &s::stream_timing, kind::flag, 0, 0, live, upstream, "End every stream by an SSE comment that says where its time went, as the header server-timing of its head could not yet."},
     option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, live, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, live, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, live, upstream, "Requests in flight per adapter; 0 = no limit."},
@@ -64,6 +66,21 @@ const std::array table{
     option{"DRAIN_DELAY", &s::drain_delay, kind::seconds, 0, month, live, deadlines, "From SIGTERM or SIGINT (and with it a 503 of /health/ready) to the end of listening."},
     option{"DRAIN_TIMEOUT", &s::drain_timeout, kind::seconds, 0, month, live, deadlines, "What is in flight after SIGTERM or SIGINT; off means to wait as long as it takes."},
     option{"MOCK_CHUNK_DELAY_MS", &s::mock_chunk_delay_ms, kind::millis, 0, 3'600'000, live, mock, "Pause before each word of a mocked stream."},
+    option{"OTEL_EXPORTER_OTLP_ENDPOINT", &s::otel_exporter_otlp_endpoint, kind::url, 1, 2000, standard, traces, "OpenTelemetry collector (OTLP/HTTP, JSON) that spans of requests are sent to, at /v1/traces below it; none: no traces."},
+    option{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &s::otel_exporter_otlp_traces_endpoint, kind::url, 1, 2000, standard, traces, "The same, with its whole path. Also read, and preferred for traces: OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, _HEADERS, _CERTIFICATE and _TIMEOUT."},
+    option{"OTEL_EXPORTER_OTLP_PROTOCOL", &s::otel_exporter_otlp_protocol, kind::text, 1, 100, standard, traces, "http/json is spoken. http/protobuf is warned about and taken for it; grpc is warned about, and nothing is sent."},
+    option{"OTEL_EXPORTER_OTLP_HEADERS", &s::otel_exporter_otlp_headers, kind::key, 0, 8192, secret | standard, traces, "Headers for the collector: name=value pairs, comma-separated, values percent-encoded."},
+    option{"OTEL_EXPORTER_OTLP_CERTIFICATE", &s::otel_exporter_otlp_certificate, kind::file, 0, 4096, standard, traces, "Certificate authorities (PEM) for an https collector, instead of the system's."},
+    option{"OTEL_EXPORTER_OTLP_TIMEOUT", &s::otel_exporter_otlp_timeout, kind::millis, 1, month, standard, traces, "One export."},
+    option{"OTEL_TRACES_EXPORTER", &s::otel_traces_exporter, kind::text, 1, 100, standard, traces, "otlp, or none for no traces."},
+    option{"OTEL_TRACES_SAMPLER", &s::otel_traces_sampler, kind::choice, 0, 0, standard, traces, "Which traces are recorded."},
+    option{"OTEL_TRACES_SAMPLER_ARG", &s::otel_traces_sampler_arg, kind::ratio, 0, 1, standard, traces, "The share of traces that the ratio samplers record."},
+    option{"OTEL_SERVICE_NAME", &s::otel_service_name, kind::text, 1, 200, standard, traces, "service.name of the spans."},
+    option{"OTEL_RESOURCE_ATTRIBUTES", &s::otel_resource_attributes, kind::key, 0, 8192, standard, traces, "Further attributes of the service: name=value pairs, comma-separated, values percent-encoded."},
+    option{"OTEL_BSP_SCHEDULE_DELAY", &s::otel_bsp_schedule_delay, kind::millis, 1, month, standard, traces, "How long a span waits for its export."},
+    option{"OTEL_BSP_MAX_QUEUE_SIZE", &s::otel_bsp_max_queue_size, kind::count, 1, million, standard, traces, "Spans that may wait; more of them are dropped and counted."},
+    option{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &s::otel_bsp_max_export_batch_size, kind::count, 1, 100'000, standard, traces, "Spans of one export; so many are sent without delay."},
+    option{"OTEL_SDK_DISABLED", &s::otel_sdk_disabled, kind::flag, 0, 0, standard, traces, "No traces, whatever else is set."},
 };
 // clang-format on
 
@@ -106,6 +123,14 @@ std::string show(const option&, log_level value) {
 std::string show(const option&, error_style value) {
   return name_of(style_names, value);
 }
+std::string show(const option&, otel_sampler value) {
+  return name_of(sampler_names, value);
+}
+std::string show(const option&, std::same_as<double> auto value) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return {digits.data(), end};
+}
 std::string show(const option&, std::same_as<bool> auto value) {
   return value ? "true" : "false";
 }
@@ -134,6 +159,7 @@ std::string show(const option&, const std::vector<std::string>& value) {
 std::string choices(const option& o) {
   if (std::holds_alternative<llm_mode settings::*>(o.place)) return one_of(mode_names);
   if (std::holds_alternative<error_style settings::*>(o.place)) return one_of(style_names);
+  if (std::holds_alternative<otel_sampler settings::*>(o.place)) return one_of(sampler_names);
   return one_of(level_names);
 }
 
@@ -144,7 +170,7 @@ std::span<const option> options() {
 }
 
 std::string env_name(const option& o) {
-  return std::string{env_prefix}.append(o.name);
+  return std::string{o.is_standard() ? std::string_view{} : env_prefix}.append(o.name);
 }
 
 std::string accepted(const option& o) {
@@ -161,6 +187,10 @@ std::string accepted(const option& o) {
     case kind::urls:
       return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment; "
              "several comma-separated";
+    case kind::url:
+      return "http:// or https://, a host, optionally :port and /path; no user name, query or fragment";
+    case kind::ratio:
+      return "a number from " + std::to_string(o.least) + " to " + most;
     case kind::address:
       return "an IP address (IPv6 without brackets) or localhost";
     case kind::file:

@@ -33,16 +33,21 @@ enum class kind : std::uint8_t {
   flag,
   seconds,
   millis,
+  url,
+  ratio,
 };
 
 using member = std::variant<llm_mode settings::*, log_level settings::*, error_style settings::*,
-                            bool settings::*, std::vector<model_alias> settings::*, std::string settings::*,
+                            otel_sampler settings::*, double settings::*, bool settings::*,
+                            std::vector<model_alias> settings::*, std::string settings::*,
                             std::uint16_t settings::*, std::size_t settings::*,
                             std::chrono::milliseconds settings::*, std::vector<std::string> settings::*>;
 
 struct option {
   static constexpr unsigned secret = 1;
   static constexpr unsigned live = 2;  // may change while the service runs, on SIGHUP
+  /// Others named it, and set it for all their services: no prefix, and a value that is none is ignored.
+  static constexpr unsigned standard = 4;
 
   std::string_view name;
   member place;
@@ -55,6 +60,7 @@ struct option {
 
   bool is_secret() const { return (traits & secret) != 0; }
   bool is_live() const { return (traits & live) != 0; }
+  bool is_standard() const { return (traits & standard) != 0; }
 };
 
 inline constexpr std::string_view env_prefix = "LLM_PROXY__";
@@ -67,6 +73,14 @@ inline constexpr std::array<std::pair<std::string_view, llm_mode>, 2> mode_names
 inline constexpr std::array<std::pair<std::string_view, error_style>, 2> style_names{{
     {"normalized", error_style::normalized},
     {"raw", error_style::raw},
+}};
+inline constexpr std::array<std::pair<std::string_view, otel_sampler>, 6> sampler_names{{
+    {"always_on", otel_sampler::always_on},
+    {"always_off", otel_sampler::always_off},
+    {"traceidratio", otel_sampler::traceidratio},
+    {"parentbased_always_on", otel_sampler::parentbased_always_on},
+    {"parentbased_always_off", otel_sampler::parentbased_always_off},
+    {"parentbased_traceidratio", otel_sampler::parentbased_traceidratio},
 }};
 inline constexpr std::array<std::pair<std::string_view, bool>, 8> flag_names{{
     {"true", true},

@@ -3,6 +3,7 @@
 #include "config/log_safe.hpp"
 #include "config/option_reader.hpp"
 #include "config/option_table.hpp"
+#include "config/otel_settings.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -79,6 +80,13 @@ bool is_loopback(std::string_view host) {
   return address == one || std::equal(mapped.begin(), mapped.end(), address.begin());
 }
 
+/// What may stand for the option in its place, and counts more.
+std::string preferred_name(const option& o) {
+  constexpr std::string_view common = "OTEL_EXPORTER_OTLP_", own = "OTEL_EXPORTER_OTLP_TRACES_";
+  if (!o.name.starts_with(common) || o.name.starts_with(own) || o.name.ends_with("_ENDPOINT")) return {};
+  return std::string{own}.append(o.name.substr(common.size()));
+}
+
 parsed_settings parse_settings(const std::map<std::string, std::string>& environment) {
   parsed_settings parsed;
   for (const option& o : options()) {
@@ -87,10 +95,18 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
     // Platforms that start services (Heroku, Cloud Run) set a plain PORT.
     if (o.name == "PORT" && (found == environment.end() || trim(found->second).empty()))
       found = environment.find(name = "PORT");
+    if (const auto better = preferred_name(o); !better.empty()) {
+      const auto at = environment.find(better);
+      if (at != environment.end() && !trim(at->second).empty()) {
+        found = at;
+        name = better;
+      }
+    }
     if (found == environment.end()) continue;
     if (auto wrong = assign(o, found->second, parsed.values)) {
       const bool value_first = wrong->starts_with('"');
-      parsed.faults.push_back(name + (value_first ? ": " : " ") + *wrong);
+      auto& said = o.is_standard() ? parsed.warnings : parsed.faults;
+      said.push_back(name + (value_first ? ": " : " ") + *wrong + (o.is_standard() ? "; it is ignored" : ""));
     }
   }
   for (const auto& [name, value] : environment) {
@@ -100,6 +116,7 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
       parsed.warnings.push_back(unknown_name_warning(name));
   }
   check_default_key(parsed);
+  check_otel(parsed);
   return parsed;
 }
 

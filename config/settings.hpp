@@ -16,6 +16,15 @@ namespace llm_proxy {
 enum class llm_mode : std::uint8_t { litellm, mock };
 /// Whose words a client reads when upstream answers with an error.
 enum class error_style : std::uint8_t { normalized, raw };
+/// OTEL_TRACES_SAMPLER.
+enum class otel_sampler : std::uint8_t {
+  always_on,
+  always_off,
+  traceidratio,
+  parentbased_always_on,
+  parentbased_always_off,
+  parentbased_traceidratio
+};
 enum class log_level : std::uint8_t { trace, debug, info, warning, error, critical };
 
 /// A name that clients may use for a model, and the id upstream gets for it.
@@ -25,7 +34,8 @@ struct model_alias {
   bool operator==(const model_alias&) const = default;
 };
 
-/// Every option is the environment variable `LLM_PROXY__<MEMBER>`; the initialisers are the defaults.
+/// Every option is the environment variable `LLM_PROXY__<MEMBER>`, but for those that others named; the
+/// initialisers are the defaults.
 struct settings {
   llm_proxy::llm_mode llm_mode = llm_proxy::llm_mode::litellm;
   std::string internal_api_key = "change-me-internal-key";
@@ -59,6 +69,7 @@ struct settings {
   std::vector<std::string> forward_headers;    // lower case, without doubles
   llm_proxy::error_style error_style = llm_proxy::error_style::normalized;
   bool account_usage = false;
+  bool stream_timing = false;
   std::size_t adapter_pool_size = 0;  // 0 = number of threads
   std::size_t adapter_max_concurrent = 0;
   std::size_t retries = 0;
@@ -78,6 +89,23 @@ struct settings {
 
   std::chrono::milliseconds mock_chunk_delay_ms{50};
 
+  // OpenTelemetry's own, and its defaults.
+  bool otel_sdk_disabled = false;
+  std::string otel_traces_exporter = "otlp";
+  std::string otel_exporter_otlp_endpoint;  // both empty: no traces
+  std::string otel_exporter_otlp_traces_endpoint;
+  std::string otel_exporter_otlp_protocol = "http/json";  // the only one spoken
+  std::string otel_exporter_otlp_headers;
+  std::string otel_exporter_otlp_certificate;  // PEM; empty: the system's authorities
+  std::chrono::milliseconds otel_exporter_otlp_timeout{std::chrono::seconds{10}};
+  std::string otel_service_name = "llm-proxy";
+  std::string otel_resource_attributes;
+  otel_sampler otel_traces_sampler = otel_sampler::parentbased_always_on;
+  double otel_traces_sampler_arg = 1;  // of the ratio samplers
+  std::chrono::milliseconds otel_bsp_schedule_delay{std::chrono::seconds{5}};
+  std::size_t otel_bsp_max_queue_size = 2048;
+  std::size_t otel_bsp_max_export_batch_size = 512;
+
   bool operator==(const settings&) const = default;
 };
 
@@ -89,8 +117,9 @@ struct parsed_settings {
   std::vector<std::string> faults;
 };
 
-/// Reads and checks all options. Pure; other variables are ignored, except plain `PORT`. An empty value
-/// counts as unset, but for INTERNAL_API_KEY, where it is a fault.
+/// Reads and checks all options. Pure; other variables are ignored, except plain `PORT` and
+/// `OTEL_EXPORTER_OTLP_TRACES_…`, which wins over its namesake. An empty value counts as unset, but for
+/// INTERNAL_API_KEY, where it is a fault.
 parsed_settings parse_settings(const std::map<std::string, std::string>& environment);
 
 /// Whether INTERNAL_API_KEY is a key: the default that everybody knows is none beside a file of keys.

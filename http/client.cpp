@@ -112,6 +112,7 @@ void client_call::open() {
     fail({errc::upstream_timeout, {}, "connecting took too long", {}});
   });
   connect_deadline_->expires_after(owner_.options_.connect_timeout);
+  connect_began_ = steady_clock::now();
   socket_->connect(owner_.options_.address);
 }
 
@@ -121,6 +122,7 @@ void client_call::on_connected(const boost::system::error_code& ec) {
     fail({errc::upstream_unreachable, {}, ec.message(), {}});
     return;
   }
+  connect_time_ = steady_clock::now() - connect_began_;
   send();
 }
 

@@ -65,6 +65,8 @@ class client_call final : public upstream_socket_user {
   /// Allows `bytes` more of the body to be read. Without credit the socket is not read: TCP slows upstream
   /// down.
   void grant(std::size_t bytes);
+  /// What the connection at hand took to be made; 0: it was there.
+  steady_clock::duration connect_time() const { return connect_time_; }
 
  private:
   void on_connected(const boost::system::error_code& ec) override;
@@ -86,6 +88,8 @@ class client_call final : public upstream_socket_user {
   call_events& events_;
   std::shared_ptr<upstream_socket> socket_;
   std::unique_ptr<deadline> connect_deadline_;  // while it connects
+  steady_clock::time_point connect_began_{};
+  steady_clock::duration connect_time_{0};
   response_parser parser_;
   std::size_t credit_;
   bool reused_ = false;    // the connection had served another call

@@ -39,8 +39,8 @@ void completion_reader::reset() {
   uncountable = error = is_response = says_more = false;
   usage.reset();
   has_prompt_tokens = has_completion_tokens = false;
-  type_size_ = 0;
-  is_object_ = in_nested_usage_ = false;
+  type_size_ = model_size_ = 0;
+  is_object_ = in_nested_usage_ = in_nested_model_ = false;
 }
 
 void completion_reader::feed(std::string_view bytes) {
@@ -85,13 +85,14 @@ void completion_reader::take_top_member(json_token token) {
     if (top_ == member::error) error = says_something(token, scanner_.text());
     if (top_ == member::type)
       type_size_ = token == json_token::string ? scanner_.text().copy(type_.data(), type_.size()) : 0;
+    if (top_ == member::model) take_model(token);
     if (top_ == member::object) is_response = token == json_token::string && scanner_.text() == "response";
     return;
   }
   // A duplicate overrules what its namesake said.
   const auto key = scanner_.text();
   top_ = member::other;
-  in_choice_ = in_nested_usage_ = false;
+  in_choice_ = in_nested_usage_ = in_nested_model_ = false;
   if (key == "choices") {
     top_ = member::choices;
     seen = finished = {};
@@ -107,15 +108,27 @@ void completion_reader::take_top_member(json_token token) {
     top_ = member::type;
   } else if (key == "object") {
     top_ = member::object;
+  } else if (key == "model") {
+    top_ = member::model;
   } else {
     scanner_.skip_value();
   }
 }
 
 void completion_reader::take_nested_member(json_token token) {
-  if (token != json_token::key) return;
+  if (token != json_token::key) {
+    if (in_nested_model_) take_model(token);
+    return;
+  }
   in_nested_usage_ = scanner_.text() == "usage";
-  if (!in_nested_usage_) scanner_.skip_value();
+  in_nested_model_ = scanner_.text() == "model";
+  if (!in_nested_usage_ && !in_nested_model_) scanner_.skip_value();
+}
+
+/// A text of the limit's size may have been cut: half a name is none.
+void completion_reader::take_model(json_token token) {
+  const bool whole = token == json_token::string && scanner_.text().size() < model_.size();
+  model_size_ = whole ? scanner_.text().copy(model_.data(), model_.size()) : 0;
 }
 
 void completion_reader::take_usage_member(json_token token) {

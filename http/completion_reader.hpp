@@ -52,12 +52,17 @@ class completion_reader {
   bool has_prompt_tokens = false;      // of usage
   bool has_completion_tokens = false;  // of usage
 
+  /// `model`, also of response or message; empty: none is told, or one that is not shorter than
+  /// json_scanner::text_limit.
+  std::string_view model() const { return {model_.data(), model_size_}; }
+
   /// The top-level `type`; empty: none. Cut at json_scanner::text_limit.
   std::string_view type() const { return {type_.data(), type_size_}; }
 
  private:
   enum class member : std::uint8_t {
     other,
+    model,
     choices,
     error,
     usage,
@@ -76,6 +81,7 @@ class completion_reader {
   void take_nested_member(json_token token);
   void take_usage_member(json_token token);
   void take_choice_member(json_token token);
+  void take_model(json_token token);
   void end_choice();
 
   json_scanner scanner_{3, 100'000};
@@ -86,7 +92,10 @@ class completion_reader {
   json_token top_kind_ = json_token::error;
   std::array<char, json_scanner::text_limit> type_;  // NOLINT: type_size_ says how much of it is there
   std::size_t type_size_ = 0;
+  std::array<char, json_scanner::text_limit> model_;  // NOLINT: model_size_ says how much of it is there
+  std::size_t model_size_ = 0;
   bool in_nested_usage_ = false;
+  bool in_nested_model_ = false;
   bool is_object_ = false;
   bool in_choice_ = false;
   bool choice_finished_ = false;

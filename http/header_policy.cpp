@@ -30,8 +30,9 @@ constexpr std::array<std::string_view, 19> upstream_names{
     "x-litellm-enable-message-redaction",
 };
 
-constexpr std::array<std::string_view, 6> client_names{"content-type",   "content-encoding", "retry-after",
-                                                       "retry-after-ms", "x-should-retry",   "request-id"};
+constexpr std::array<std::string_view, 7> client_names{"content-type",   "content-encoding", "retry-after",
+                                                       "retry-after-ms", "x-should-retry",   "request-id",
+                                                       "server-timing"};
 constexpr std::array<std::string_view, 5> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
                                                           "x-litellm-", "llm_provider-"};
 /// LiteLLM's own: what our key spent, where the model runs (litellm.md, "Headers back").

@@ -46,15 +46,30 @@ std::string_view model_labels::label_of(std::string_view model, bool may_add) {
   return model;
 }
 
+std::string_view model_labels::label_of_answer(std::string_view model, std::string_view answered,
+                                               bool may_add) {
+  if (answered.empty()) return answered;
+  if (model == other || answered.size() > longest_label) return other;
+  std::string pair{model};
+  pair.append(1, '\0').append(answered);
+  const std::lock_guard lock{changing_};
+  if (known_answers_.find(pair) != known_answers_.end()) return answered;
+  if (!may_add || known_answers_.size() >= 2 * most_) return other;
+  known_answers_.insert(std::move(pair));
+  return answered;
+}
+
 thread_metrics::model_counts& thread_metrics::counts_of(const request_facts& facts) {
   const auto error = facts.complete ? std::string_view{} : facts.verdict;
-  model_view wanted{facts.model, facts.key, facts.operation, error};
+  model_view wanted{facts.model, facts.response_model, facts.key, facts.operation, error};
   if (const auto at = by_model_.find(wanted); at != by_model_.end()) return at->second;
   // A name that upstream refused, or that never got there, is anybody's invention: it gets no label.
   const bool refused = facts.status >= 400 && facts.status < 500;
   wanted.model = models_->label_of(facts.model, !refused);
+  wanted.response_model = models_->label_of_answer(wanted.model, facts.response_model, !refused);
   if (const auto at = by_model_.find(wanted); at != by_model_.end()) return at->second;
-  return by_model_[model_key{std::string{wanted.model}, std::string{wanted.key}, wanted.operation, error}];
+  return by_model_[model_key{std::string{wanted.model}, std::string{wanted.response_model},
+                             std::string{wanted.key}, wanted.operation, error}];
 }
 
 void thread_metrics::record(const request_facts& facts) {
@@ -93,6 +108,7 @@ void thread_metrics::add(const thread_metrics& from) {
   streams_open += from.streams_open;
   queue_wait.add(from.queue_wait);
   mailbox_delay.add(from.mailbox_delay);
+  cancel_time.add(from.cancel_time);
   longest_turn = std::max(longest_turn, from.longest_turn);
 }
 
@@ -110,6 +126,9 @@ void thread_metrics::write(prometheus_text& text) const {
   text.family("llm_proxy_mailbox_delay_seconds", "histogram",
               "From a message sent to an actor to its handler, sampled every second on every thread.");
   mailbox_delay.write(text, {});
+  text.family("llm_proxy_client_cancel_seconds", "histogram",
+              "From a client's leaving, once noticed, to its upstream connection closed.");
+  cancel_time.write(text, {});
   text.family("llm_proxy_event_loop_longest_turn_seconds", "gauge",
               "Longest turn of an I/O thread in the last 10 to 20 s.");
   text.sample({}, longest_turn);
@@ -138,6 +157,7 @@ void thread_metrics::write_models(prometheus_text& text) const {
       if (histogram.empty()) continue;
       histogram.write(text, {{"gen_ai_operation_name", key.operation},
                              {"gen_ai_request_model", key.model},
+                             {"gen_ai_response_model", key.response_model},
                              {"gen_ai_token_type", token_type},
                              {"error_type", key.error},
                              {"key", key.key}});

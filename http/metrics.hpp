@@ -70,11 +70,14 @@ class model_labels {
   explicit model_labels(std::size_t most = 200) : most_{most} {}
   /// `model` or `other`. A name that is not known yet becomes so if `may_add` and there is room.
   std::string_view label_of(std::string_view model, bool may_add);
+  /// The same for the model that answered as `model` (a label); of such pairs there may be twice as many.
+  std::string_view label_of_answer(std::string_view model, std::string_view answered, bool may_add);
 
  private:
   const std::size_t most_;
   std::mutex changing_;  // asked where a thread meets a label set for the first time
   std::set<std::string, std::less<>> known_;
+  std::set<std::string, std::less<>> known_answers_;  // model, NUL, model that answered
 };
 
 /// How one request ended. Views need to live for the call; those marked static for ever.
@@ -84,8 +87,9 @@ struct request_facts {
   std::string_view verdict;    ///< static
   bool complete = false;       ///< the verdict is that of a success
   unsigned status = 0;
-  std::string_view key;    ///< the name of its key; empty: none
-  std::string_view model;  ///< the id upstream knows it by
+  std::string_view key;             ///< the name of its key; empty: none
+  std::string_view model;           ///< the id upstream knows it by
+  std::string_view response_model;  ///< that answered, as upstream tells it; empty: it does not
   double seconds = 0;
   std::optional<double> first_token_seconds;  ///< of a stream
   std::optional<token_usage> usage;
@@ -113,12 +117,14 @@ class thread_metrics {
   std::int64_t streams_open = 0;
   metric_histogram<duration_bounds> queue_wait;
   metric_histogram<delay_bounds> mailbox_delay;
+  metric_histogram<delay_bounds> cancel_time;
   double longest_turn = 0;  ///< seconds
 
  private:
   using request_key = std::tuple<std::string_view, std::string_view, unsigned>;  // route, verdict, status
   struct model_key {
     std::string model;
+    std::string response_model;
     std::string key;
     std::string_view operation;
     std::string_view error;
@@ -127,12 +133,15 @@ class thread_metrics {
   /// The same without owning anything: for look-ups.
   struct model_view {
     std::string_view model;
+    std::string_view response_model;
     std::string_view key;
     std::string_view operation;
     std::string_view error;
     bool operator==(const model_view&) const = default;
   };
-  static model_view view(const model_key& of) { return {of.model, of.key, of.operation, of.error}; }
+  static model_view view(const model_key& of) {
+    return {of.model, of.response_model, of.key, of.operation, of.error};
+  }
   static model_view view(const model_view& of) { return of; }
   struct model_hash {
     using is_transparent = void;
@@ -140,7 +149,8 @@ class thread_metrics {
       const auto v = view(of);
       const std::hash<std::string_view> hash;
       // Operation and error are few: their sizes tell most of them apart.
-      return hash(v.model) * 31 + hash(v.key) * 17 + v.operation.size() * 7 + v.error.size();
+      return hash(v.model) * 31 + hash(v.response_model) * 23 + hash(v.key) * 17 + v.operation.size() * 7 +
+             v.error.size();
     }
   };
   struct model_equal {

@@ -20,6 +20,11 @@ class lookup_thread {
     return *only;
   }
 
+  static lookup_thread& get_aside() {
+    static auto* const only = new lookup_thread;
+    return *only;
+  }
+
   boost::asio::io_context& io() { return io_; }
 
  private:
@@ -38,9 +43,9 @@ class lookup_thread {
 
 }  // namespace
 
-void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
+void look_up_name(std::string host, std::string port, bool aside, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done) {
-  auto& io = lookup_thread::get().io();
+  auto& io = (aside ? lookup_thread::get_aside() : lookup_thread::get()).io();
   boost::asio::post(io, [&io, host = std::move(host), port = std::move(port), home = std::move(home),
                          done = std::move(done)]() mutable {
     boost::asio::ip::tcp::resolver resolver{io};

@@ -240,6 +240,7 @@ bool stream_judge::judge_event(bool ended) {
     seen_.add(reader_->seen);
     finished_.add(reader_->finished);
     uncountable_ = uncountable_ || reader_->uncountable;
+    if (model.empty()) model = reader_->model();
     merge_usage();
   }
   return true;

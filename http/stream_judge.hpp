@@ -63,6 +63,7 @@ class stream_judge {
   std::uint64_t progress() const { return progress_; }
 
   std::optional<token_usage> usage;  // the last one seen
+  std::string model;                 // the first one seen
 
  private:
   void open_reader();

@@ -45,7 +45,7 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
   // The object that a response is has an error of its own, null or not.
   const bool whole = reader.finish();
   if (whole && (!reader.error || reader.is_response))
-    return {head.status, errc::none, std::nullopt, {}, {}, reader.usage};
+    return {head.status, errc::none, std::nullopt, {}, {}, reader.usage, std::string{reader.model()}};
   if (!is_valid_json(body)) return unusable(terms, body.empty() ? "empty body" : "body is not JSON");
   const auto error = find_error(body);
   if (!error.present) return {head.status, errc::none, std::nullopt, {}, {}, {}};

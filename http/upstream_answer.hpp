@@ -39,6 +39,7 @@ struct held_verdict {
   error_advice advice;              ///< of an error
   std::string detail;               ///< for the log
   std::optional<token_usage> usage;
+  std::string model = {};  ///< that answered, where it is told
 };
 
 /// Judges a whole answer. Statuses keep their meaning (README, "Errors"): 401 is our key's fault, 408 is a

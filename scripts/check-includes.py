@@ -19,6 +19,7 @@ RULES = [
     ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),
+    ("actors/proxy_traces.*", "*"),
     ("actors/cli/*", "*"),
     ("actors/*",             f"actors/* http/* caf/* {LOG}"),
     ("adapters/*",           f"adapters/* actors/messages.hpp actors/pinned.hpp actors/io_worker.hpp actors/upstream_table.hpp http/* caf/* {LOG}"),

@@ -115,6 +115,29 @@ TEST_CASE("litellm: streams are complete and end with one [DONE]", "[litellm]") 
   }
 }
 
+TEST_CASE("litellm: its own share of the time is told, and spans name its models' provider", "[litellm]") {
+  scripted_upstream collector{[](const auto&, upstream_reply& reply) { reply.json(200, "{}"); }};
+  auto values = before_litellm();
+  values.threads = 1;
+  values.otel_exporter_otlp_endpoint = collector.url();
+  proxy service{values};
+  // From then on the list is there, which knows providers.
+  REQUIRE(request(service.port(), "GET", "/v1/llm/models", {{"x-internal-auth", std::string{test_key}}}, {},
+                  milliseconds{30'000})
+              .status == 200);
+  for (const bool stream : {false, true}) {
+    const auto answer = ask(service.port(), "up-chat", stream);
+    INFO(answer.header("server-timing"));
+    CHECK(answer.header("server-timing").find(", litellm;dur=") != std::string::npos);
+  }
+  service.drain_connections(milliseconds{1000});
+  const auto exported = collector.request_at(0).body;
+  INFO(exported);
+  CHECK(exported.find(R"({"key":"gen_ai.provider.name","value":{"stringValue":"openai"}})") !=
+        std::string::npos);
+  CHECK(exported.find(R"({"key":"gen_ai.response.model")") != std::string::npos);
+}
+
 TEST_CASE("litellm: tool calls keep id, name and arguments, streamed and not", "[litellm]") {
   proxy service{before_litellm()};
   for (const bool stream : {false, true}) {

@@ -135,6 +135,55 @@ TEST_CASE("metrics: what is open is shown while it is", "[service][metrics]") {
   CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_streams_open") == 0; }));
 }
 
+TEST_CASE("metrics: the model that answered is told beside the one that was asked for",
+          "[service][metrics]") {
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    if (req.is_true("stream")) {
+      reply.sse({R"({"model":"m-2026","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]})",
+                 stop, "[DONE]"});
+    } else {
+      reply.json(200, R"({"object":"chat.completion","model":"m-2026","choices":[]})");
+    }
+  })};
+  proxy service{litellm_settings(up.url())};
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chat(service, chat_body("m", true)).status == 200);
+  CHECK(
+      value_of(
+          scrape(service),
+          "gen_ai_server_request_duration_seconds_count{gen_ai_operation_name=\"chat\",gen_ai_request_model="
+          "\"m\",gen_ai_response_model=\"m-2026\",key=\"default\"}") == 2);
+}
+
+TEST_CASE("metrics: how soon upstream learns that a client left", "[service][metrics]") {
+  scripted_upstream up{chats([](const auto&, upstream_reply& reply) { reply.hang(); })};
+  proxy service{litellm_settings(up.url())};
+  {
+    raw_connection client{service.port()};
+    REQUIRE(send_chat(client, chat_body("m")));
+    REQUIRE(eventually([&] { return chats_of(up).size() == 1; }));
+  }
+  CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_client_cancel_seconds_count") == 1; }));
+  CHECK(value_of(scrape(service), "llm_proxy_client_cancel_seconds_sum") < 1);
+}
+
+TEST_CASE("metrics: pools, adapters and actors are counted, and what it was built from is told",
+          "[service][metrics]") {
+  auto values = mock_settings();
+  values.adapter_pool_size = 6;
+  values.metrics_public = true;  // while the actor that checks keys is dead, too
+  proxy service{values, {}, {}, {}, {}, "abc1234"};
+  const auto text = scrape(service);
+  CHECK(value_of(text, "llm_proxy_pools") == 2);
+  CHECK(value_of(text, "llm_proxy_adapters") == 6);
+  // Beside those: the session that asks, and what every thread has.
+  CHECK(value_of(text, "llm_proxy_actors") > 2 + 6);
+  CHECK(value_of(text, "llm_proxy_actors_replaced_total") == 0);
+  CHECK(value_of(text, "llm_proxy_build_info{version=\"" + values.version + "\",commit=\"abc1234\"}") == 1);
+  caf::anon_send_exit(service.shared().front().auth, caf::exit_reason::kill);
+  CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_actors_replaced_total") == 1; }));
+}
+
 TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") {
   auto values = mock_settings();
   {

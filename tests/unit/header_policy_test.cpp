@@ -37,7 +37,7 @@ TEST_CASE("header policy: what comes back is named, and tells nothing of our key
   for (const auto* name :
        {"content-type", "Content-Encoding", "retry-after", "retry-after-ms", "x-should-retry",
         "x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset", "openai-version", "request-id",
-        "x-litellm-call-id", "LLM_Provider-X"}) {
+        "x-litellm-call-id", "LLM_Provider-X", "Server-Timing"}) {
     INFO(name);
     CHECK(comes_back(name));
   }

@@ -95,6 +95,7 @@ access_record full_record() {
           .key = "team-a",
           .model = "gpt-4o",
           .detail = "all is well",
+          .trace_id = {},
           .status = 200,
           .stream = true,
           .ms = 1234.5678,
@@ -186,6 +187,15 @@ TEST_CASE("access log: what a request has not is null in JSON", "[unit][logging]
   CHECK(line["completion_tokens"].IsNull());
   CHECK(line["ms"].GetDouble() == 0);
   CHECK(std::string{line["model"].GetString()}.empty());
+}
+
+TEST_CASE("access log: a request in a trace names it", "[unit][logging]") {
+  const auto line = logged_json([] {
+    auto record = full_record();
+    record.trace_id = "0af7651916cd43dd8448eb211c80319c";
+    log_access(record);
+  });
+  CHECK(std::string{line["trace_id"].GetString()} == "0af7651916cd43dd8448eb211c80319c");
 }
 
 TEST_CASE("access log: hostile values stay inside their JSON string", "[unit][logging]") {

@@ -76,6 +76,40 @@ TEST_CASE("metrics: a stream's times and tokens are counted under its model and 
       has(text, "gen_ai_client_token_usage_sum{" + labels + "gen_ai_token_type=\"output\",key=\"team\"} 11"));
 }
 
+TEST_CASE("metrics: the model that answered has a label of its own, bounded as the pair it makes",
+          "[unit][metrics]") {
+  const auto models = std::make_shared<model_labels>(10);
+  thread_metrics metrics{models};
+  auto facts = chat("gpt-4o");
+  facts.response_model = "gpt-4o-2024-08-06";
+  metrics.record(facts);
+  facts.response_model = {};
+  metrics.record(facts);
+  const std::string of_model =
+      "gen_ai_server_request_duration_seconds_count{gen_ai_operation_name=\"chat\",gen_ai_request_model="
+      "\"gpt-4o\",";
+  CHECK(has(text_of(metrics), of_model + "gen_ai_response_model=\"gpt-4o-2024-08-06\",key=\"team\"} 1"));
+  CHECK(has(text_of(metrics), of_model + "key=\"team\"} 1"));
+  for (int i = 0; i < 100; ++i) {
+    const auto name = "r" + std::to_string(i);
+    facts.response_model = name;
+    metrics.record(facts);
+  }
+  // One pair was known, 19 more found room.
+  CHECK(has(text_of(metrics), of_model + "gen_ai_response_model=\"r18\",key=\"team\"} 1"));
+  CHECK(has(text_of(metrics), of_model + "gen_ai_response_model=\"other\",key=\"team\"} 81"));
+  // A model without a label of its own takes those that answered with it.
+  for (int i = 0; i < 20; ++i) {
+    const auto name = "m" + std::to_string(i);
+    auto more = chat(name);
+    more.response_model = "gpt-4o-2024-08-06";
+    metrics.record(more);
+  }
+  CHECK(has(text_of(metrics),
+            "gen_ai_server_request_duration_seconds_count{gen_ai_operation_name=\"chat\","
+            "gen_ai_request_model=\"other\",gen_ai_response_model=\"other\",key=\"team\"} 11"));
+}
+
 TEST_CASE("metrics: a failure carries its error type", "[unit][metrics]") {
   thread_metrics metrics;
   metrics.record(chat("m", 502));

@@ -70,6 +70,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "PASSTHROUGH_PATHS",
                                          "ERROR_STYLE",
                                          "ACCOUNT_USAGE",
+                                         "STREAM_TIMING",
                                          "FORWARD_HEADERS",
                                          "ADAPTER_POOL_SIZE",
                                          "ADAPTER_MAX_CONCURRENT",
@@ -86,6 +87,30 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "DRAIN_DELAY",
                                          "DRAIN_TIMEOUT",
                                          "MOCK_CHUNK_DELAY_MS"};
+
+/// Those that have no prefix.
+const std::vector<std::string> standard_names{"OTEL_EXPORTER_OTLP_ENDPOINT",
+                                              "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                                              "OTEL_EXPORTER_OTLP_PROTOCOL",
+                                              "OTEL_EXPORTER_OTLP_HEADERS",
+                                              "OTEL_EXPORTER_OTLP_CERTIFICATE",
+                                              "OTEL_EXPORTER_OTLP_TIMEOUT",
+                                              "OTEL_TRACES_EXPORTER",
+                                              "OTEL_TRACES_SAMPLER",
+                                              "OTEL_TRACES_SAMPLER_ARG",
+                                              "OTEL_SERVICE_NAME",
+                                              "OTEL_RESOURCE_ATTRIBUTES",
+                                              "OTEL_BSP_SCHEDULE_DELAY",
+                                              "OTEL_BSP_MAX_QUEUE_SIZE",
+                                              "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                                              "OTEL_SDK_DISABLED"};
+
+/// Every option's variable.
+std::vector<std::string> variable_names() {
+  auto names = standard_names;
+  for (const auto& name : all_names) names.push_back("LLM_PROXY__" + name);
+  return names;
+}
 
 const std::vector<std::string> duration_names{
     "CLIENT_HEAD_TIMEOUT", "CLIENT_BODY_TIMEOUT", "CLIENT_WRITE_TIMEOUT", "KEEP_ALIVE_TIMEOUT",
@@ -507,23 +532,25 @@ TEST_CASE("settings: .env.example says nothing as it is, and the defaults when u
   std::istringstream lines{env_example()};
   std::string uncommented;
   for (std::string line; std::getline(lines, line);)
-    uncommented += (line.starts_with("#LLM_PROXY__") ? line.substr(1) : line) + "\n";
+    uncommented +=
+        (line.starts_with("#LLM_PROXY__") || line.starts_with("#OTEL_") ? line.substr(1) : line) + "\n";
   const auto file = parse_env_text(uncommented);
   CHECK(file.faults.empty());
-  CHECK(file.values.size() == all_names.size());
+  CHECK(file.values.size() == variable_names().size());
   const auto parsed = parse_settings(file.values);
   CHECK(parsed.faults.empty());
   CHECK(parsed.values == settings{});
 }
 
 TEST_CASE("settings: help, example and table name every option", "[unit][settings]") {
-  for (const auto& name : all_names) {
-    CHECK(contains(help_text(), "  LLM_PROXY__" + name));
-    CHECK(contains(env_example(), "#LLM_PROXY__" + name + "="));
-    CHECK(contains(readme_options_table(), "| `LLM_PROXY__" + name + "`"));
-    CHECK(contains(print_config({}), "LLM_PROXY__" + name + "="));
+  const auto names = variable_names();
+  for (const auto& name : names) {
+    CHECK(contains(help_text(), "  " + name));
+    CHECK(contains(env_example(), "#" + name + "="));
+    CHECK(contains(readme_options_table(), "| `" + name + "`"));
+    CHECK(contains(print_config({}), name + "="));
   }
   const auto table = readme_options_table();
-  CHECK(static_cast<std::size_t>(std::count(table.begin(), table.end(), '\n')) == all_names.size() + 2);
-  CHECK(static_cast<std::size_t>(std::count(table.begin(), table.end(), '|')) == 5 * (all_names.size() + 2));
+  CHECK(static_cast<std::size_t>(std::count(table.begin(), table.end(), '\n')) == names.size() + 2);
+  CHECK(static_cast<std::size_t>(std::count(table.begin(), table.end(), '|')) == 5 * (names.size() + 2));
 }

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 using namespace llm_proxy;
@@ -221,6 +222,38 @@ TEST_CASE("stream judge: error events", "[stream_judge]") {
       "event: errors\ndata: {}\n\nevent: erro\ndata: {}\n\nevent: error\nevent: x\ndata: {}\n\nevent: "
       "error\n\ndata: {}\n\n",
       "open events=4");
+}
+
+TEST_CASE("stream judge: the model is the first one told, in each dialect, at any split", "[stream_judge]") {
+  const std::string longest(47, 'm');
+  const std::vector<std::tuple<dialect, std::string, std::string>> rows{
+      {dialect::chat,
+       event(R"({"model":"","choices":[]})") +
+           event(R"({"choices":[{"index":0,"delta":{}}],"model":"gpt-4o-2024-08-06"})") +
+           event(R"({"model":"another","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})"),
+       "gpt-4o-2024-08-06"},
+      {dialect::anthropic,
+       event(
+           R"({"type":"message_start","message":{"id":"1","model":"claude-4","usage":{"input_tokens":1}}})"),
+       "claude-4"},
+      {dialect::responses, event(R"({"type":"response.created","response":{"model":"o3","output":[]}})"),
+       "o3"},
+      {dialect::chat, event(R"({"model":"a\u00e4\"b","choices":[{"index":0}]})"), "a\xC3\xA4\"b"},
+      {dialect::chat, event(R"({"model":")" + longest + R"(","choices":[]})"), longest},
+      // What the scanner cuts is no model's name.
+      {dialect::chat, event(R"({"model":")" + longest + R"(m","choices":[]})"), ""},
+      {dialect::chat, event(R"({"model":7,"choices":[{"index":0,"delta":{"model":"x"}}]})"), ""},
+      {dialect::anthropic, event(R"({"type":"x","message":{"content":{"model":"x"},"model":null}})"), ""},
+  };
+  for (const auto& [speaks, text, model] : rows) {
+    INFO(text);
+    for (std::size_t at = 0; at <= text.size(); ++at) {
+      stream_judge stream{speaks};
+      stream.feed(std::string_view{text}.substr(0, at));
+      stream.feed(std::string_view{text}.substr(at));
+      REQUIRE(stream.model == model);
+    }
+  }
 }
 
 TEST_CASE("stream judge: usage is the last that was not null", "[stream_judge]") {

@@ -96,6 +96,8 @@ TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]
   CHECK(good.code == errc::none);
   REQUIRE(good.usage);
   CHECK(good.usage->completion_tokens == 2);
+  CHECK(good.model.empty());
+  CHECK(judge_held(head(200), R"({"model":"m-1","choices":[]})", {}).model == "m-1");
   for (const std::string body : {"1", "[]", "\"a\"", "{\"error\":null}", "{\"error\":\"\"}"}) {
     INFO(body);
     CHECK(judged(head(200), body).code == errc::none);
