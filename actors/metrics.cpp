@@ -120,7 +120,7 @@ std::string metrics_state::render(const thread_metrics& all, const upstream_tabl
   text.sample({}, static_cast<std::uint64_t>(sources_.admitted->slots.load()));
   std::uint64_t open = 0;
   for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
-  text.family("llm_proxy_connections_open", "gauge", "Client connections.");
+  text.family("llm_proxy_connections_open", "gauge", "Client connections, but for those of ADMIN_PORT.");
   text.sample({}, open);
   if (upstreams != nullptr) write_upstreams(text, *upstreams);
   if (keys) write_keys(text, *keys);

@@ -98,4 +98,17 @@ void enter(Self* self, Function&& function) {
   }
 }
 
+/// Runs `work` for an actor whose death would cost more than what it works on: an exception ends that alone.
+/// False if there was one.
+template <class Work>
+bool survives(const char* actor, const char* phase, Work&& work) {
+  try {
+    std::forward<Work>(work)();
+    return true;
+  } catch (...) {
+    spdlog::critical("actor {}: exception while {}: {}", actor, phase, describe(std::current_exception()));
+    return false;
+  }
+}
+
 }  // namespace llm_proxy
