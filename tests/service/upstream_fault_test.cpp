@@ -2,6 +2,7 @@
 // they were.
 #include "config/access_log.hpp"
 #include "config/logging.hpp"
+#include "http/resident_memory.hpp"
 #include "support/catch.hpp"
 #include "support/keys_file.hpp"
 #include "support/upstream_chat.hpp"
@@ -176,6 +177,7 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
   proxy service{values};
   REQUIRE(get(service, "/v1/models").status == 200);
   const auto base = open_descriptors();
+  const auto memory = resident_bytes();
   for (const auto& each : faults) {
     INFO(each.name << (each.streamed ? ", streamed" : ""));
     now = &each;
@@ -191,6 +193,11 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
     }
     CHECK(eventually([&] { return service.in_flight() == 0; }));
     CHECK(eventually([&] { return open_descriptors() <= base; }));
+    // Both ends' memory; a sanitizer's own is nobody's.
+    INFO("RSS before " << memory / 1024 << " KiB, now " << resident_bytes() / 1024 << " KiB");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+#endif
   }
 }
 
