@@ -10,6 +10,7 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <atomic>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -168,8 +169,8 @@ const std::vector<fault> faults{
 TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothing behind",
           "[service][upstream][fault]") {
   const recorded_verdicts verdicts;
-  const fault* now = nullptr;
-  scripted_upstream up{chats([&now](const auto&, auto& reply) { now->script(reply); })};
+  std::atomic<const fault*> now{nullptr};
+  scripted_upstream up{chats([&now](const auto&, auto& reply) { now.load()->script(reply); })};
   auto values = litellm_settings(up.url());
   values.first_byte_timeout = 300ms;
   values.idle_timeout = 300ms;
