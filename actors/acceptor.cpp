@@ -25,17 +25,11 @@ constexpr int max_backlog = 4096;
 constexpr auto trim_after = std::chrono::seconds{2};
 constexpr std::size_t crowd = 256;
 
-/// Runs `work`; an exception costs what it worked on, not the acceptor: with it all connections of its thread
-/// would be closed. False if there was one.
+/// An exception costs what was worked on, not the acceptor: with it all connections of its thread would be
+/// closed.
 template <class Work>
-bool survives(const char* phase, Work work) {
-  try {
-    work();
-    return true;
-  } catch (...) {
-    spdlog::critical("actor acceptor: exception while {}: {}", phase, describe(std::current_exception()));
-    return false;
-  }
+bool survives(const char* phase, Work&& work) {
+  return ::llm_proxy::survives("acceptor", phase, std::forward<Work>(work));
 }
 
 }  // namespace
@@ -187,6 +181,8 @@ void acceptor_state::use(const shared_actors& those) {
   context->pool = those.pool;
   context->admission = those.admission;
   context->upstreams = those.upstreams;
+  context->metrics = those.metrics;
+  context->observers = those.observers;
   options_.context = std::move(context);
 }
 
@@ -237,7 +233,7 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
                                        acceptor_options options) {
   self->state.begin(self, home, std::move(options));
   return {
-      [self](start_listening& order) { self->state.listen(order); },
+      [self](start_listening& order) { survives("beginning to listen", [&] { self->state.listen(order); }); },
       [self, home](const adopt_socket& accepted) {
         sockaddr_storage peer{};
         socklen_t length = sizeof(peer);
@@ -255,9 +251,13 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
       [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },
       [self](stop_listening) { return self->state.stop(); },
       [self](drain) { return self->state.begin_drain(); },
-      [self](force_drain) { self->state.force(); },
-      [self](const shared_actors& those) { self->state.use(those); },
-      [self](session_rules_changed& rules) { self->state.use(rules); },
+      [self](force_drain) { survives("ending what is in flight", [self] { self->state.force(); }); },
+      [self](const shared_actors& those) {
+        survives("taking other actors", [&] { self->state.use(those); });
+      },
+      [self](session_rules_changed& rules) {
+        survives("taking other rules", [&] { self->state.use(rules); });
+      },
   };
 }
 

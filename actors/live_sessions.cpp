@@ -1,6 +1,7 @@
 #include "actors/live_sessions.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace llm_proxy {
@@ -10,14 +11,12 @@ void live_sessions::add(live_session& session) {
   session.next_ = std::exchange(first_, &session);
   if (session.next_ != nullptr) session.next_->before_ = &session;
   session.before_ = nullptr;
-  ++count_;
 }
 
 void live_sessions::remove(live_session& session) {
   if (!std::exchange(session.listed_, false)) return;
   (session.before_ != nullptr ? session.before_->next_ : first_) = session.next_;
   if (session.next_ != nullptr) session.next_->before_ = session.before_;
-  --count_;
 }
 
 void live_sessions::end(live_session& session, std::string_view how, unsigned status) {
@@ -38,16 +37,18 @@ observed live_sessions::look(const observe& asked, steady_clock::time_point now)
   watched_ = true;
   asked_at_ = now;
   observed seen;
-  seen.active = count_;
   seen.last = ends_;
-  for (auto* each = first_; each != nullptr && seen.requests.size() < max_observed; each = each->next_) {
-    seen.requests.push_back(each->sample());
+  for (auto* each = first_; each != nullptr; each = each->next_) {
+    if (asked.key && each->key_name() != *asked.key) continue;
+    if (seen.requests.size() < max_observed) seen.requests.push_back(each->sample());
+    ++seen.active;
   }
   if (!asked.since) return seen;
   const auto fresh = ends_ - std::min(ends_, *asked.since);
-  const auto listed = std::min<std::uint64_t>(fresh, ended_.size());
-  seen.missed = fresh - listed;
-  seen.ended.assign(ended_.end() - static_cast<std::ptrdiff_t>(listed), ended_.end());
+  const auto kept = std::min<std::uint64_t>(fresh, ended_.size());
+  seen.missed = fresh - kept;
+  std::copy_if(ended_.end() - static_cast<std::ptrdiff_t>(kept), ended_.end(), std::back_inserter(seen.ended),
+               [&](const ended_session& each) { return !asked.key || each.last.key == *asked.key; });
   return seen;
 }
 

@@ -19,6 +19,8 @@ namespace llm_proxy {
 class live_session {
  public:
   virtual session_sample sample() const = 0;
+  /// The name of its key.
+  virtual std::string_view key_name() const = 0;
 
  protected:
   live_session() = default;
@@ -50,15 +52,13 @@ class live_sessions {
   static constexpr auto patience = std::chrono::seconds{3};
 
   live_session* first_ = nullptr;
-  std::size_t count_ = 0;
   bool watched_ = false;
   steady_clock::time_point asked_at_{};
   std::uint64_t ends_ = 0;           // that were kept, ever
   std::deque<ended_session> ended_;  // the newest of them
 };
 
-/// Lists the requests of its thread. Spawned by proxy.cpp, one per thread; ends when no session can ask it
-/// any more.
+/// Lists the requests of its thread. One per thread, kept alive by the supervisor.
 struct observer_state {
   static inline const char* name = "observer";
 };

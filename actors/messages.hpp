@@ -6,7 +6,7 @@
 //                           ├──────lease_adapter─▶ adapter pool
 //                           └──────open_stream───▶ adapter
 //   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
-//   supervisor ──spawns again──▶ auth, admission, registry, pool
+//   supervisor ──spawns again──▶ auth, admission, registry, pool, metrics, observers, probe
 //   session ──observe──▶ observers of all threads (GET /ui/events)
 //   session ──export_due──▶ span exporter (where tracing is on)
 //   session ──scrape_metrics──▶ metrics ──get_metrics──▶ the other threads' metrics
@@ -255,17 +255,49 @@ struct ended_session {
 /// What goes on in that thread, and what ended after `since`; none: nothing of that.
 struct observe {
   std::optional<std::uint64_t> since;
+  std::optional<std::string> key = std::nullopt;  ///< requests of keys of that name alone; none: all
 };
 struct observed {
   std::size_t active = 0;
   std::vector<session_sample> requests;
   std::vector<ended_session> ended;
-  std::uint64_t missed = 0;  ///< that ended and are not listed
+  std::uint64_t missed = 0;  ///< that ended, whosever they were, and were forgotten
   std::uint64_t last = 0;    ///< the next `since`
 };
 
 //   observe -> observed, at once
 using observer_actor = caf::typed_actor<caf::replies_to<observe>::with<observed>>;
+
+// -- metrics ---------------------------------------------------------------------------
+
+class thread_metrics;
+/// What has this thread counted?
+struct get_metrics {};
+struct metrics_snapshot {
+  std::shared_ptr<const thread_metrics> block;
+};
+/// The text of GET /metrics, all threads summed.
+struct scrape_metrics {
+  std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
+};
+struct metrics_text {
+  std::string text;
+};
+/// From an actor to itself: how long do messages wait?
+struct mailbox_probe {
+  steady_clock::time_point sent;
+};
+struct metrics_peers;
+//   get_metrics    -> metrics_snapshot
+//   scrape_metrics -> metrics_text | errc::internal, if another thread's actor is dead
+using metrics_actor =
+    caf::typed_actor<caf::replies_to<get_metrics>::with<metrics_snapshot>,
+                     caf::replies_to<scrape_metrics>::with<metrics_text>, caf::reacts_to<mailbox_probe>,
+                     caf::reacts_to<metrics_peers>, caf::reacts_to<keys_changed>>;
+/// Those of the other threads.
+struct metrics_peers {
+  std::vector<metrics_actor> others;
+};
 
 // -- interfaces --------------------------------------------------------------------------
 
@@ -310,6 +342,8 @@ struct shared_actors {
   pool_actor pool;
   admission_actor admission;                  ///< the same for all threads
   std::shared_ptr<upstream_table> upstreams;  ///< of the pool; null in mock mode
+  metrics_actor metrics;
+  std::vector<observer_actor> observers;  ///< of all threads
 };
 /// Asks for those of all threads.
 struct get_shared_actors {};
@@ -328,7 +362,7 @@ struct reconfigured {
 };
 
 //   get_shared_actors -> all_shared_actors
-//   keys_changed: told to every auth actor, now and to come
+//   keys_changed: told to every auth and metrics actor, now and to come
 using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
                                           caf::reacts_to<keys_changed>, caf::reacts_to<reconfigured>>;
 /// Time to look after the upstreams that were left out.
@@ -346,37 +380,6 @@ struct spans_flushed {};
 //   flush_spans -> spans_flushed
 using exporter_actor =
     caf::typed_actor<caf::reacts_to<export_due>, caf::replies_to<flush_spans>::with<spans_flushed>>;
-
-// -- metrics ---------------------------------------------------------------------------
-
-class thread_metrics;
-/// What has this thread counted?
-struct get_metrics {};
-struct metrics_snapshot {
-  std::shared_ptr<const thread_metrics> block;
-};
-/// The text of GET /metrics, all threads summed.
-struct scrape_metrics {
-  std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
-};
-struct metrics_text {
-  std::string text;
-};
-/// From an actor to itself: how long do messages wait?
-struct mailbox_probe {
-  steady_clock::time_point sent;
-};
-struct metrics_peers;
-//   get_metrics    -> metrics_snapshot
-//   scrape_metrics -> metrics_text | errc::internal, if another thread's actor is dead
-using metrics_actor =
-    caf::typed_actor<caf::replies_to<get_metrics>::with<metrics_snapshot>,
-                     caf::replies_to<scrape_metrics>::with<metrics_text>, caf::reacts_to<mailbox_probe>,
-                     caf::reacts_to<metrics_peers>, caf::reacts_to<keys_changed>>;
-/// Those of the other threads.
-struct metrics_peers {
-  std::vector<metrics_actor> others;
-};
 
 // -- acceptors -------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ std::string metrics_state::render(const thread_metrics& all, const upstream_tabl
   text.sample({}, static_cast<std::uint64_t>(sources_.admitted->slots.load()));
   std::uint64_t open = 0;
   for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
-  text.family("llm_proxy_connections_open", "gauge", "Client connections.");
+  text.family("llm_proxy_connections_open", "gauge", "Client connections, but for those of ADMIN_PORT.");
   text.sample({}, open);
   text.family("llm_proxy_actors", "gauge", "Actors alive, sessions and adapters among them.");
   text.sample({}, static_cast<std::uint64_t>(self_->system().registry().running()));

@@ -1,6 +1,6 @@
-// Knows what its thread has counted. Each thread has one, spawned by proxy.cpp, which lives as long as the
-// process; the one that a session asks for a scrape asks all the others for copies of their blocks. So no
-// number is shared between threads: that is simpler than tables of atomics, and costs a request nothing.
+// Knows what its thread has counted, which outlives it. One per thread, kept alive by the supervisor; the one
+// that a session asks for a scrape asks all the others for copies of their blocks. So no number is shared
+// between threads: that is simpler than tables of atomics, and costs a request nothing.
 #pragma once
 
 #include "actors/admission.hpp"

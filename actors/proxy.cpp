@@ -19,7 +19,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <sys/resource.h>
 #include <thread>
 #include <utility>
@@ -159,11 +161,18 @@ bool same_pools(const settings& a, const settings& b) {
          a.mock_chunk_delay_ms == b.mock_chunk_delay_ms;
 }
 
+/// What a thread counts, and who reads it.
+struct thread_records {
+  std::shared_ptr<thread_metrics> counted;
+  metrics_sources sources;
+  std::shared_ptr<live_sessions> live;
+};
+
 shared_actor_factories make_thread_factories(
     const settings& values, const fake_author& author, std::size_t adapters,
     const std::vector<litellm_options>& upstreams, const std::shared_ptr<upstream_table>& table,
     caf::actor_system& system, io_worker& home, const key_table_ptr& keys,
-    std::shared_ptr<service_health> health, const std::shared_ptr<thread_metrics>& counted,
+    std::shared_ptr<service_health> health, const thread_records& records,
     const std::shared_ptr<actor_counts>& counts) {
   model_registry_options registry_options;
   registry_options.names = make_names(values);
@@ -174,14 +183,19 @@ shared_actor_factories make_thread_factories(
   made.auth = [&system, &home, internal_key, keys] {
     return spawn_on(system, home, auth, internal_key, keys);
   };
-  made.adapter = make_factory(values, author, upstreams, system, home, counted);
-  made.pool = [&system, &home, options = pool_options{adapters, values.adapter_max_concurrent, table, counts}](
+  made.adapter = make_factory(values, author, upstreams, system, home, records.counted);
+  made.pool = [&system, &home,
+               options = pool_options{adapters, values.adapter_max_concurrent, table, counts}](
                   const adapter_factory& spawn_adapter) {
     return spawn_on(system, home, pool, options, spawn_adapter);
   };
   made.registry = [&system, &home, registry_options](pool_actor from) {
     return spawn_on(system, home, model_registry, &home, registry_options, std::move(from));
   };
+  made.metrics = [&system, &home, keys, counted = records.counted, sources = records.sources] {
+    return spawn_on(system, home, metrics, &home, counted, sources, keys);
+  };
+  made.observer = [&system, &home, live = records.live] { return spawn_on(system, home, observer, live); };
   return made;
 }
 
@@ -206,22 +220,21 @@ std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
   for (std::size_t i = 0; i < threads; ++i) {
     // Dealt out evenly, at least one per thread.
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
+    const thread_records records{counted_[i],
+                                 {values.version, commit_, in_flight_, gauges_, connections_, actor_counts_,
+                                  tracing_ ? tracing_->finished : nullptr},
+                                 live_[i]};
     made->threads.push_back(make_thread_factories(values, author_, share, upstreams, made->upstreams,
-                                                  *system_, scheduler.worker(i), keys_, health_, counted_[i],
+                                                  *system_, scheduler.worker(i), keys_, health_, records,
                                                   actor_counts_));
+  }
+  if (upstreams.size() > 1) {
+    made->probe = [this, upstreams, table = made->upstreams, &first] {
+      return spawn_on(*system_, first, upstream_probe, &first, upstreams, table);
+    };
   }
   if (edit_) edit_(*system_, *made);
   return made;
-}
-
-/// Several of them are looked after.
-void proxy::watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table) {
-  upstreams_ = table;
-  if (probe_) caf::anon_send_exit(probe_, caf::exit_reason::user_shutdown);
-  probe_ = nullptr;
-  if (!table || table->size() < 2) return;
-  auto& first = io_scheduler::of(*system_).worker(0);
-  probe_ = spawn_on(*system_, first, upstream_probe, &first, make_upstreams(values), table);
 }
 
 proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit,
@@ -230,6 +243,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
       author_{std::move(author)},
       edit_{std::move(edit)},
       own_routes_{own_routes},
+      commit_{commit},
       keys_file_{values.internal_api_keys_file},
       keys_{read_keys(keys_file_)},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
@@ -254,10 +268,15 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
 
   system_ = std::make_unique<caf::actor_system>(config_);
   auto& scheduler = io_scheduler::of(*system_);
-  const auto counts = std::make_shared<connection_counts>(threads);
+  connections_ = std::make_shared<connection_counts>(threads);
   const auto labels = std::make_shared<model_labels>();
-  for (std::size_t i = 0; i < threads; ++i) counted_.push_back(std::make_shared<thread_metrics>(labels));
+  for (std::size_t i = 0; i < threads; ++i) {
+    counted_.push_back(std::make_shared<thread_metrics>(labels));
+    live_.push_back(std::make_shared<live_sessions>());
+  }
+  tracing_ = start_tracing(values, *system_, scheduler.worker(0));
   const std::shared_ptr<const actor_factories> factories = make_factories(values);
+  upstreams_ = factories->upstreams;
   auto kept = spawn_shared(*factories);
   session_context common;
   common.options = make_session_options(values, own_routes_);
@@ -265,66 +284,45 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   common.in_flight = in_flight_;
   common.budget = std::make_shared<retry_budget>();
   common.health = health_;
-  common.tracing = tracing_ = start_tracing(values, *system_, scheduler.worker(0));
-  std::vector<std::shared_ptr<live_sessions>> live;
-  for (std::size_t i = 0; i < threads; ++i) {
-    live.push_back(std::make_shared<live_sessions>());
-    common.observers.push_back(spawn_on(*system_, scheduler.worker(i), observer, live.back()));
-  }
-  spawn_metrics(counts, commit);
+  common.tracing = tracing_;
   for (std::size_t i = 0; i < threads; ++i) {
     auto& home = scheduler.worker(i);
     auto context = std::make_shared<session_context>(common);
     context->home = &home;
-    context->live = live[i];
+    context->live = live_[i];
     context->auth = kept[i].auth;
     context->registry = kept[i].registry;
     context->pool = kept[i].pool;
     context->admission = kept[i].admission;
     context->upstreams = kept[i].upstreams;
-    context->metrics = metrics_[i];
+    context->metrics = kept[i].metrics;
+    context->observers = kept[i].observers;
     context->counted = counted_[i];
-    acceptors_.push_back(
-        spawn_on(*system_, home, acceptor, &home,
-                 acceptor_options{client_timeouts(values), context, counts, connection_limit(values), tls}));
+    acceptors_.push_back(spawn_on(
+        *system_, home, acceptor, &home,
+        acceptor_options{client_timeouts(values), context, connections_, connection_limit(values), tls}));
+  }
+  auto told = acceptors_;
+  if (admin) {
+    spawn_admin(values, common, kept.front(), admin->release());
+    told.push_back(admin_);
   }
   auto& first = scheduler.worker(0);
-  supervisor_ = spawn_on(*system_, first, supervisor, &first, factories, std::move(kept), acceptors_);
-  watch_upstreams(values, factories->upstreams);
-  if (admin) spawn_admin(values, common, admin->release());
+  supervisor_ = spawn_on(*system_, first, supervisor, &first, factories, std::move(kept), std::move(told));
   caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
 }
 
-/// One per thread, who know each other.
-void proxy::spawn_metrics(const std::shared_ptr<connection_counts>& counts, std::string_view commit) {
-  const auto threads = counted_.size();
-  for (std::size_t i = 0; i < threads; ++i) {
-    auto& home = io_scheduler::of(*system_).worker(i);
-    metrics_.push_back(
-        spawn_on(*system_, home, metrics, &home, counted_[i],
-                 metrics_sources{values_.version, std::string{commit}, in_flight_, gauges_, counts,
-                                 actor_counts_, tracing_ ? tracing_->finished : nullptr},
-                 keys_));
-  }
-  for (std::size_t i = 0; i < threads; ++i) {
-    metrics_peers peers;
-    for (std::size_t k = 0; k < threads; ++k) {
-      if (k != i) peers.others.push_back(metrics_[k]);
-    }
-    caf::anon_send(metrics_[i], std::move(peers));
-  }
-}
-
-/// ADMIN_PORT has an acceptor of its own: it listens until the end, also while the service drains.
-void proxy::spawn_admin(const settings& values, const session_context& common, int descriptor) {
+/// ADMIN_PORT has an acceptor of its own: it listens until the end, also while the service drains. What it is
+/// asked counts nowhere: it would be the monitoring's own traffic.
+void proxy::spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
+                        int descriptor) {
   constexpr std::size_t most = 64;
   auto& home = io_scheduler::of(*system_).worker(0);
   auto context = std::make_shared<session_context>(common);
   context->home = &home;
   context->admin = true;
-  context->upstreams = upstreams_;
-  context->metrics = metrics_.front();
-  context->counted = counted_.front();
+  context->upstreams = kept.upstreams;
+  context->metrics = kept.metrics;
   admin_ = spawn_on(*system_, home, acceptor, &home,
                     acceptor_options{client_timeouts(values), context, std::make_shared<connection_counts>(1),
                                      most, nullptr});
@@ -340,10 +338,7 @@ void proxy::reconfigure(const settings& values) {
   const auto rules = std::make_shared<const session_options>(make_session_options(values, own_routes_));
   const auto memory = make_ceiling(values);
   for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
-  if (new_pools) {
-    watch_upstreams(values, factories->upstreams);
-    if (admin_) caf::anon_send(admin_, shared().front());
-  }
+  upstreams_ = factories->upstreams;
   values_ = values;
 }
 
@@ -384,18 +379,28 @@ bool proxy::end_connections(std::chrono::milliseconds timeout, const std::functi
   self->send(acceptors_.front(), stop_listening{});
   self->receive([](listening_stopped) {}, caf::after(std::chrono::seconds{5}) >>
                                               [] { spdlog::error("the listener did not stop in time"); });
-  auto open = acceptors_.size();  // acceptors with connections left
-  for (const auto& each : acceptors_) self->send(each, drain{});
+  std::set<caf::actor_id> open;  // acceptors with connections left
+  bool whole = true;
+  for (const auto& each : acceptors_) {
+    open.insert(each.id());
+    self->monitor(each);
+    self->send(each, drain{});
+  }
   const auto wait = [&](std::chrono::milliseconds limit, const std::function<bool()>& stop) {
     const auto started = steady_clock::now();
-    while (open > 0) {
-      self->receive([&](drained) { --open; }, caf::after(std::chrono::milliseconds{50}) >> [] {});
+    while (!open.empty()) {
+      self->receive([&](drained) { open.erase(self->current_sender()->id()); },
+                    [&](const caf::down_msg& down) {
+                      // Nothing is left of its connections: waiting for it would never end.
+                      if (open.erase(down.source.id()) > 0) whole = false;
+                    },
+                    caf::after(std::chrono::milliseconds{50}) >> [] {});
       const bool late = limit.count() > 0 && steady_clock::now() - started >= limit;
       if (late || (stop && stop())) break;
     }
-    return open == 0;
+    return open.empty();
   };
-  if (wait(timeout, stop_waiting)) return true;
+  if (wait(timeout, stop_waiting)) return whole;
   for (const auto& each : acceptors_) caf::anon_send(each, force_drain{});
   // Errors are written, clients read them: a moment, then the destructor closes what is left.
   wait(std::chrono::seconds{3}, {});
@@ -408,7 +413,6 @@ std::vector<std::string> proxy::reload_keys() {
   if (!read.faults.empty()) return std::move(read.faults);
   keys_ = make_key_table(std::move(read.entries), keys_);
   caf::anon_send(supervisor_, keys_changed{keys_});
-  for (const auto& each : metrics_) caf::anon_send(each, keys_changed{keys_});
   shared();  // when it has answered, every auth actor has been told
   return {};
 }
@@ -429,13 +433,8 @@ std::vector<pool_actor> proxy::pools() const {
 }
 
 proxy::~proxy() {
-  if (probe_) caf::anon_send_exit(probe_, caf::exit_reason::user_shutdown);
   for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
   if (admin_) caf::anon_send_exit(admin_, caf::exit_reason::user_shutdown);
-  for (const auto& each : metrics_) {
-    caf::anon_send(each, metrics_peers{});  // they know each other: a ring of references
-    caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  }
   if (tracing_) caf::anon_send_exit(tracing_->exporter, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
 }

@@ -77,23 +77,24 @@ class proxy {
   caf::actor_system& system() { return *system_; }
   std::vector<shared_actors> shared() const;
   std::vector<pool_actor> pools() const;
+  const std::vector<acceptor_actor>& acceptors() const { return acceptors_; }
   std::size_t in_flight() const { return in_flight_->load(); }
   const admission_gauges& admitted() const { return *gauges_; }
   const key_table& keys() const { return *keys_; }
 
  private:
   std::shared_ptr<actor_factories> make_factories(const settings& values);
-  void spawn_metrics(const std::shared_ptr<connection_counts>& counts, std::string_view commit);
-  void spawn_admin(const settings& values, const session_context& common, int descriptor);
-  bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
+  void spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
+                   int descriptor);
   void flush_spans_at_end();
-  void watch_upstreams(const settings& values, const std::shared_ptr<upstream_table>& table);
+  bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
 
   caf::actor_system_config config_;
   settings values_;
   fake_author author_;
   factory_editor edit_;
   std::span<const route> own_routes_;
+  std::string commit_;
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;
@@ -103,13 +104,13 @@ class proxy {
   std::unique_ptr<caf::actor_system> system_;
   supervisor_actor supervisor_;  // keeps the shared actors
   std::vector<acceptor_actor> acceptors_;
-  acceptor_actor admin_;                            // of ADMIN_PORT, where it is set
-  std::shared_ptr<const session_tracing> tracing_;  // null: off
-  std::vector<metrics_actor> metrics_;
+  acceptor_actor admin_;                                  // of ADMIN_PORT, where it is set
+  std::shared_ptr<const session_tracing> tracing_;        // null: off
   std::vector<std::shared_ptr<thread_metrics>> counted_;  // by thread
+  std::vector<std::shared_ptr<live_sessions>> live_;      // by thread
+  std::shared_ptr<connection_counts> connections_;
   tls_files tls_files_;
   std::string host_;
-  probe_actor probe_;  // of several upstreams only
   std::shared_ptr<upstream_table> upstreams_;
   std::uint16_t port_ = 0;
 };

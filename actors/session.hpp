@@ -147,6 +147,7 @@ class session_state : public exchange_events, private live_session {
   void look();
   void tell();
   session_sample sample() const override;
+  std::string_view key_name() const override { return key_ ? std::string_view{key_->name} : ""; }
 
   void answer_own();
   void answer_metrics();

@@ -73,6 +73,8 @@ void session_state::watch() {
   enter_phase(phase::streaming);
   watch_ = std::make_unique<ui_watch>(
       context_->home->timers(), [this] { enter(self_, [this] { look(); }); }, context_->observers.size());
+  // Others than the operator see what is their own.
+  if (key_->name != internal_key_name) watch_->key = key_->name;
   look();
 }
 
@@ -95,11 +97,16 @@ void session_state::look() {
   for (std::size_t i = 0; i < context_->observers.size(); ++i) {
     const auto told = [this, i](observed* seen) {
       if (phase_ == phase::closed) return;
-      watch_->seen[i] = seen != nullptr ? std::move(*seen) : observed{};
-      if (seen != nullptr) watch_->since[i] = watch_->seen[i].last;
+      if (seen == nullptr) {
+        // Half a picture would be a wrong one. The page asks again, and then there is another observer.
+        end_answer(verdict::internal);
+        return;
+      }
+      watch_->seen[i] = std::move(*seen);
+      watch_->since[i] = watch_->seen[i].last;
       if (--watch_->awaited == 0) tell();
     };
-    self_->request(context_->observers[i], caf::infinite, observe{watch.since[i]})
+    self_->request(context_->observers[i], caf::infinite, observe{watch.since[i], watch.key})
         .then([told](observed& seen) { told(&seen); }, [told](const caf::error&) { told(nullptr); });
   }
 }
@@ -112,7 +119,7 @@ void session_state::tell() {
   if (idle && watch_->quiet++ % quiet_rounds != 0) return;
   if (!idle) watch_->quiet = 0;
   ++chunks_;
-  client_->write("data: " + ui_snapshot(seen, context_->upstreams.get()) + "\n\n");
+  client_->write("data: " + ui_snapshot(seen, watch_->key ? nullptr : context_->upstreams.get()) + "\n\n");
 }
 
 }  // namespace llm_proxy

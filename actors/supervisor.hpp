@@ -1,7 +1,7 @@
-// Keeps the shared actors (auth, registry and pool of each thread; admission) alive: one that dies is spawned
-// again at once, and the acceptors and registries that work with it are told. Requests meanwhile find a dead
-// actor, which is an `internal` error, never silence. Also tells them what an operator has changed. Spawned
-// once, by proxy.cpp, on the first thread; lives as long as the process and ends the actors it keeps.
+// Keeps the shared actors (auth, registry, pool, metrics and observer of each thread; admission and probe)
+// alive: one that dies is spawned again at once, and all that work with it are told. Requests meanwhile find
+// a dead actor, which is an `internal` error, never silence. Also tells them what an operator has changed.
+// Spawned once, by proxy.cpp, on the first thread; lives as long as the process and ends the actors it keeps.
 #pragma once
 
 #include "actors/messages.hpp"
@@ -23,12 +23,15 @@ struct shared_actor_factories {
   adapter_factory adapter;  ///< for the pool
   std::function<pool_actor(const adapter_factory&)> pool;
   std::function<registry_actor(pool_actor)> registry;
+  std::function<metrics_actor()> metrics;
+  std::function<observer_actor()> observer;
 };
 /// And how all of them are. A new admission actor starts with an empty book: what is in flight no longer
 /// counts.
 struct actor_factories {
   std::vector<shared_actor_factories> threads;
   std::function<admission_actor()> admission;
+  std::function<probe_actor()> probe;         ///< none: no upstream is ever left out
   std::shared_ptr<upstream_table> upstreams;  ///< those of the pools; null in mock mode
   std::shared_ptr<actor_counts> counts;       ///< where it is noted that one was replaced
 };
@@ -41,7 +44,8 @@ struct supervisor_state {
   ~supervisor_state();
 
   std::shared_ptr<const actor_factories> factories;
-  std::vector<shared_actors> kept;  // by thread, as acceptors
+  std::vector<shared_actors> kept;  // by thread
+  probe_actor probe;                // null: none is needed
   key_table_ptr keys;               // the newest; null: those that the factories know
   std::vector<acceptor_actor> acceptors;
   std::set<caf::actor_id> dead;     // and not yet replaced
@@ -49,8 +53,8 @@ struct supervisor_state {
   steady_clock::time_point last_replaced;
 };
 
-/// `kept` as spawn_shared() made them; `acceptors`, one per thread, are told when those of their thread
-/// change.
+/// `kept` as spawn_shared() made them. `acceptors` are told when those of their thread change: one per
+/// thread, then any more of the first one.
 supervisor_actor::behavior_type supervisor(pinned_pointer<supervisor_actor, supervisor_state> self,
                                            io_worker* home, std::shared_ptr<const actor_factories> factories,
                                            std::vector<shared_actors> kept,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace llm_proxy {
@@ -16,6 +17,7 @@ struct ui_watch {
       : tick{timers, std::move(on_tick)}, since(observers), seen(observers) {}
 
   deadline tick;
+  std::optional<std::string> key;                   // requests of keys of this name alone; none: all
   std::vector<std::optional<std::uint64_t>> since;  // by observer: the last end that was told
   std::vector<observed> seen;                       // by observer: of this round
   std::size_t awaited = 0;                          // answers of this round

@@ -28,7 +28,6 @@ void span_exporter_state::begin(self_pointer self, io_worker* home, span_exporte
                                 std::shared_ptr<span_queue> queue) {
   self_ = self;
   options_ = std::move(options);
-  options_.address.aside = true;
   queue_ = std::move(queue);
   client_ = std::make_unique<client>(
       home->io(), home->sockets(), home->timers(),

@@ -61,12 +61,18 @@ void connection::on_ready(readiness now) {
     return;
   }
   if (now.writable && std::exchange(waiting_writable_, false)) run_turn();
-  if (!socket_.readable() || !wants_read()) return;
+  if (socket_.readable() && wants_read()) read_some();
+}
+
+/// False: there was nothing to read, not even an end.
+bool connection::read_some() {
   boost::system::error_code ec;
   socket_.read(in_, largest_read, ec);
-  if (ec != boost::asio::error::would_block) on_read(ec);
+  const bool came = ec != boost::asio::error::would_block;
+  if (came) on_read(ec);
   in_.keep();
   start_read();
+  return came;
 }
 
 /// It does while it waits for its answer too: that is how a client that leaves is noticed.
@@ -249,11 +255,13 @@ void connection::next_request() {
 }
 
 void connection::on_read_deadline() {
+  const auto self = shared_from_this();
   switch (stage_) {
     case stage::waiting:
       if (head_started_) {
         refuse_head({errc::request_timeout, "The request's head did not arrive in time.", {}, {}});
-      } else {
+      } else if (socket_.wants_handshake() || !read_some()) {
+        // A request that came since the socket was last looked at would be reset by closing.
         close();
       }
       break;

@@ -139,6 +139,7 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void on_ready(readiness now) override;
   bool wants_read() const;
   void start_read();
+  bool read_some();
   void on_read(const boost::system::error_code& ec);
   std::string& outgoing();
   void advance();

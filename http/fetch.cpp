@@ -63,6 +63,7 @@ class errand {
     doing_ = "no connection";
     stream.expires_after(request_.connect_timeout);
     co_await stream.async_connect(found, asio::use_awaitable);
+    result_.connected = true;
     if (!address_.tls) {
       co_await exchange(stream, stream);
       co_return;
@@ -145,7 +146,7 @@ class errand {
 
 fetch_result fetch(const fetch_request& request, const body_handler& on_body) {
   const auto address = parse_upstream_address(request.url);
-  if (!address) return {0, "not an address of the form http(s)://host[:port][/path]"};
+  if (!address) return {0, "not an address of the form http(s)://host[:port][/path]", false};
   return errand{request, *address, on_body}.run();
 }
 

@@ -29,8 +29,9 @@ struct fetch_request {
 
 /// What came of it.
 struct fetch_result {
-  unsigned status = 0;  ///< 0: there was no answer
-  std::string fault;    ///< why there was none, or not all of it; empty: it is whole
+  unsigned status = 0;     ///< 0: there was no answer
+  std::string fault;       ///< why there was none, or not all of it; empty: it is whole
+  bool connected = false;  ///< somebody listens there
 };
 
 /// Asks and waits. The body's bytes come to `on_body` as they arrive, its framing removed.

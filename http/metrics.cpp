@@ -115,11 +115,12 @@ void thread_metrics::add(const thread_metrics& from) {
 void thread_metrics::write(prometheus_text& text) const {
   write_models(text);
   write_requests(text);
-  text.family("llm_proxy_sessions", "gauge", "Session actors alive.");
+  text.family("llm_proxy_sessions", "gauge", "Session actors alive, but for those of ADMIN_PORT.");
   text.sample({}, static_cast<double>(sessions));
   text.family("llm_proxy_streams_open", "gauge", "Answers that are being passed on as they come.");
   text.sample({}, static_cast<double>(streams_open));
-  text.family("llm_proxy_connections_accepted_total", "counter", "Client connections taken in.");
+  text.family("llm_proxy_connections_accepted_total", "counter",
+              "Client connections taken in, but for those of ADMIN_PORT.");
   text.sample({}, connections_accepted);
   text.family("llm_proxy_queue_wait_seconds", "histogram", "Time that queued requests waited for a slot.");
   queue_wait.write(text, {});
@@ -135,7 +136,8 @@ void thread_metrics::write(prometheus_text& text) const {
 }
 
 void thread_metrics::write_requests(prometheus_text& text) const {
-  text.family("llm_proxy_requests_total", "counter", "Requests that have ended, by how they did.");
+  text.family("llm_proxy_requests_total", "counter",
+              "Requests that have ended, by how they did; none of ADMIN_PORT.");
   for (const auto& [key, count] : requests_) {
     const auto& [route, verdict, status] = key;
     text.sample({{"route", route}, {"status", std::to_string(status)}, {"verdict", verdict}}, count);

@@ -4,6 +4,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <map>
+#include <mutex>
 #include <signal.h>
 #include <thread>
 #include <utility>
@@ -12,17 +14,17 @@ namespace llm_proxy {
 
 namespace {
 
-/// Never destroyed: a look-up of a name server that is down must not hold up the end of the process.
+/// One per name, and names are few, since they are configured: one whose name server is down holds up no
+/// other. Never destroyed: neither must it hold up the end of the process.
 class lookup_thread {
  public:
-  static lookup_thread& get() {
-    static auto* const only = new lookup_thread;
-    return *only;
-  }
-
-  static lookup_thread& get_aside() {
-    static auto* const only = new lookup_thread;
-    return *only;
+  static lookup_thread& of(const std::string& host) {
+    static std::mutex mutex;
+    static auto* const all = new std::map<std::string, lookup_thread*>;
+    const std::lock_guard lock{mutex};
+    auto& found = (*all)[host];
+    if (found == nullptr) found = new lookup_thread;
+    return *found;
   }
 
   boost::asio::io_context& io() { return io_; }
@@ -43,9 +45,9 @@ class lookup_thread {
 
 }  // namespace
 
-void look_up_name(std::string host, std::string port, bool aside, std::shared_ptr<thread_inbox> home,
+void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done) {
-  auto& io = (aside ? lookup_thread::get_aside() : lookup_thread::get()).io();
+  auto& io = lookup_thread::of(host).io();
   boost::asio::post(io, [&io, host = std::move(host), port = std::move(port), home = std::move(home),
                          done = std::move(done)]() mutable {
     boost::asio::ip::tcp::resolver resolver{io};

@@ -1,4 +1,4 @@
-// Looks host names up on a thread of its own: getaddrinfo blocks.
+// Looks host names up on threads of their own: getaddrinfo blocks.
 #pragma once
 
 #include "http/reactor.hpp"
@@ -14,11 +14,10 @@ namespace llm_proxy {
 
 using name_lookup_result = boost::asio::ip::tcp::resolver::results_type;
 
-/// Looks `host` up and tells `done` on the thread of `home`. Names are looked up one after the other, anew
-/// each time; those that are looked up `aside` on a thread of their own, where a name server that is silent
-/// keeps nobody else waiting. `done` is dropped if that thread has ended; it is destroyed on any thread, so
-/// it must not own what belongs to one.
-void look_up_name(std::string host, std::string port, bool aside, std::shared_ptr<thread_inbox> home,
+/// Looks `host` up and tells `done` on the thread of `home`. One name is looked up once at a time, anew each
+/// time; different ones don't wait for each other. `done` is dropped if that thread has ended; it is
+/// destroyed on any thread, so it must not own what belongs to one.
+void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done);
 
 }  // namespace llm_proxy

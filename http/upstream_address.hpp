@@ -13,7 +13,6 @@ struct upstream_address {
   std::string port;         ///< decimal; 80 or 443 when the URL names none
   std::string host_header;  ///< as the Host header wants it
   std::string prefix;       ///< path before every request's path, without trailing slash; often empty
-  bool aside = false;       ///< no request waits for it, nor for the look-up of its name
 };
 
 /// Reads `http(s)://host[:port][/path]` (RFC 3986, by Boost.URL); nullopt for anything else.

@@ -45,7 +45,7 @@ void upstream_socket::connect(const upstream_address& address) {
     return;
   }
   look_up_name(
-      address.host, address.port, address.aside, home_.inbox(),
+      address.host, address.port, home_.inbox(),
       [weak = weak_from_this()](const boost::system::error_code& ec, const name_lookup_result& found) {
         const auto self = weak.lock();
         if (!self || self->closed_) return;

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <ostream>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -14,6 +15,17 @@ namespace {
 
 /// Shorter than what container engines allow a check by default (30 s), long enough for a busy machine.
 constexpr std::chrono::seconds patience{2};
+
+fetch_result ask(const running_service& service) {
+  fetch_request request;
+  request.url = service.url;
+  request.trust = service.trust;
+  const auto address = parse_upstream_address(service.url);
+  request.path = address && address->prefix.empty() ? "/health" : "";
+  request.connect_timeout = patience;
+  request.idle_timeout = patience;
+  return fetch(request, [](unsigned, std::string_view) {});
+}
 
 }  // namespace
 
@@ -23,19 +35,25 @@ int health_command(std::span<const char* const> arguments, const parsed_settings
   const auto given = parse_arguments(arguments, known);
   if (!given.fault.empty()) return report_wrong_use(err, given.fault);
   if (!given.words.empty()) return report_wrong_use(err, "health takes no words, only --url and --ca-file");
-  const auto service = find_service(parsed.values, given);
+  auto service = find_service(parsed.values, given);
+  const auto admin = find_admin(parsed.values, given);
+  // A port that nobody can name, or that takes no client without a certificate.
+  if (admin && (!service.fault.empty() || !parsed.values.tls_client_ca_file.empty())) service = *admin;
   if (!service.fault.empty()) return report_wrong_use(err, service.fault);
-  fetch_request request;
-  request.url = service.url;
-  request.trust = service.trust;
-  const auto address = parse_upstream_address(service.url);
-  request.path = address && address->prefix.empty() ? "/health" : "";
-  request.connect_timeout = patience;
-  request.idle_timeout = patience;
-  const auto result = fetch(request, [](unsigned, std::string_view) {});
+  auto result = ask(service);
+  if (admin && !result.connected && service.url != admin->url) {
+    // PORT is closed while the service drains, and is not the one that a socket handed over is bound to.
+    if (auto other = ask(*admin); other.connected) {
+      service = *admin;
+      result = std::move(other);
+    }
+  }
   if (result.status != 200 || !result.fault.empty()) {
     err << "llm-proxy: error: " << log_safe(service.url) << ": "
-        << (result.fault.empty() ? "status " + std::to_string(result.status) : result.fault) << '\n';
+        << (result.fault.empty() ? "status " + std::to_string(result.status) : result.fault);
+    if (!admin && !given.option(url_option.name) && !parsed.values.tls_client_ca_file.empty())
+      err << " (TLS_CLIENT_CA_FILE is set: health can be asked on an ADMIN_PORT)";
+    err << '\n';
     return 1;
   }
   out << "healthy\n" << std::flush;

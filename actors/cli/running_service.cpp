@@ -4,6 +4,7 @@
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
 
+#include <cstdint>
 #include <ostream>
 
 namespace llm_proxy {
@@ -26,6 +27,15 @@ std::string message_of(std::string_view body) {
   return log_safe(message.empty() ? body : message);
 }
 
+/// HOST and that port, as a URL.
+std::string local_url(const settings& values, std::string_view scheme, std::uint64_t port) {
+  std::string host = values.host;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return std::string{scheme} + host + ":" + std::to_string(port);
+}
+
 }  // namespace
 
 running_service find_service(const settings& values, const parsed_arguments& arguments) {
@@ -40,13 +50,16 @@ running_service find_service(const settings& values, const parsed_arguments& arg
     found.fault = "PORT=0 doesn't say where the service listens: add --url";
     return found;
   }
-  std::string host = values.host;
-  if (host == "0.0.0.0") host = "127.0.0.1";
-  if (host == "::") host = "::1";
-  if (host.find(':') != std::string::npos) host = "[" + host + "]";
   const bool tls = !values.tls_cert_file.empty();
-  found.url = (tls ? "https://" : "http://") + host + ":" + std::to_string(values.port);
+  found.url = local_url(values, tls ? "https://" : "http://", values.port);
   found.trust.nobody = tls && found.trust.ca_file.empty();
+  return found;
+}
+
+std::optional<running_service> find_admin(const settings& values, const parsed_arguments& arguments) {
+  if (values.admin_port == 0 || arguments.option(url_option.name)) return std::nullopt;
+  running_service found;
+  found.url = local_url(values, "http://", values.admin_port);
   return found;
 }
 

@@ -6,6 +6,7 @@
 #include "http/fetch.hpp"
 
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ struct running_service {
 /// --url and --ca-file of `arguments`, else where `values` say that the service listens on this machine. Its
 /// certificate is not checked there: it names the machine as others know it.
 running_service find_service(const settings& values, const parsed_arguments& arguments);
+
+/// The ADMIN_PORT of the same service; none, where it has none or is named by --url.
+std::optional<running_service> find_admin(const settings& values, const parsed_arguments& arguments);
 
 /// The request without its method, path and body: address, key, JSON.
 fetch_request request_to(const running_service& service);

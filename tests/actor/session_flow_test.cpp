@@ -216,4 +216,51 @@ TEST_CASE("session: an error that is a stream's first event has the status that 
   on.check_over();
 }
 
+TEST_CASE("session: who watches GET /ui/events and reads nothing is asked for no more, and held by nothing",
+          "[actor][session]") {
+  session_stage on;
+  std::size_t asked = 0;
+  session_sample sample;
+  sample.id = std::string(200, 'i');
+  observed all;
+  all.requests.assign(max_observed, sample);
+  all.active = max_observed;
+  on.context->observers = {on.stage.scripted<observer_actor>([&](observer_actor::pointer) {
+    return observer_actor::behavior_type{[&](const observe&) {
+      ++asked;
+      return all;
+    }};
+  })};
+  on.begin("GET /ui/events HTTP/1.1\r\nhost: h\r\nx-internal-auth: k\r\n\r\n");
+  const auto tick = [&] { on.stage.advance(std::chrono::milliseconds{250}); };
+  // Until the system takes no more.
+  std::size_t before = 0;
+  do {
+    before = asked;
+    tick();
+  } while (asked > before && asked < 500);
+  const auto full = asked;
+  REQUIRE(full > 1);
+  REQUIRE(full < 500);
+  // One event waits, however long that takes.
+  const auto waiting = on.connections.front()->backlog();
+  CHECK(waiting > 0);
+  CHECK(waiting < 300 * max_observed);
+  for (int i = 0; i < 40; ++i) tick();
+  CHECK(asked == full);
+  CHECK(on.connections.front()->backlog() == waiting);
+  CHECK(on.received().size() > full * 200);
+  CHECK(on.connections.front()->backlog() == 0);
+  tick();
+  CHECK(asked == full + 1);
+  // One that never reads is closed by CLIENT_WRITE_TIMEOUT.
+  do {
+    before = asked;
+    tick();
+  } while (asked > before);
+  on.stage.advance(std::chrono::seconds{60});
+  CHECK(on.closed == 1);
+  on.check_over();
+}
+
 }  // namespace llm_proxy::test

@@ -4,6 +4,10 @@
 #include "support/faulty_actors.hpp"
 #include "support/upstream_chat.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,7 +65,18 @@ bool is_good(const response& got) {
 
 std::vector<response> one_of_each(const proxy& service) {
   return {get(service, "/v1/models"), chat(service, chat_body("m")),
-          chat(service, chat_body("m", true, "big")), upload(service)};
+          chat(service, chat_body("m", true, "big")), upload(service), get(service, "/metrics")};
+}
+
+/// Whether GET /ui/events shows a picture; if not, its answer ends.
+bool shows_events(const proxy& service) {
+  raw_connection watching{service.port()};
+  REQUIRE(watching.send(make_request("GET", "/ui/events", {{"host", "x"}, key_field})));
+  event_stream events{watching};
+  REQUIRE(events.open(5s));
+  if (events.next(5s)) return true;
+  CHECK(events.answer().complete);
+  return false;
 }
 
 /// A client that leaves a stream: the only way to a cancel.
@@ -75,10 +90,12 @@ void leave_a_stream(const proxy& service) {
 TEST_CASE(
     "actors that fail: an exception in any handler of a shared actor is an answer, and then it is replaced",
     "[service][faults]") {
-  const std::string handler = GENERATE(
-      "authorize", "lease_adapter", "pool_peers", "resolve_model", "registry's get_models", "models_changed",
-      "refresh_due", "registry_peers", "open_stream", "body_part", "grant_credit", "cancel_stream",
-      "adapter's get_models", "keys_changed", "request_slot", "leave_queue", "slot_freed", "tokens_spent");
+  const std::string handler =
+      GENERATE("authorize", "lease_adapter", "pool_peers", "resolve_model", "registry's get_models",
+               "models_changed", "refresh_due", "registry_peers", "open_stream", "body_part", "grant_credit",
+               "cancel_stream", "adapter's get_models", "keys_changed", "request_slot", "leave_queue",
+               "slot_freed", "tokens_spent", "limits_changed", "names_changed", "get_metrics",
+               "scrape_metrics", "mailbox_probe", "metrics_peers", "metrics' keys_changed", "observe");
   CAPTURE(handler);
   const auto plan = std::make_shared<fault_plan>(handler);
   auto values = mock_settings();
@@ -87,7 +104,11 @@ TEST_CASE(
   const auto table = make_key_table({});
   for (const auto& each : service.shared()) {
     caf::anon_send(each.registry, refresh_due{});
+    caf::anon_send(each.registry, names_changed{std::make_shared<const model_names>()});
     caf::anon_send(each.auth, keys_changed{table});
+    caf::anon_send(each.metrics, keys_changed{table});
+    caf::anon_send(each.metrics, mailbox_probe{steady_clock::now()});
+    caf::anon_send(each.admission, limits_changed{{100, 0, std::chrono::seconds{10}}});
     caf::anon_send(each.admission, leave_queue{0});
     caf::anon_send(each.admission, tokens_spent{table->internal, 1});
     // A slot goes back to the actor that gave it, past its double.
@@ -99,6 +120,7 @@ TEST_CASE(
       CHECK(is_answer(got));
     }
     leave_a_stream(service);
+    shows_events(service);
     eventually([&] { return plan->struck != 0; }, 50ms);
   }
   REQUIRE(plan->struck == 1);
@@ -106,7 +128,7 @@ TEST_CASE(
   CHECK(eventually(
       [&] {
         const auto all = one_of_each(service);
-        return std::all_of(all.begin(), all.end(), is_good);
+        return std::all_of(all.begin(), all.end(), is_good) && shows_events(service);
       },
       soon));
   UNSCOPED_INFO(
@@ -130,6 +152,8 @@ TEST_CASE("actors that fail: streams go on while all that is shared dies around 
     caf::anon_send_exit(each.registry, caf::exit_reason::kill);
     caf::anon_send_exit(each.pool, caf::exit_reason::kill);
     caf::anon_send_exit(each.admission, caf::exit_reason::kill);
+    caf::anon_send_exit(each.metrics, caf::exit_reason::kill);
+    for (const auto& observer : each.observers) caf::anon_send_exit(observer, caf::exit_reason::kill);
   }
   CHECK(eventually([&] { return is_good(chat(service, chat_body("m"))); }, soon));
   const auto rest = events.rest(5s);
@@ -138,18 +162,41 @@ TEST_CASE("actors that fail: streams go on while all that is shared dies around 
   CHECK(rest.size() == 42);
 }
 
+namespace {
+
+/// The actors of one kind, all threads.
+std::vector<caf::strong_actor_ptr> kept(const proxy& service, const std::string& kind) {
+  std::vector<caf::strong_actor_ptr> all;
+  for (const auto& each : service.shared()) {
+    if (kind == "auth") all.push_back(caf::actor_cast<caf::strong_actor_ptr>(each.auth));
+    if (kind == "pool") all.push_back(caf::actor_cast<caf::strong_actor_ptr>(each.pool));
+    if (kind == "registry") all.push_back(caf::actor_cast<caf::strong_actor_ptr>(each.registry));
+    if (kind == "metrics") all.push_back(caf::actor_cast<caf::strong_actor_ptr>(each.metrics));
+    if (kind == "admission") all = {caf::actor_cast<caf::strong_actor_ptr>(each.admission)};
+    if (kind != "observer") continue;
+    all.clear();
+    for (const auto& one : each.observers) all.push_back(caf::actor_cast<caf::strong_actor_ptr>(one));
+  }
+  return all;
+}
+
+}  // namespace
+
 TEST_CASE("actors that fail: a dead one is replaced again and again, within 100 ms each",
           "[service][faults]") {
+  const std::string kind = GENERATE("auth", "pool", "registry", "metrics", "admission", "observer");
+  CAPTURE(kind);
   proxy service{mock_settings()};
   std::vector<double> took;
   for (int round = 0; round < 10; ++round) {
-    const auto before = service.shared();
+    const auto before = kept(service, kind);
+    REQUIRE(before.size() == (kind == "admission" ? 1U : 2U));
     const auto since = test_clock::now();
-    for (const auto& each : before) caf::anon_send_exit(each.auth, caf::exit_reason::kill);
+    for (const auto& each : before) caf::anon_send_exit(each, caf::exit_reason::kill);
     REQUIRE(eventually([&] {
-      const auto now = service.shared();
+      const auto now = kept(service, kind);
       bool all = true;
-      for (std::size_t i = 0; i < now.size(); ++i) all = all && now[i].auth != before[i].auth;
+      for (std::size_t i = 0; i < now.size(); ++i) all = all && now[i] != before[i];
       return all;
     }));
     took.push_back(std::chrono::duration<double, std::milli>(test_clock::now() - since).count());
@@ -157,7 +204,92 @@ TEST_CASE("actors that fail: a dead one is replaced again and again, within 100 
   std::sort(took.begin(), took.end());
   UNSCOPED_INFO("replaced after " << took[5] << " ms (median), " << took.back() << " ms (most)");
   CHECK(took[5] < 100);
-  CHECK(chat(service, chat_body("m")).status == 200);
+  for (const auto& got : one_of_each(service)) CHECK(is_good(got));
+  CHECK(shows_events(service));
+}
+
+TEST_CASE("actors that fail: what a dead metrics actor had counted is still counted", "[service][faults]") {
+  proxy service{mock_settings()};
+  for (int i = 0; i < 8; ++i) CHECK(chat(service, chat_body("m")).status == 200);
+  const std::string eight =
+      "llm_proxy_requests_total{route=\"/v1/chat/completions\",status=\"200\",verdict=\"complete\"} 8\n";
+  CHECK(contains(get(service, "/metrics").body, eight));
+  for (const auto& each : service.shared()) caf::anon_send_exit(each.metrics, caf::exit_reason::kill);
+  std::string text;
+  CHECK(eventually(
+      [&] {
+        const auto got = get(service, "/metrics");
+        text = got.body;
+        return got.status == 200;
+      },
+      soon));
+  CHECK(contains(text, eight));
+}
+
+TEST_CASE("actors that fail: a dead probe is replaced, and brings an upstream back", "[service][faults]") {
+  std::atomic<bool> ill{true};
+  scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
+    if (is_chat(req) && ill) {
+      reply.json(500, R"({"error":{"message":"oops","type":"None","param":"None","code":"500"}})");
+    } else {
+      reply.json(200, R"({"ok":true})");
+    }
+  }};
+  scripted_upstream well{chats([](const auto&, auto& reply) { reply.json(200, R"({"ok":true})"); })};
+  std::mutex lock;
+  std::vector<probe_actor> probes;
+  const auto spawned = [&] {
+    const std::lock_guard held{lock};
+    return probes;
+  };
+  auto values = litellm_settings(sick.url());
+  values.litellm_proxy_url.push_back(well.url());
+  proxy service{values, {}, {}, [&](caf::actor_system&, actor_factories& all) {
+                  all.probe = [&, real = all.probe] {
+                    const std::lock_guard held{lock};
+                    probes.push_back(real());
+                    return probes.back();
+                  };
+                }};
+  for (int i = 0; i < 60; ++i) chat(service, chat_body("m"));
+  ill = false;
+  REQUIRE(eventually([&] { return spawned().size() == 1; }));
+  caf::anon_send_exit(spawned().front(), caf::exit_reason::kill);
+  CHECK(eventually([&] { return spawned().size() == 2; }, soon));
+  sick.clear_requests();
+  CHECK(eventually(
+      [&] {
+        CHECK(chat(service, chat_body("m")).status == 200);
+        return !chats_of(sick).empty();
+      },
+      10s));
+  const std::lock_guard held{lock};
+  probes.clear();
+}
+
+TEST_CASE("actors that fail: a supervisor that cannot do as it is told keeps what there is",
+          "[service][faults]") {
+  std::atomic<bool> broken{false};
+  proxy service{mock_settings(), {}, {}, [&](caf::actor_system&, actor_factories& all) {
+                  for (auto& each : all.threads) {
+                    each.pool = [&, real = each.pool](const adapter_factory& adapters) {
+                      if (broken) throw std::bad_alloc{};
+                      return real(adapters);
+                    };
+                  }
+                }};
+  const auto before = service.pools();
+  broken = true;
+  auto other = mock_settings();
+  other.adapter_max_concurrent = 7;
+  service.reconfigure(other);
+  CHECK(service.pools() == before);
+  for (const auto& got : one_of_each(service)) CHECK(is_good(got));
+  // And it looks after the others as ever.
+  caf::anon_send_exit(service.shared().front().auth, caf::exit_reason::kill);
+  broken = false;
+  CHECK(eventually([&] { return is_good(chat(service, chat_body("m"))); }, soon));
+  for (int i = 0; i < 4; ++i) CHECK(is_good(chat(service, chat_body("m"))));
 }
 
 TEST_CASE("actors that fail: who waits for the first model list when its registry dies gets an answer",

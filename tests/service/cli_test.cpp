@@ -75,6 +75,59 @@ TEST_CASE("command: health says 0 of a healthy service and 1, with the reason, o
   CHECK(run({"health", "twice"}).code == 2);
 }
 
+TEST_CASE("command: health asks ADMIN_PORT where PORT cannot be asked, and only there", "[service][cli]") {
+  const auto admin = std::to_string(free_port());
+  const mock_service service{
+      {{"LLM_PROXY__ADMIN_PORT", admin}, {"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "600000"}}};
+  auto found = service.found;
+  found["LLM_PROXY__ADMIN_PORT"] = admin;
+  CHECK(run({"health"}, found).code == 0);
+  // A port that is not known: a free one was taken, or a socket was handed over.
+  CHECK(run({"health"}, {{"LLM_PROXY__PORT", "0"}, {"LLM_PROXY__ADMIN_PORT", admin}}).code == 0);
+  CHECK(run({"health"}, {{"LLM_PROXY__PORT", std::to_string(free_port())}, {"LLM_PROXY__ADMIN_PORT", admin}})
+            .code == 0);
+  // What is asked by its name is asked alone.
+  const auto named = run({"health", "--url", "http://127.0.0.1:" + std::to_string(free_port())},
+                         {{"LLM_PROXY__ADMIN_PORT", admin}});
+  CHECK(named.code == 1);
+  // Somebody who takes connections and does not answer is not well, whatever ADMIN_PORT says.
+  scripted_upstream mute{[](const upstream_request&, upstream_reply& reply) { reply.hang(); }};
+  const auto hangs =
+      run({"health"}, {{"LLM_PROXY__PORT", std::to_string(mute.port())}, {"LLM_PROXY__ADMIN_PORT", admin}});
+  CHECK(hangs.code == 1);
+  CHECK(holds(hangs.err, ":" + std::to_string(mute.port()) + ": no HTTP answer"));
+
+  // While it drains it no longer listens on PORT, and lives.
+  const auto port = static_cast<std::uint16_t>(std::stoi(found.at("LLM_PROXY__PORT")));
+  raw_connection client{port};
+  REQUIRE(client.send(chat_bytes(chat_body("m", true))));
+  REQUIRE(client.read_until("\n\n", patience).end == read_end::done);
+  service.process.signal(SIGTERM);
+  CHECK(eventually([&] { return run({"health"}, service.found).code == 1; }));
+  CHECK(run({"health"}, found).code == 0);
+  service.process.signal(SIGTERM);
+  client.read_to_end(patience);
+  client.close();
+  CHECK(eventually([&] { return run({"health"}, found).code == 1; }));
+}
+
+TEST_CASE("command: health of a service that wants its clients' certificates is asked on ADMIN_PORT",
+          "[service][cli]") {
+  const certificate cert;
+  auto tls = environment{{"LLM_PROXY__TLS_CERT_FILE", cert.file()},
+                         {"LLM_PROXY__TLS_KEY_FILE", cert.key()},
+                         {"LLM_PROXY__TLS_CLIENT_CA_FILE", cert.file()}};
+  const auto admin = std::to_string(free_port());
+  auto with_admin = tls;
+  with_admin["LLM_PROXY__ADMIN_PORT"] = admin;
+  const mock_service service{with_admin};
+  tls["LLM_PROXY__PORT"] = with_admin["LLM_PROXY__PORT"] = service.found.at("LLM_PROXY__PORT");
+  const auto stranger = run({"health"}, tls);
+  CHECK(stranger.code == 1);
+  CHECK(holds(stranger.err, "ADMIN_PORT"));
+  CHECK(run({"health"}, with_admin).code == 0);
+}
+
 TEST_CASE("command: health doesn't wait for ever on a service that took its connection", "[service][cli]") {
   scripted_upstream mute{[](const upstream_request&, upstream_reply& reply) { reply.hang(); }};
   const auto check = run({"health", "--url", "http://127.0.0.1:" + std::to_string(mute.port())});

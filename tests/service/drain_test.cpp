@@ -148,6 +148,14 @@ TEST_CASE("drain: what has no answer yet gets a 503 when patience is over", "[se
   }
 }
 
+TEST_CASE("drain: an acceptor that is dead is not waited for", "[service][drain]") {
+  proxy service{mock_settings()};
+  caf::anon_send_exit(service.acceptors().back(), caf::exit_reason::kill);
+  auto drained = drain_in_background(service, 0ms);
+  REQUIRE(drained.wait_for(10s) == std::future_status::ready);
+  CHECK_FALSE(drained.get());
+}
+
 TEST_CASE("drain: destroying the service with all sorts of connections open ends quickly",
           "[service][drain]") {
   auto values = mock_settings();

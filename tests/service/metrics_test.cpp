@@ -215,6 +215,30 @@ TEST_CASE("metrics: ADMIN_PORT answers metrics and health without a key, and not
   CHECK(request(values.admin_port, "GET", "/health/ready").status == 503);
 }
 
+TEST_CASE("metrics: what ADMIN_PORT is asked is in none of them", "[service][metrics]") {
+  auto values = mock_settings();
+  values.admin_port = free_port();
+  proxy service{values};
+  std::vector<raw_connection> probes;
+  for (int i = 0; i < 3; ++i) {
+    CHECK(request(values.admin_port, "GET", "/health").status == 200);
+    probes.emplace_back(values.admin_port);  // and some that stay
+  }
+  CHECK(chat(service, chat_body("m")).status == 200);
+  for (int i = 0; i < 2; ++i) {
+    const auto text = request(values.admin_port, "GET", "/metrics").body;
+    CHECK(value_of(text, "llm_proxy_sessions") == 0);
+    CHECK(value_of(text, "llm_proxy_connections_accepted_total") == 1);
+    CHECK(value_of(text, requests("200", "complete")) == 1);
+    CHECK_FALSE(contains(text, "route=\"/metrics\""));
+    CHECK_FALSE(contains(text, "route=\"/health\""));
+  }
+  // The main port's are.
+  const auto text = scrape(service);
+  CHECK(value_of(text, "llm_proxy_sessions") == 1);
+  CHECK(value_of(text, "llm_proxy_connections_accepted_total") == 2);
+}
+
 TEST_CASE("metrics: hold no key, no prompt and nothing of upstream's words", "[service][metrics]") {
   scripted_upstream up{by_model()};
   auto values = litellm_settings(up.url());

@@ -1,6 +1,8 @@
 // The pages that the binary carries, the API description, and GET /ui/events.
 #include "http/route.hpp"
+#include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
+#include "support/scripted_upstream.hpp"
 
 #include <rapidjson/document.h>
 
@@ -229,6 +231,73 @@ TEST_CASE("ui events: a running request is seen growing, then its end, never its
     const auto next = events.next(patience);
     REQUIRE(next);
     CHECK(parsed(next->data)["ended"].Empty());
+  }
+}
+
+TEST_CASE("ui events: a key of the file sees its own requests and no upstreams, INTERNAL_API_KEY sees all",
+          "[service][pages]") {
+  const keys_file file{{{"team-a", "key-a"}, {"team-b", "key-b"}}};
+  auto values = mock_settings();
+  values.internal_api_keys_file = file.path();
+  values.mock_chunk_delay_ms = 100ms;
+  proxy service{values};
+  raw_connection all{service.port()}, own{service.port()};
+  watch_events(all);
+  REQUIRE(own.send("GET /ui/events HTTP/1.1\r\nhost: x\r\nx-api-key: key-a\r\n\r\n"));
+  event_stream of_all{all}, of_own{own};
+  REQUIRE(of_all.open(patience));
+  REQUIRE(of_own.open(patience));
+  REQUIRE(of_all.next(patience));
+  REQUIRE(of_own.next(patience));
+  std::vector<raw_connection> clients;
+  for (const std::string key : {"key-a", "key-b", "key-b"}) {
+    clients.emplace_back(service.port());
+    const auto body = chat_body("m", true, "one two three four five six");
+    REQUIRE(clients.back().send(
+        make_request("POST", "/v1/chat/completions", {{"host", "x"}, {"x-api-key", key}}, body)));
+  }
+  const auto runs = [](int count) {
+    return [count](const rapidjson::Document& now) { return now["active"].GetInt() == count; };
+  };
+  CHECK(wait_for_snapshot(of_all, runs(3)));
+  const auto seen = wait_for_snapshot(of_own, runs(1));
+  REQUIRE(seen);
+  const auto now = parsed(*seen);
+  REQUIRE(now["requests"].Size() == 1);
+  CHECK(std::string{now["requests"][0]["key"].GetString()} == "team-a");
+  // To its end, and past those of the others.
+  const auto until = [](int ends) {
+    return [ends, count = 0](const rapidjson::Document& snapshot) mutable {
+      count += static_cast<int>(snapshot["ended"].Size());
+      return count == ends && snapshot["active"].GetInt() == 0;
+    };
+  };
+  CHECK(wait_for_snapshot(of_all, until(3)));
+  const auto deadline = test_clock::now() + 700ms;
+  int ended = 0;
+  while (test_clock::now() < deadline) {
+    const auto event = of_own.next(patience);
+    REQUIRE(event);
+    CHECK_FALSE(holds(event->data, "team-b"));
+    ended += static_cast<int>(parsed(event->data)["ended"].Size());
+  }
+  CHECK(ended <= 1);
+}
+
+TEST_CASE("ui events: a key of the file is told no upstream's address", "[service][pages]") {
+  scripted_upstream up;
+  const keys_file file{{{"team-a", "key-a"}}};
+  auto values = litellm_settings(up.url());
+  values.internal_api_keys_file = file.path();
+  proxy service{values};
+  for (const std::string& key : {std::string{test_key}, std::string{"key-a"}}) {
+    raw_connection watcher{service.port()};
+    REQUIRE(watcher.send("GET /ui/events HTTP/1.1\r\nhost: x\r\nx-api-key: " + key + "\r\n\r\n"));
+    event_stream events{watcher};
+    REQUIRE(events.open(patience));
+    const auto event = events.next(patience);
+    REQUIRE(event);
+    CHECK(parsed(event->data)["upstreams"].Size() == (key == test_key ? 1U : 0U));
   }
 }
 

@@ -3,7 +3,9 @@
 #include "support/upstream_chat.hpp"
 
 #include <atomic>
+#include <mutex>
 #include <string>
+#include <utility>
 
 namespace llm_proxy::test {
 
@@ -18,10 +20,32 @@ settings with_retries(const std::string& url, std::size_t retries) {
   return values;
 }
 
+/// A script that a test may change while its upstream asks it.
+class changing_script {
+ public:
+  changing_script& operator=(upstream_script next) {
+    const std::lock_guard lock{mutex_};
+    script_ = std::move(next);
+    return *this;
+  }
+  void operator()(const upstream_request& req, upstream_reply& reply) const {
+    upstream_script now;
+    {
+      const std::lock_guard lock{mutex_};
+      now = script_;
+    }
+    now(req, reply);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  upstream_script script_;
+};
+
 /// Fails `times` times in a manner, then answers.
 struct failing {
   std::atomic<int> left{0};
-  std::function<void(const upstream_request&, upstream_reply&)> manner;
+  changing_script manner;
 
   upstream_script script() {
     return chats([this](const upstream_request& req, upstream_reply& reply) {

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <map>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,7 @@ void moody(const upstream_request& req, upstream_reply& reply) {
       reply.reset();
       return;
     }
+    if (model == "slow") std::this_thread::sleep_for(milliseconds{700});
     reply.event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})");
     reply.event("[DONE]");
     reply.end_chunks();
@@ -120,6 +122,34 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
     answers += say(port, "GET / HTTP/1.1\r\nhost: x\r\nx-api-key: CANARY-good\r\nCANARY-line\r\n\r\n").body;
     answers += say(port, "GET / HTTP/1.1\r\nx-api-key: CANARY-good\r\n\r\n").body;
     answers += say(port, "CANARY-method / HTTP/1.1\r\nhost: x\r\n\r\n").body;
+    // What watches: the dashboard's events while requests run and end, and the metrics after them.
+    {
+      raw_connection watcher{port};
+      REQUIRE(
+          watcher.send("GET /ui/events?q=CANARY-query HTTP/1.1\r\nhost: x\r\n"
+                       "authorization: Bearer CANARY-internal\r\n\r\n"));
+      event_stream events{watcher};
+      REQUIRE(events.open(patience));
+      raw_connection running{port};
+      REQUIRE(running.send(make_request("POST", "/v1/chat/completions?q=CANARY-query",
+                                        {{"host", "x"}, {"x-api-key", "CANARY-good"}},
+                                        chat_body("slow", true, "CANARY-prompt"))));
+      bool ran = false, ended = false;
+      const auto until = test_clock::now() + patience;
+      while (!(ran && ended) && test_clock::now() < until) {
+        const auto event = events.next(patience);
+        REQUIRE(event);
+        answers += event->data;
+        ran = ran || holds(event->data, R"("model":"slow")");
+        ended = ended || (ran && holds(event->data, R"("verdict":"complete")"));
+      }
+      CHECK(ran);
+      CHECK(ended);
+    }
+    const auto metrics = request(port, "GET", "/metrics?q=CANARY-query", good);
+    CHECK(metrics.status == 200);
+    CHECK(holds(metrics.body, "key=\"good\""));
+    answers += metrics.head + metrics.body;
     raw_connection leaving{port};
     REQUIRE(
         leaving.send("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: CANARY-good\r\n"
@@ -148,6 +178,59 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
       CHECK(holds(service.out(), "\"key\":\"" + std::string{name} + "\""));
     CHECK(holds(service.out(), "\"verdict\":\"rejected_limit\""));
   }
+}
+
+TEST_CASE("secrets: no command shows a key or what it was asked, when it works and when it does not",
+          "[service][program]") {
+  scripted_upstream up{moody};
+  keys_file file{{{"good", "CANARY-good"}}};
+  const environment configured{{"LLM_PROXY__LITELLM_PROXY_URL", up.url()},
+                               {"LLM_PROXY__LITELLM_API_KEY", "CANARY-upstream"},
+                               {"LLM_PROXY__INTERNAL_API_KEY", "CANARY-internal"},
+                               {"LLM_PROXY__INTERNAL_API_KEYS_FILE", file.path()}};
+  child_process service{program, with(configured)};
+  const auto port = port_of(service);
+  REQUIRE(port != 0);
+  std::string said;
+  const auto run = [&](std::vector<std::string> arguments, environment values) {
+    auto how = with(std::move(values));
+    how.environment["LLM_PROXY__PORT"] = std::to_string(port);
+    how.arguments = std::move(arguments);
+    child_process command{program, how};
+    const int code = command.wait(long_patience);
+    said += command.out() + command.err();
+    return code;
+  };
+  const auto asking = [&](const std::string& key) {
+    auto values = configured;
+    values["LLM_PROXY__INTERNAL_API_KEY"] = key;
+    return values;
+  };
+  CHECK(run({"chat", "-m", "m", "CANARY-prompt"}, configured) == 0);
+  for (const char* model : {"auth", "status", "limit", "html", "garbage", "reset", "cut"})
+    CHECK(run({"chat", "-m", model, "CANARY-prompt"}, configured) == 1);
+  CHECK(run({"chat", "-m", "m", "CANARY-prompt"}, asking("CANARY-wrong")) == 1);
+  CHECK(run({"models"}, configured) == 0);
+  CHECK(run({"models"}, asking("CANARY-wrong")) == 1);
+  CHECK(run({"health"}, configured) == 0);
+  CHECK(run({"keys", "list"}, configured) == 0);
+  CHECK(run({"keys", "revoke", "nobody"}, configured) == 1);
+  for (const char* option : {"--print-config", "--check-config"}) {
+    CHECK(run({option}, configured) == 0);
+    // Keys that cannot be: none of them is shown to say so.
+    CHECK(run({option}, {{"LLM_PROXY__INTERNAL_API_KEY", "CANARY\x01"},
+                         {"LLM_PROXY__LITELLM_API_KEY", "CANARY\nkey"},
+                         {"LLM_PROXY__LITELLM_PROXY_URL", "http://CANARY:CANARY@h"},
+                         {"LLM_PROXY__INTERNAL_API_KEYS_FILE", file.path()}}) == 2);
+  }
+  file.write_raw(R"({"keys":[{"name":"CANARY name","sha256":"CANARY-good"}]})");
+  CHECK(run({"keys", "list"}, configured) == 1);
+  CHECK(run({"keys", "add", "other"}, configured) == 1);
+  CHECK(run({}, configured) == 2);
+  INFO(said);
+  CHECK_FALSE(holds(said, "CANARY"));
+  for (const char* key : {"CANARY-good", "CANARY-upstream", "CANARY-internal"})
+    CHECK_FALSE(holds(said, sha256_hex(key)));
 }
 
 TEST_CASE("program: a faulty file of keys ends it with 2 and every fault", "[service][program]") {

@@ -40,14 +40,14 @@ TEST_CASE("answer: its body reaches the client byte for byte", "[service][upstre
     CHECK((answer.body == body));
     CHECK(answer.header("content-length") == std::to_string(body.size()));
     // However it was framed.
-    up.set_script(chats([&](const auto&, auto& reply) {
+    up.set_script(chats([body](const auto&, auto& reply) {
       reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
       for (std::size_t at = 0; at < body.size(); at += 7001) reply.chunk(body.substr(at, 7001));
       reply.end_chunks({{"x-trailer", "1"}});
     }));
     answer = chat(service, chat_body("m"));
     CHECK((answer.status == 200 && answer.body == body));
-    up.set_script(chats([&](const auto&, auto& reply) {
+    up.set_script(chats([body](const auto&, auto& reply) {
       reply.head(200, {{"content-type", "application/json"}, {"connection", "close"}});
       reply.send(body);
       reply.close();

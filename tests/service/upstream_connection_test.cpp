@@ -2,11 +2,36 @@
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
+#include <atomic>
+#include <chrono>
+#include <dlfcn.h>
 #include <netdb.h>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
+
+namespace {
+
+/// Where moving.test is.
+std::atomic<const char*> moving_name{"127.0.0.1"};
+
+}  // namespace
+
+/// The C library's, but for three names.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
+  static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  const std::string_view name{node != nullptr ? node : ""};
+  if (name == "nowhere.test") return EAI_NONAME;
+  if (name == "slow.test") {
+    std::this_thread::sleep_for(std::chrono::seconds{2});
+    return EAI_AGAIN;
+  }
+  return real(name == "moving.test" ? moving_name.load() : node, service, hints, found);
+}
 
 namespace llm_proxy::test {
 
@@ -234,6 +259,50 @@ TEST_CASE("connections: every address of a name is tried", "[service][upstream][
     CHECK(chat(service, chat_body("m")).status == 200);
     CHECK(wait_for_chat(up).header("host") == "localhost:" + std::to_string(up.port()));
   }
+}
+
+TEST_CASE("connections: a name is looked up anew for each connection", "[service][upstream][connect]") {
+  std::optional<scripted_upstream> old{chats(ok)};
+  scripted_upstream::options how;
+  how.ipv6 = true;
+  how.port = old->port();
+  scripted_upstream moved{chats(ok), how};
+  moving_name = "127.0.0.1";
+  proxy service{one_thread("http://moving.test:" + std::to_string(old->port()))};
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chats_of(*old).size() == 1);
+  old.reset();
+  CHECK(chat(service, chat_body("m")).status == 502);
+  moving_name = "::1";
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chats_of(moved).size() == 1);
+}
+
+TEST_CASE("connections: a name that cannot be found is a 502, one that takes too long a 504",
+          "[service][upstream][connect]") {
+  for (const auto& [name, status] : {std::pair{"nowhere.test", 502}, std::pair{"slow.test", 504}}) {
+    auto values = one_thread("http://" + std::string{name} + ":4000");
+    values.connect_timeout = 300ms;
+    proxy service{values};
+    for (const bool streamed : {false, true}) {
+      const auto begun = test_clock::now();
+      CHECK(chat(service, chat_body("m", streamed)).status == status);
+      CHECK(test_clock::now() - begun < 1500ms);
+    }
+    CHECK(eventually([&] { return service.in_flight() == 0; }));
+  }
+}
+
+TEST_CASE("connections: a name that takes too long holds up no other", "[service][upstream][connect]") {
+  scripted_upstream up{chats(ok)};
+  moving_name = "127.0.0.1";
+  const auto port = std::to_string(up.port());
+  auto values = one_thread("http://slow.test:" + port);
+  values.litellm_proxy_url.push_back("http://moving.test:" + port);
+  values.connect_timeout = 300ms;
+  proxy service{values};
+  for (int i = 0; i < 8; ++i) CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chats_of(up).size() == 8);
 }
 
 TEST_CASE("connections: an IPv6 address in the URL", "[service][upstream][connect]") {

@@ -2,19 +2,25 @@
 // they were.
 #include "config/access_log.hpp"
 #include "config/logging.hpp"
+#include "http/resident_memory.hpp"
 #include "support/catch.hpp"
+#include "support/keys_file.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <atomic>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace llm_proxy::test {
 
@@ -32,6 +38,14 @@ class recorded_verdicts {
   recorded_verdicts(const recorded_verdicts&) = delete;
   recorded_verdicts& operator=(const recorded_verdicts&) = delete;
 
+  /// How many lines tell of the request with that id.
+  std::size_t lines_of(const std::string& id) const {
+    const std::lock_guard lock{mutex_};
+    std::size_t count = 0;
+    const auto word = "\"id\":\"" + id + '"';
+    for (auto at = text_.find(word); at != std::string::npos; at = text_.find(word, at + 1)) ++count;
+    return count;
+  }
   /// Of the request with that id, waited for.
   std::string of(const std::string& id) const {
     std::string word;
@@ -155,8 +169,8 @@ const std::vector<fault> faults{
 TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothing behind",
           "[service][upstream][fault]") {
   const recorded_verdicts verdicts;
-  const fault* now = nullptr;
-  scripted_upstream up{chats([&now](const auto&, auto& reply) { now->script(reply); })};
+  std::atomic<const fault*> now{nullptr};
+  scripted_upstream up{chats([&now](const auto&, auto& reply) { now.load()->script(reply); })};
   auto values = litellm_settings(up.url());
   values.first_byte_timeout = 300ms;
   values.idle_timeout = 300ms;
@@ -164,6 +178,7 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
   proxy service{values};
   REQUIRE(get(service, "/v1/models").status == 200);
   const auto base = open_descriptors();
+  const auto memory = resident_bytes();
   for (const auto& each : faults) {
     INFO(each.name << (each.streamed ? ", streamed" : ""));
     now = &each;
@@ -179,7 +194,110 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
     }
     CHECK(eventually([&] { return service.in_flight() == 0; }));
     CHECK(eventually([&] { return open_descriptors() <= base; }));
+    // Both ends' memory; a sanitizer's own is nobody's.
+    INFO("RSS before " << memory / 1024 << " KiB, now " << resident_bytes() / 1024 << " KiB");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+#endif
   }
+}
+
+namespace {
+
+/// Requests by their verdict, as a scrape tells them.
+std::map<std::string, int> counted_verdicts(std::uint16_t admin_port) {
+  std::map<std::string, int> all;
+  std::istringstream text{request(admin_port, "GET", "/metrics").body};
+  for (std::string line; std::getline(text, line);) {
+    constexpr std::string_view name = "verdict=\"";
+    if (!line.starts_with("llm_proxy_requests_total{")) continue;
+    const auto begin = line.find(name) + name.size();
+    all[line.substr(begin, line.find('"', begin) - begin)] += std::stoi(line.substr(line.rfind(' ') + 1));
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("verdicts: a request has exactly one, however it ends, the same in the log and in the metrics",
+          "[service][upstream][fault]") {
+  const recorded_verdicts verdicts;
+  const keys_file keys{{{"slow", "key-slow", R"("rpm":1)"}, {"some", "key-some", R"("models":["ok"])"}}};
+  scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
+    const auto model = req.text("model");
+    if (model == "fails") {
+      reply.json(500, "{}");
+    } else if (model == "hangs") {
+      reply.hang();
+    } else if (!req.is_true("stream")) {
+      reply.json(200, R"({"ok":true})");
+    } else {
+      reply.sse_head();
+      reply.event(delta);
+      if (model == "open") reply.hang();
+      if (model == "ok") reply.event(stop);
+      reply.end_chunks();
+    }
+  })};
+  auto values = litellm_settings(up.url());
+  values.internal_api_keys_file = keys.path();
+  values.admin_port = refused_port{}.port();
+  values.max_concurrent_requests = 2;
+  values.first_byte_timeout = 300ms;
+  proxy service{values};
+  std::map<std::string, int> expected;
+  std::map<std::string, std::string> by_id;
+  int number = 0;
+  const auto id_of = [&](const std::string& verdict) {
+    auto id = "request-" + std::to_string(number++);
+    ++expected[verdict];
+    by_id[id] = verdict;
+    return id;
+  };
+  const auto ask = [&](const std::string& verdict, int status, const std::string& body,
+                       const std::string& key = std::string{test_key}) {
+    const auto answer = request(service.port(), "POST", "/v1/chat/completions",
+                                {{"x-request-id", id_of(verdict)}, {"x-api-key", key}}, body);
+    INFO(verdict);
+    CHECK(answer.status == status);
+  };
+  ask("complete", 200, chat_body("ok"));
+  ask("complete", 200, chat_body("ok", true));
+  ask("truncated", 200, chat_body("cut", true));
+  ask("upstream_error", 502, chat_body("fails"));
+  ask("upstream_timeout_first_byte", 504, chat_body("hangs"));
+  ask("rejected_auth", 401, chat_body("ok"), "wrong");
+  ask("rejected_auth", 403, chat_body("other"), "key-some");
+  ask("complete", 200, chat_body("ok"), "key-slow");
+  ask("rejected_limit", 429, chat_body("ok"), "key-slow");
+  ask("rejected_invalid", 400, "{");
+  ask("rejected_invalid", 422, "{}");
+  std::vector<raw_connection> open;
+  for (const std::string verdict : {"client_gone", "drained"}) {
+    open.emplace_back(service.port());
+    REQUIRE(open.back().send(make_request("POST", "/v1/chat/completions",
+                                          {{"host", "x"}, {"x-request-id", id_of(verdict)}, key_field},
+                                          chat_body("open", true))));
+    REQUIRE(open.back().read_until(delta, 5s).end == read_end::done);
+  }
+  ask("rejected_overload", 503, chat_body("ok"));
+  open.front().reset();
+  REQUIRE(eventually([&] { return service.in_flight() == 1; }));
+  for (const auto& each : service.shared()) caf::anon_send_exit(each.registry, caf::exit_reason::kill);
+  {
+    // Until there is another registry.
+    const auto id = "request-" + std::to_string(number);
+    const auto answer = request(service.port(), "POST", "/v1/chat/completions",
+                                {{"x-request-id", id}, key_field}, chat_body("ok"));
+    id_of(answer.status == 500 ? "internal" : "complete");
+  }
+  CHECK_FALSE(service.drain_connections(50ms));
+  for (const auto& [id, verdict] : by_id) {
+    CAPTURE(id, verdict);
+    CHECK(verdicts.of(id) == verdict);
+    CHECK(verdicts.lines_of(id) == 1);
+  }
+  CHECK(counted_verdicts(values.admin_port) == expected);
 }
 
 TEST_CASE("faults: an upstream that cannot be reached, by refusal or by silence",

@@ -120,6 +120,25 @@ inline adapter_actor::behavior_type faulty_adapter(faulty_pointer<adapter_actor>
           }};
 }
 
+inline observer_actor::behavior_type faulty_observer(faulty_pointer<observer_actor> self, observer_actor real,
+                                                     fault_plan_ptr plan) {
+  self->state.real = std::move(real);
+  self->state.plan = std::move(plan);
+  return {FAULTY_QUESTION(self, observe, observed)};
+}
+
+inline metrics_actor::behavior_type faulty_metrics(faulty_pointer<metrics_actor> self, metrics_actor real,
+                                                   fault_plan_ptr plan) {
+  self->state.real = std::move(real);
+  self->state.plan = std::move(plan);
+  return {FAULTY_QUESTION(self, get_metrics, metrics_snapshot),
+          FAULTY_QUESTION(self, scrape_metrics, metrics_text), FAULTY_NOTE(self, mailbox_probe),
+          FAULTY_NOTE(self, metrics_peers), [self](keys_changed& news) {
+            self->state.plan->pass("metrics' keys_changed");
+            self->send(self->state.real, std::move(news));
+          }};
+}
+
 /// Puts doubles that follow `plan` before all shared actors; adapters are fake ones that play `author`.
 inline factory_editor with_faults(const fault_plan_ptr& plan, const fake_author& author) {
   return [plan, author](caf::actor_system& system, actor_factories& all) {
@@ -135,6 +154,12 @@ inline factory_editor with_faults(const fault_plan_ptr& plan, const fake_author&
       };
       made.registry = [&system, &home, plan, real = made.registry](pool_actor from) {
         return spawn_on(system, home, faulty_registry, real(std::move(from)), plan);
+      };
+      made.metrics = [&system, &home, plan, real = made.metrics] {
+        return spawn_on(system, home, faulty_metrics, real(), plan);
+      };
+      made.observer = [&system, &home, plan, real = made.observer] {
+        return spawn_on(system, home, faulty_observer, real(), plan);
       };
       made.adapter = [&system, &home, plan, author](std::size_t) {
         return spawn_on(system, home, faulty_adapter, spawn_on(system, home, fake, &home, author), plan);

@@ -285,6 +285,44 @@ TEST_CASE("json_scanner: finds each special byte at every place of a long string
   }
 }
 
+TEST_CASE("json_scanner: characters of several bytes are checked wherever a block of 8, 16 or 32 bytes ends",
+          "[json_scanner]") {
+  const std::vector<std::string> whole{
+      "\xC2\x80",     "\xDF\xBF",         "\xE0\xA0\x80",     "\xED\x9F\xBF",
+      "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "\xC3\xA9\xE2\x82\xAC"};
+  const std::vector<std::string> broken{
+      "\x80",         "\xC0\x80",         "\xC1\xBF",         "\xE0\x9F\xBF",
+      "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+      "\xC3",         "\xE2\x82",         "\xF0\x9F\x98",     "\xC3\xC3\xA9",
+      "\xE2\x82\x41"};
+  constexpr std::size_t most = 100;
+  for (std::size_t before = 0; before != most; ++before) {
+    // With text behind, and as the last of its string: what is read one by one there.
+    for (const std::size_t behind : {std::size_t{0}, std::size_t{1}, most}) {
+      const auto text = [&](const std::string& middle) {
+        return '"' + std::string(before, 'a') + middle + std::string(behind, 'b') + '"';
+      };
+      CAPTURE(before, behind);
+      for (const auto& each : whole) {
+        CHECK(is_valid_json(text(each)));
+        check_against_rapidjson(text(each));
+        // Each of its bytes may be the one that is cut off, or not its own.
+        for (std::size_t i = 0; i != each.size(); ++i) {
+          auto wrong = each;
+          wrong[i] = 'x';
+          CHECK_FALSE(is_valid_json(text(wrong)));
+          check_against_rapidjson(text(each.substr(0, i)));
+        }
+      }
+      for (const auto& each : broken) {
+        CHECK_FALSE(is_valid_json(text(each)));
+        const auto at = scan({text(each)});
+        CHECK(at.fault == json_fault::bad_utf8);
+      }
+    }
+  }
+}
+
 TEST_CASE("json_scanner: names the fault and its place", "[json_scanner]") {
   const auto fault_of = [](std::string_view text) {
     const auto result = scan({text});

@@ -16,8 +16,10 @@ class numbered final : public live_session {
   session_sample sample() const override {
     session_sample now;
     now.id = std::to_string(number_);
+    now.key = key_name();
     return now;
   }
+  std::string_view key_name() const override { return number_ % 2 == 0 ? "even" : "odd"; }
 
  private:
   int number_;
@@ -62,6 +64,25 @@ TEST_CASE("live sessions: what ends is kept only while somebody watches, for eac
   // The last look is a minute ago.
   list.end(made[3], "complete", 200);
   CHECK(list.kept() == 0);
+}
+
+TEST_CASE("live sessions: who asks for one key's requests is told of no other's", "[unit][live]") {
+  live_sessions list;
+  std::deque<numbered> made;
+  for (int i = 0; i < 5; ++i) list.add(made.emplace_back(i));
+  const auto now = steady_clock::now();
+  const auto begun = list.look({std::nullopt, "odd"}, now);
+  CHECK(begun.active == 2);
+  REQUIRE(begun.requests.size() == 2);
+  for (const auto& each : begun.requests) CHECK(each.key == "odd");
+  for (int i = 0; i < 3; ++i) list.end(made[static_cast<std::size_t>(i)], "complete", 200);
+  const auto seen = list.look({begun.last, "odd"}, now);
+  CHECK(seen.active == 1);
+  REQUIRE(seen.ended.size() == 1);
+  CHECK(seen.ended.front().last.id == "1");
+  CHECK(seen.missed == 0);
+  CHECK(list.look({begun.last}, now).ended.size() == 3);
+  CHECK(list.look({begun.last, "nobody"}, now).ended.empty());
 }
 
 TEST_CASE("live sessions: no more than the bound are listed, and how many there are is told",

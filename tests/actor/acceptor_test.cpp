@@ -1,0 +1,139 @@
+// The acceptor by itself: the end of listening step by step, and handlers that throw.
+#include "actors/acceptor.hpp"
+
+#include "http/listener.hpp"
+#include "support/actor_stage.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <utility>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using boost::asio::ip::tcp;
+using namespace std::chrono_literals;
+
+constexpr std::string_view get_health = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+
+class acceptor_stage {
+ public:
+  acceptor_stage() {
+    auto context = std::make_shared<session_context>();
+    context->home = &stage.home();
+    context->options.version = "test";
+    auto listener = open_listener(stage.home().io(), "127.0.0.1", 0);
+    where = listener.local_endpoint();
+    acceptor = stage.cast(
+        spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
+                 acceptor_options{
+                     {10s, 60s, 60s, 75s}, context, std::make_shared<connection_counts>(1), 100, nullptr}));
+    stage.tell(acceptor, start_listening{listener.release(), false, {acceptor}});
+  }
+  ~acceptor_stage() { stage.kill(acceptor); }
+
+  /// Bytes between two sockets of one machine arrive at once, but not in the same turn.
+  void settle() {
+    for (int i = 0; i < 5; ++i) stage.poll();
+  }
+  std::unique_ptr<tcp::socket> connect() {
+    auto client = std::make_unique<tcp::socket>(stage.home().io());
+    client->connect(where);
+    settle();
+    return client;
+  }
+  /// What the service says to `bytes`; "closed": nothing, and it has closed.
+  std::string say(tcp::socket& client, std::string_view bytes) {
+    boost::asio::write(client, boost::asio::buffer(bytes.data(), bytes.size()));
+    return hear(client);
+  }
+  std::string hear(tcp::socket& client) {
+    settle();
+    std::array<char, 4096> got{};
+    boost::system::error_code ec;
+    client.non_blocking(true);
+    const auto n = client.read_some(boost::asio::buffer(got), ec);
+    if (ec == boost::asio::error::would_block) return "silence";
+    return ec ? "closed: " + ec.message() : std::string{got.data(), n};
+  }
+
+  actor_stage stage;
+  acceptor_actor acceptor;
+  tcp::endpoint where;
+};
+
+bool is_answer(const std::string& text) {
+  return text.starts_with("HTTP/1.1 200 OK");
+}
+
+}  // namespace
+
+TEST_CASE("acceptor: told to stop listening it serves who has connected, and lets nobody in any more",
+          "[actor][acceptor]") {
+  acceptor_stage on;
+  auto early = on.connect();
+  auto stopping = on.stage.ask<listening_stopped>(on.acceptor, stop_listening{});
+  CHECK(stopping->open());  // handshakes under way may end
+  // A handshake that begins now would be reset when the socket is closed.
+  const int late = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  CHECK(::connect(late, on.where.data(), static_cast<socklen_t>(on.where.size())) == -1);
+  on.settle();
+  pollfd connecting{late, POLLOUT, 0};
+  CHECK(::poll(&connecting, 1, 50) == 0);
+  ::close(late);
+  CHECK(is_answer(on.say(*early, get_health)));
+  on.stage.advance(100ms);
+  CHECK_FALSE(stopping->open());
+  tcp::socket refused{on.stage.home().io()};
+  boost::system::error_code ec;
+  refused.connect(on.where, ec);
+  CHECK(ec == boost::asio::error::connection_refused);
+  CHECK(is_answer(on.say(*early, get_health)));
+}
+
+TEST_CASE("acceptor: a request that came in the last moment of an idle connection is answered",
+          "[actor][acceptor]") {
+  acceptor_stage on;
+  auto client = on.connect();
+  CHECK(is_answer(on.say(*client, get_health)));
+  const bool draining = GENERATE(true, false);
+  CAPTURE(draining);
+  std::shared_ptr<reply<drained>> end;
+  if (draining) end = on.stage.ask<drained>(on.acceptor, drain{});
+  // It is in the system's buffer, and nobody has looked when time is over.
+  boost::asio::write(*client, boost::asio::buffer(get_health.data(), get_health.size()));
+  on.stage.home().timers().advance(draining ? 500ms : 75s);
+  const auto answer = on.hear(*client);
+  CHECK(is_answer(answer));
+  CHECK((answer.find("connection: close") != std::string::npos) == draining);
+  if (!draining) {
+    on.stage.advance(75s);
+    CHECK(on.hear(*client).starts_with("closed: End of file"));
+    return;
+  }
+  CHECK(on.hear(*client).starts_with("closed: End of file"));
+  client->close();
+  on.settle();
+  CHECK_FALSE(end->open());
+}
+
+TEST_CASE("acceptor: an exception in a handler costs what it was about, and no connection",
+          "[actor][acceptor]") {
+  acceptor_stage on;
+  auto client = on.connect();
+  on.stage.tell(on.acceptor,
+                start_listening{-1, false, {on.acceptor}});  // no descriptor: assigning it throws
+  on.stage.tell(on.acceptor, adopt_socket{-1});
+  CHECK(is_answer(on.say(*client, get_health)));
+}
+
+}  // namespace llm_proxy::test
