@@ -35,8 +35,8 @@ constexpr std::size_t queue_lines = 2048;
 constexpr std::size_t batch_bytes = 64 * 1024;
 constexpr auto longest_stop = 2s;
 /// After each batch the writer rests this long. Lines that come meanwhile cost their I/O thread no wake-up
-/// and share one write; the first line after a pause is out at once. At 10 ms one request in a hundred met
-/// the writer, which was its p99 (44 to 67 µs added at one connection).
+/// and share one write; the first line after a pause is out at once. At one connection 10 ms
+/// let it meet about one request in a hundred; whether that makes the p99 is not proven.
 constexpr auto rest_after_batch = 40ms;
 
 // Names tell the sink what a message is; the payload of the access logger is whole lines.
