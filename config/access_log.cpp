@@ -18,8 +18,8 @@ log_format access_format = log_format::text;
 
 void append_number(spdlog::memory_buf_t& out, std::int64_t number) {
   std::array<char, 24> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
+  const auto* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  append(out, {digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
 /// Milliseconds with three decimals; NaN and what is below 0 count as 0. Ten times cheaper than printing a
@@ -27,9 +27,9 @@ void append_number(spdlog::memory_buf_t& out, std::int64_t number) {
 void append_ms(spdlog::memory_buf_t& out, double ms) {
   const auto us = static_cast<std::int64_t>(std::isfinite(ms) ? std::clamp(ms * 1000 + 0.5, 0.0, 1e15) : 0.0);
   append_number(out, us / 1000);
-  out.push_back('.');
-  for (const std::int64_t digit : {us / 100 % 10, us / 10 % 10, us % 10})
-    out.push_back(static_cast<char>('0' + digit));
+  const std::array<char, 4> decimals{'.', static_cast<char>('0' + us / 100 % 10),
+                                     static_cast<char>('0' + us / 10 % 10), static_cast<char>('0' + us % 10)};
+  append(out, {decimals.data(), decimals.size()});
 }
 
 std::int64_t as_signed(std::uint64_t number) {
@@ -144,6 +144,7 @@ void add_all(Fields fields, const access_record& r) {
 /// Lines of this thread that are not yet queued.
 struct pending_lines {
   spdlog::memory_buf_t bytes;
+  spdlog::memory_buf_t fields;  // of the line being made; kept for its memory
   line_formatter frame{log_format::text};
   log_format format = log_format::text;
   bool gathers = false;
@@ -167,7 +168,8 @@ void log_access(const access_record& record) {
     lines.format = access_format;
     lines.frame = line_formatter{access_format};
   }
-  spdlog::memory_buf_t fields;
+  auto& fields = lines.fields;
+  fields.clear();
   if (access_format == log_format::json)
     add_all(json_fields{fields}, record);
   else

@@ -1,5 +1,6 @@
 #include "config/log_safe.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -48,8 +49,14 @@ void append_u(spdlog::memory_buf_t& out, std::uint32_t code) {
   append_byte(out, "", code & 0xff);
 }
 
+constexpr auto plain_characters = [] {
+  std::array<bool, 256> table{};
+  for (char c = ' '; c < 0x7f; ++c) table[static_cast<std::size_t>(c)] = c != '"' && c != '\\';
+  return table;
+}();
+
 bool is_plain(char c) {
-  return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+  return plain_characters[static_cast<unsigned char>(c)];
 }
 
 /// Copies runs of plain ASCII and hands the rest, character by character, to `escape(c, bytes)`.

@@ -6,6 +6,7 @@
 #include <rapidjson/document.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -329,6 +330,27 @@ TEST_CASE("log: lines of several threads come out whole and in each thread's ord
     const auto thread = static_cast<std::size_t>(message[0] - '0');
     CHECK(std::stoi(message.substr(2)) == next.at(thread)++);
   }
+}
+
+TEST_CASE("log: lines that come fast, one at a time, are all written", "[unit][logging]") {
+  // 60,000 in a second fill the queue's 2,048 places within a rest of the writer.
+  constexpr std::size_t bursts = 100, lines_in_burst = 60;
+  log_pipe pipe;
+  start_logging(settings{}, pipe.writer, log_format::text);
+  std::size_t lines = 0;
+  std::thread reading{[&] {
+    for (auto text = pipe.read_some(); !text.empty(); text = pipe.read_some())
+      lines += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }};
+  for (std::size_t burst = 0; burst < bursts; ++burst) {
+    for (std::size_t line = 0; line < lines_in_burst; ++line) spdlog::info("one of many");
+    std::this_thread::sleep_for(1ms);
+  }
+  stop_logging();
+  close(pipe.writer);
+  reading.join();
+  pipe.writer = -1;
+  CHECK(lines == bursts * lines_in_burst);
 }
 
 TEST_CASE("log: a stuck reader delays neither those who log nor the stop for long, and the loss is told",
