@@ -18,6 +18,8 @@ namespace llm_proxy {
 /// clock is a thread of its own that every actor's exit would post to.
 class no_clock final : public caf::actor_clock {
  public:
+  /// Every resumed actor asks, for the credit of CAF's own streams, of which there are none.
+  time_point now() const noexcept override { return {}; }
   void set_ordinary_timeout(time_point, caf::abstract_actor*, caf::atom_value, std::uint64_t) override;
   void set_multi_timeout(time_point, caf::abstract_actor*, caf::atom_value, std::uint64_t) override;
   void set_request_timeout(time_point, caf::abstract_actor*, caf::message_id) override;

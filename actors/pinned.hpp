@@ -5,6 +5,7 @@
 
 #include <caf/actor_config.hpp>
 #include <caf/actor_system.hpp>
+#include <caf/logger.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -94,7 +95,11 @@ using pinned_pointer = pinned<Handle, State>*;
 template <class Behavior, class... Args>
 auto spawn_on(caf::actor_system& system, io_worker& home, Behavior behavior_of, Args&&... args) {
   caf::actor_config config{&home};
-  return system.spawn_functor(std::true_type{}, config, behavior_of, std::forward<Args>(args)...);
+  auto spawned = system.spawn_functor(std::true_type{}, config, behavior_of, std::forward<Args>(args)...);
+  // CAF notes for its logger, which is off, which actor runs: behind a lock, for every message. Each spawn
+  // turns that on for its thread.
+  caf::logger::set_current_actor_system(nullptr);
+  return spawned;
 }
 
 /// Runs what a socket has to tell its actor `self`, between the actor's messages. An exception ends the

@@ -14,13 +14,6 @@ namespace {
 
 using self_pointer = pinned_pointer<adapter_actor, litellm_state>;
 
-void add_field(std::string& head, std::string_view name, std::string_view value) {
-  head += name;
-  head += ": ";
-  head += value;
-  head += "\r\n";
-}
-
 constexpr std::string_view timeout_name = "x-litellm-timeout";
 
 /// In LiteLLM's unit, seconds with decimals: what is left of the request's time, or what its client asked
@@ -49,7 +42,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   head += options.address.prefix;
   head += request.path;
   head += " HTTP/1.1\r\n";
-  add_field(head, "host", options.address.host_header);
+  append_header(head, "host", options.address.host_header);
   bool typed = false;
   std::optional<std::string_view> accept_encoding;
   std::optional<std::string_view> own_timeout;
@@ -67,29 +60,29 @@ std::string upstream_head(const litellm_options& options, const upstream_request
       if (traced && iequals(field.name, "traceparent")) continue;
       if (request.drops_tracestate && iequals(field.name, "tracestate")) continue;
       typed = typed || is_type;
-      add_field(head, field.name, field.value);
+      append_header(head, field.name, field.value);
     }
   }
-  if (request.body && !typed) add_field(head, "content-type", "application/json");
+  if (request.body && !typed) append_header(head, "content-type", "application/json");
   // A compressed stream cannot be judged event by event.
-  add_field(head, "accept-encoding",
-            request.stream || !accept_encoding ? std::string_view{"identity"} : *accept_encoding);
+  append_header(head, "accept-encoding",
+                request.stream || !accept_encoding ? std::string_view{"identity"} : *accept_encoding);
   if (!options.api_key.empty()) {
     head += "authorization: Bearer ";
     head += options.api_key;
     head += "\r\n";
   }
-  if (request.time_left) add_field(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
-  if (traced) add_field(head, "traceparent", request.traceparent);
-  if (!request.request_id.empty()) add_field(head, "x-request-id", request.request_id);
+  if (request.time_left) append_header(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
+  if (traced) append_header(head, "traceparent", request.traceparent);
+  if (!request.request_id.empty()) append_header(head, "x-request-id", request.request_id);
   if (request.body) {
-    add_field(head, "content-length", std::to_string(request.body->size()));
+    append_header(head, "content-length", std::to_string(request.body->size()));
   } else if (request.body_length) {
-    add_field(head, "content-length", std::to_string(*request.body_length));
+    append_header(head, "content-length", std::to_string(*request.body_length));
   } else if (request.body_follows) {
-    add_field(head, "transfer-encoding", "chunked");
+    append_header(head, "transfer-encoding", "chunked");
   } else if (request.method != "GET") {
-    add_field(head, "content-length", "0");
+    append_header(head, "content-length", "0");
   }
   head += "\r\n";
   return head;

@@ -42,26 +42,22 @@ void connection::start_answer(const response_head& head, body_framing framing, s
   append_number(out, head.status, 10);
   out += ' ';
   out += reason_phrase(head.status);
-  out += "\r\ndate: ";
-  out += http_date_now();
-  for (const auto field : head.headers) {
-    out += "\r\n";
-    out += field.name;
-    out += ": ";
-    out += field.value;
-  }
+  out += "\r\n";
+  append_header(out, "date", http_date_now());
+  for (const auto field : head.headers) append_header(out, field.name, field.value);
   if (framing == body_framing::chunked) {
-    out += "\r\ntransfer-encoding: chunked";
+    append_header(out, "transfer-encoding", "chunked");
   } else if (framing == body_framing::content_length) {
-    out += "\r\ncontent-length: ";
+    out += "content-length: ";
     append_number(out, length, 10);
+    out += "\r\n";
   }
   if (close_after_) {
-    out += "\r\nconnection: close";
+    append_header(out, "connection", "close");
   } else if (http_1_0) {
-    out += "\r\nconnection: keep-alive";
+    append_header(out, "connection", "keep-alive");
   }
-  out += "\r\n\r\n";
+  out += "\r\n";
   schedule();
 }
 

@@ -15,7 +15,7 @@ void deadline::expires_after(steady_clock::duration timeout) {
   if (timeout <= steady_clock::duration::zero()) {
     cancel();
   } else {
-    expires_at(owner_.now() + timeout);
+    expires_at(owner_.turn_now() + timeout);
   }
 }
 

@@ -43,6 +43,9 @@ inline bool istarts_with(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
 }
 
+/// Appends `name: value` and a line's end.
+void append_header(std::string& out, std::string_view name, std::string_view value);
+
 /// Without blanks and tabs at both ends.
 std::string_view trimmed(std::string_view text);
 
@@ -72,9 +75,7 @@ class header_list {
   template <class Predicate>
   void keep_if(Predicate stays) {
     // The text stays: lists are short-lived.
-    std::erase_if(fields_, [&](const place& where) {
-      return !stays(std::string_view{text_}.substr(where.begin, where.name_size));
-    });
+    std::erase_if(fields_, [&](const place& where) { return !stays(name_at(where)); });
   }
   /// Drops every field of that name.
   void remove(std::string_view name);
@@ -96,11 +97,14 @@ class header_list {
     std::uint32_t value_size;
   };
 
-  header at(std::size_t index) const {
-    const auto& where = fields_[index];
-    const std::string_view text{text_};
-    return {text.substr(where.begin, where.name_size),
-            text.substr(where.begin + where.name_size, where.value_size)};
+  std::string_view name_at(const place& where) const { return {text_.data() + where.begin, where.name_size}; }
+  std::string_view value_at(const place& where) const {
+    return {text_.data() + where.begin + where.name_size, where.value_size};
+  }
+  header at(std::size_t index) const { return {name_at(fields_[index]), value_at(fields_[index])}; }
+  /// Looks at the sizes first: most names differ there, and nothing of the text is read.
+  bool is_named(const place& where, std::string_view name) const {
+    return where.name_size == name.size() && iequals(name_at(where), name);
   }
 
   std::string text_;

@@ -17,6 +17,22 @@ namespace {
 /// Behind bytes that wait for more of their kind (half a head).
 constexpr std::size_t small_read = 4 * 1024;
 
+constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+ssize_t send_one(int descriptor, std::string_view bytes) {
+  return ::send(descriptor, bytes.data(), bytes.size(), send_flags);
+}
+
+ssize_t send_both(int descriptor, std::string_view first, std::string_view second) {
+  // sendmsg does not write through what it is given.
+  std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
+                             iovec{const_cast<char*>(second.data()), second.size()}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(descriptor, &message, send_flags);
+}
+
 boost::system::error_code last_error() {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return boost::asio::error::would_block;
   return {errno, boost::system::system_category()};
@@ -78,13 +94,8 @@ std::size_t ready_socket::read(byte_buffer& in, std::size_t limit, boost::system
 
 std::size_t ready_socket::write(std::string_view first, std::string_view second,
                                 boost::system::error_code& ec) {
-  // sendmsg does not write through what it is given.
-  std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
-                             iovec{const_cast<char*>(second.data()), second.size()}};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = second.empty() ? 1 : 2;
-  const auto n = ::sendmsg(descriptor_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  // sendmsg makes the kernel copy and check a vector: only where there is one.
+  const auto n = second.empty() ? send_one(descriptor_, first) : send_both(descriptor_, first, second);
   ec = n < 0 ? last_error() : boost::system::error_code{};
   return n < 0 ? 0 : static_cast<std::size_t>(n);
 }

@@ -93,4 +93,11 @@ TEST_CASE("request id: made ones differ and are sane, odd ones are not", "[unit]
   }
 }
 
+TEST_CASE("append_header: a field is one line", "[unit][message]") {
+  std::string head = "HTTP/1.1 200 OK\r\n";
+  append_header(head, "content-type", "text/plain");
+  append_header(head, "x-empty", "");
+  CHECK(head == "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-empty: \r\n");
+}
+
 }  // namespace llm_proxy
