@@ -209,7 +209,7 @@ void session_state::on_body(std::string&& body) {
 void session_state::on_body_part(std::string&& bytes, bool last) {
   enter(self_, [&] {
     bytes_in_ += bytes.size();
-    if (given_is_all_) given_.emplace_back(bytes, last);
+    if (given_) given_->emplace_back(bytes, last);
     if (last) {
       uploading_ = false;
       sent_ = steady_clock::now();
@@ -221,7 +221,7 @@ void session_state::on_body_part(std::string&& bytes, bool last) {
 }
 
 void session_state::on_body_taken(std::size_t bytes) {
-  if (std::exchange(given_is_all_, false)) given_ = {};
+  given_.reset();
   if (uploading_) client_->take_more(bytes);
 }
 
@@ -321,7 +321,7 @@ void session_state::open() {
   if (!again) {
     // A passed-through GET has no body to wait for.
     uploading_ = upload_ = upload_ && head_->has_body();
-    given_is_all_ = upload_ && several_upstreams();
+    if (upload_ && several_upstreams()) given_ = std::make_unique<upload_parts>();
   }
   request->body_follows = upload_;
   if (upload_ && !head_->chunked) request->body_length = head_->content_length;
@@ -334,7 +334,8 @@ void session_state::open() {
   // While its body is coming the connection's deadline watches the client.
   if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
   if (!silence_ && wants_stream_ && context_->options.stream_commit_after.count() > 0) {
-    silence_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_silence(); }); });
+    silence_ = std::make_unique<deadline>(context_->home->timers(),
+                                          [this] { enter(self_, [this] { on_silence(); }); });
     silence_->expires_after(context_->options.stream_commit_after);
   }
   stream_open_ = true;
@@ -342,7 +343,10 @@ void session_state::open() {
   self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
       .then([this](stream_head& answer) { on_head(std::move(answer)); },
             [this](const caf::error& error) { on_open_failed(to_failure(error)); });
-  for (auto& [bytes, last] : given_) self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
+  if (given_) {
+    for (const auto& [bytes, last] : *given_)
+      self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
+  }
   if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
 }
 

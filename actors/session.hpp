@@ -235,27 +235,28 @@ class session_state : public exchange_events, private live_session {
   std::shared_ptr<const std::string> body_;  // kept as long as it may have to be sent again
   phase phase_ = phase::closed;
   bool stream_open_ = false;
-  bool stream_opened_ = false;  // at least once
-  bool upload_ = false;         // the client's body is passed on as it comes
-  bool uploading_ = false;      // it is not yet whole
-  bool usage_added_ = false;    // ACCOUNT_USAGE asked for what the client did not
+  bool stream_opened_ = false;    // at least once
+  bool upload_ = false;           // the client's body is passed on as it comes
+  bool uploading_ = false;        // it is not yet whole
+  bool usage_added_ = false;      // ACCOUNT_USAGE asked for what the client did not
+  bool shortened_ = false;        // by x-request-timeout-ms
+  bool judged_ = true;            // false: compressed or opaque, known by its framing alone
+  bool event_stream_ = false;     // what is passed on are events
+  bool released_ = false;         // a held body grew too long and is passed on
+  bool early_ = false;            // opened by STREAM_COMMIT_AFTER, before upstream's head or first event
+  missed missed_ = missed::none;  // the deadline that ends the request
+  unsigned retries_ = 0;          // so far
+  using upload_parts = std::vector<std::pair<std::string, bool>>;
   // Of an upload to one of several upstreams: what was given before any of it was taken, at most body_window.
-  std::vector<std::pair<std::string, bool>> given_;
+  // Null for all others.
+  std::unique_ptr<upload_parts> given_;
   upstream_set tried_ = 0;                                 // upstreams that failed this request
   std::unique_ptr<deadline> pause_;                        // before a retry
   std::optional<steady_clock::time_point> allowed_until_;  // where x-request-timeout-ms was sent
-  bool shortened_ = false;                                 // by it
-  bool given_is_all_ = false;
-  missed missed_ = missed::none;  // the deadline that ends the request
-  unsigned retries_ = 0;          // so far
   response_head answer_;
   stream_judge judge_;
-  bool judged_ = true;               // false: compressed or opaque, known by its framing alone
-  bool event_stream_ = false;        // what is passed on are events
-  bool released_ = false;            // a held body grew too long and is passed on
-  bool early_ = false;               // opened by STREAM_COMMIT_AFTER, before upstream's head or first event
-  std::optional<deadline> silence_;  // STREAM_COMMIT_AFTER, then the pause between comments
-  std::uint64_t heard_ = 0;          // the judge's progress when it was last looked at
+  std::unique_ptr<deadline> silence_;  // STREAM_COMMIT_AFTER, then the pause between comments; null: off
+  std::uint64_t heard_ = 0;            // the judge's progress when it was last looked at
   std::string held_;            // a body that is held back; of a stream, what comes before its first event
   std::size_t owed_ = 0;        // bytes received and not granted again
   std::uint64_t progress_ = 0;  // the judge's, when the idle deadline was last moved

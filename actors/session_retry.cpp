@@ -78,7 +78,7 @@ void session_state::on_open_failed(failure reason) {
 bool session_state::reach_another() {
   tried_ |= bit_of(lease_.upstream);
   // Of an upload that has begun the beginning is gone.
-  if ((upload_ && !given_is_all_) || !context_->upstreams->any_usable_but(tried_)) return false;
+  if ((upload_ && !given_) || !context_->upstreams->any_usable_but(tried_)) return false;
   missed_ = missed::none;
   lease_ = {};
   lease();
