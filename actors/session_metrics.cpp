@@ -29,6 +29,11 @@ bool session_state::is_public() const {
 }
 
 void session_state::answer_metrics() {
+  // With METRICS_PUBLIC and on ADMIN_PORT there is no key.
+  if (key_ && key_->name != internal_key_name) {
+    refuse({errc::internal_key_required, {}, {}, {}});
+    return;
+  }
   self_->request(context_->metrics, caf::infinite, scrape_metrics{context_->upstreams})
       .then(
           [this](const metrics_text& all) {

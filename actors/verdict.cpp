@@ -51,6 +51,7 @@ verdict verdict_of(errc code, missed deadline) {
       return verdict::complete;
     case errc::unauthorized:
     case errc::model_not_allowed:
+    case errc::internal_key_required:
       return verdict::rejected_auth;
     case errc::rate_limited:
       return verdict::rejected_limit;

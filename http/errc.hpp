@@ -18,6 +18,7 @@ enum class errc : std::uint8_t {
   request_timeout,            ///< head or body did not arrive in time
   unauthorized,               ///< no key, or a wrong one
   model_not_allowed,          ///< a model that the key's list has not
+  internal_key_required,      ///< what concerns all keys, asked for with one of the file
   not_found,                  ///< no such path
   model_not_found,            ///< GET /v1/models/{id} of an id nobody listed
   method_not_allowed,         ///< the path exists, the method does not
@@ -25,7 +26,7 @@ enum class errc : std::uint8_t {
   unsupported_media_type,     ///< content type is not JSON
   unsupported_encoding,       ///< a content-encoding on the request
   invalid_json,               ///< body is not one JSON value in UTF-8
-  invalid_shape,              ///< JSON, but not a chat completion request
+  invalid_shape,              ///< JSON, but not a request that its endpoint takes
   rate_limited,               ///< a limit of the key is reached
   overloaded,                 ///< a limit of the service that the operator set is reached
   drained,                    ///< the service is shutting down

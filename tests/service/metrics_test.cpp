@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/keys_file.hpp"
 #include "support/running_proxy.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -195,6 +196,20 @@ TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") 
   proxy service{values};
   CHECK(request(service.port(), "GET", "/metrics").status == 200);
   CHECK(request(service.port(), "GET", "/v1/models").status == 401);
+}
+
+TEST_CASE("metrics: a key of the file may not read them, for they name all keys", "[service][metrics]") {
+  auto values = mock_settings();
+  const keys_file file{{{"team-a", "key-of-a"}}};
+  values.internal_api_keys_file = file.path();
+  proxy service{values};
+  const header_list key_of_a{{"x-internal-auth", "key-of-a"}};
+  CHECK(request(service.port(), "GET", "/v1/models", key_of_a).status == 200);
+  const auto refused = request(service.port(), "GET", "/metrics", key_of_a);
+  CHECK(refused.status == 403);
+  CHECK(contains(refused.body, R"("code":"internal_key_required")"));
+  CHECK_FALSE(contains(refused.body, "llm_proxy_requests_total"));
+  CHECK(get(service, "/metrics").status == 200);
 }
 
 TEST_CASE("metrics: ADMIN_PORT answers metrics and health without a key, and nothing else",
