@@ -19,6 +19,17 @@ esac
 scripts/build.sh --all
 scripts/generate-docs.sh --check
 scripts/check-includes.py
+if ! command -v promtool >/dev/null; then
+  # Taken out of its package: installed, that would start a server.
+  if [ ! -x build/promtool/usr/bin/promtool ]; then
+    echo 'Fetching promtool for the tests into build/promtool' >&2
+    mkdir -p build/promtool
+    (cd build/promtool && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
+      echo 'promtool cannot be fetched here (above): nothing will check the scrape and the alert rules' >&2
+  fi
+  PATH=$PATH:$PWD/build/promtool/usr/bin
+  export PATH
+fi
 echo 'Installing a real LiteLLM proxy for the tests into build/litellm (about 20 s the first time)' >&2
 scripts/litellm.sh install || echo 'LiteLLM cannot be installed here (above): its tests will be SKIPPED' >&2
 if [ $clients = yes ]; then
