@@ -60,7 +60,7 @@ class io_worker final : public caf::execution_unit {
   std::size_t index_;
   boost::asio::io_context io_{1};
   reactor reactor_{io_};
-  deadlines deadlines_{io_, &reactor_.woke_at()};
+  deadlines deadlines_{io_};
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;

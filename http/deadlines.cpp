@@ -15,7 +15,9 @@ void deadline::expires_after(steady_clock::duration timeout) {
   if (timeout <= steady_clock::duration::zero()) {
     cancel();
   } else {
-    expires_at(owner_.turn_now() + timeout);
+    // Not from the turn's begin, which would save reading the clock: in a turn that has lasted longer than
+    // `timeout` it would be due at once, and one that sets itself again would never end.
+    expires_at(owner_.now() + timeout);
   }
 }
 

@@ -26,7 +26,7 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  /// Due in `timeout` from the turn's begin; 0 or less = never (options use 0 for off).
+  /// Due in `timeout` from now; 0 or less = never (options use 0 for off).
   void expires_after(steady_clock::duration timeout);
   /// Due at `when`; moves an earlier setting.
   void expires_at(steady_clock::time_point when);
@@ -48,19 +48,12 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
 /// The queue, ordered by time, and the one timer that watches its front.
 class deadlines {
  public:
-  /// `turn_began`: when the turn at hand began, on a thread that works in turns. What is set within one
-  /// counts from there, and reads no clock: a request sets six. Null: from now.
-  explicit deadlines(boost::asio::io_context& io, const steady_clock::time_point* turn_began = nullptr)
-      : timer_{io}, turn_began_{turn_began} {}
+  explicit deadlines(boost::asio::io_context& io) : timer_{io} {}
 
   /// Drops the timer, so that the io_context can run out of work. Deadlines no longer fire.
   void stop();
 
   steady_clock::time_point now() const { return steady_clock::now() + moved_; }
-  /// The same, as of the turn's begin.
-  steady_clock::time_point turn_now() const {
-    return (turn_began_ != nullptr ? *turn_began_ : steady_clock::now()) + moved_;
-  }
   /// Moves this thread's time on by `duration`, and calls what is due by then: for tests.
   void advance(steady_clock::duration duration);
 
@@ -76,7 +69,6 @@ class deadlines {
   void fire();
 
   boost::asio::steady_timer timer_;
-  const steady_clock::time_point* turn_began_;
   boost::intrusive::multiset<deadline, boost::intrusive::compare<earlier>> queue_;  // no node to allocate
   steady_clock::time_point armed_for_ = steady_clock::time_point::max();
   steady_clock::duration moved_{0};

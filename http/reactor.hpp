@@ -80,7 +80,7 @@ class reactor {
   /// exception left untold comes in the next round. Returns how many were told.
   std::size_t run_round(int timeout_ms);
   /// When the system last told of ready sockets.
-  const std::chrono::steady_clock::time_point& woke_at() const { return woke_at_; }
+  std::chrono::steady_clock::time_point woke_at() const { return woke_at_; }
   /// True if a round would find work without waiting for the system.
   bool has_work() const { return asio_used_ || !again_.empty() || next_ < count_; }
 

@@ -146,7 +146,9 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
       CHECK(ran);
       CHECK(ended);
     }
-    const auto metrics = request(port, "GET", "/metrics?q=CANARY-query", good);
+    CHECK(request(port, "GET", "/metrics", good).status == 403);
+    const auto metrics =
+        request(port, "GET", "/metrics?q=CANARY-query", {{"x-internal-auth", "CANARY-internal"}});
     CHECK(metrics.status == 200);
     CHECK(holds(metrics.body, "key=\"good\""));
     answers += metrics.head + metrics.body;

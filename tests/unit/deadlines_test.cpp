@@ -48,20 +48,6 @@ TEST_CASE("deadlines: one that is moved is due at its last setting", "[unit][dea
   CHECK(steady_clock::now() - begin >= 10ms);
 }
 
-TEST_CASE("deadlines: what is set in a turn counts from the turn's begin", "[unit][deadlines]") {
-  boost::asio::io_context io;
-  auto turn_began = steady_clock::now();
-  deadlines all{io, &turn_began};
-  deadline first{all, [] {}};
-  first.expires_after(1h);
-  CHECK(first.left() <= 1h);
-  turn_began -= 10min;
-  deadline second{all, [] {}};
-  second.expires_after(1h);
-  CHECK(second.left() <= 50min);
-  CHECK(second.left() > 49min);
-}
-
 TEST_CASE("deadlines: 0, cancel and the end of one keep it from firing", "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};
