@@ -7,7 +7,9 @@
 
 #include <caf/scoped_actor.hpp>
 
+#include <chrono>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,6 +17,8 @@
 namespace llm_proxy::test {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 struct probe_state {
   static inline const char* name = "probe";
@@ -109,6 +113,24 @@ TEST_CASE("pinned: leave() ends an actor from a message's handler and from a soc
   stage.home().post([&] { inside->leave(); });
   stage.poll();
   CHECK(stage.ask<principal>(stays, authorize{})->error);
+}
+
+TEST_CASE("io_worker: a deadline that sets itself again in a turn longer than itself fires once",
+          "[actor][io_worker]") {
+  actor_stage stage;
+  auto& home = stage.home();
+  int times = 0;
+  std::unique_ptr<deadline> again;
+  again = std::make_unique<deadline>(home.timers(), [&] {
+    if (++times < 100) again->expires_after(100ms);  // the bound is for a test that fails
+  });
+  again->expires_after(100ms);
+  home.post([&] {
+    std::this_thread::sleep_for(150ms);
+    home.sockets().asio_used();  // the timers have their look in this very turn
+  });
+  stage.poll();
+  CHECK(times == 1);
 }
 
 TEST_CASE("messages: a failure crosses as an error and comes back whole; other errors are internal",
