@@ -51,7 +51,7 @@ std::variant<principal, failure> auth_state::accept(std::string_view given, std:
   // Written once a second at most: the line is shared by all threads.
   if (rules->last_use->load(std::memory_order_relaxed) != now)
     rules->last_use->store(now, std::memory_order_relaxed);
-  return principal{rules->name, rules};
+  return principal{rules->name, rules, internal};
 }
 
 auth_actor::behavior_type auth(pinned_pointer<auth_actor, auth_state> self, std::string internal_api_key,

@@ -53,6 +53,7 @@ struct authorize {
 struct principal {
   std::string name;
   key_rules_ptr rules = nullptr;  ///< of the auth actor never null
+  bool is_operator = false;       ///< came with INTERNAL_API_KEY: may see what concerns all keys
 };
 /// The keys that count from now on.
 struct keys_changed {

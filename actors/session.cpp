@@ -63,6 +63,7 @@ void session_state::ask_auth() {
       .then(
           [this](principal& who) {
             key_ = std::move(who.rules);
+            is_operator_ = who.is_operator;
             auth_time_ = steady_clock::now() - started_;
             route();
           },

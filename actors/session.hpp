@@ -234,6 +234,7 @@ class session_state : public exchange_events, private live_session {
   adapter_lease lease_;
   std::shared_ptr<const std::string> body_;  // kept as long as it may have to be sent again
   phase phase_ = phase::closed;
+  bool is_operator_ = false;  // as the principal says
   bool stream_open_ = false;
   bool stream_opened_ = false;    // at least once
   bool upload_ = false;           // the client's body is passed on as it comes

@@ -30,7 +30,7 @@ bool session_state::is_public() const {
 
 void session_state::answer_metrics() {
   // With METRICS_PUBLIC and on ADMIN_PORT there is no key.
-  if (key_ && key_->name != internal_key_name) {
+  if (key_ && !is_operator_) {
     refuse({errc::internal_key_required, {}, {}, {}});
     return;
   }

@@ -74,7 +74,7 @@ void session_state::watch() {
   watch_ = std::make_unique<ui_watch>(
       context_->home->timers(), [this] { enter(self_, [this] { look(); }); }, context_->observers.size());
   // Others than the operator see what is their own.
-  if (key_->name != internal_key_name) watch_->key = key_->name;
+  if (!is_operator_) watch_->key = key_->name;
   look();
 }
 

@@ -200,15 +200,19 @@ TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") 
 
 TEST_CASE("metrics: a key of the file may not read them, for they name all keys", "[service][metrics]") {
   auto values = mock_settings();
-  const keys_file file{{{"team-a", "key-of-a"}}};
+  // Not even one that bears the name of INTERNAL_API_KEY, to share its limits.
+  const keys_file file{{{"team-a", "key-of-a"}, {"default", "key-of-default"}}};
   values.internal_api_keys_file = file.path();
   proxy service{values};
-  const header_list key_of_a{{"x-internal-auth", "key-of-a"}};
-  CHECK(request(service.port(), "GET", "/v1/models", key_of_a).status == 200);
-  const auto refused = request(service.port(), "GET", "/metrics", key_of_a);
-  CHECK(refused.status == 403);
-  CHECK(contains(refused.body, R"("code":"internal_key_required")"));
-  CHECK_FALSE(contains(refused.body, "llm_proxy_requests_total"));
+  for (const char* key : {"key-of-a", "key-of-default"}) {
+    INFO(key);
+    const header_list of_the_file{{"x-internal-auth", key}};
+    CHECK(request(service.port(), "GET", "/v1/models", of_the_file).status == 200);
+    const auto refused = request(service.port(), "GET", "/metrics", of_the_file);
+    CHECK(refused.status == 403);
+    CHECK(contains(refused.body, R"("code":"internal_key_required")"));
+    CHECK_FALSE(contains(refused.body, "llm_proxy_requests_total"));
+  }
   CHECK(get(service, "/metrics").status == 200);
 }
 

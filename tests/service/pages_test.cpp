@@ -286,11 +286,12 @@ TEST_CASE("ui events: a key of the file sees its own requests and no upstreams, 
 
 TEST_CASE("ui events: a key of the file is told no upstream's address", "[service][pages]") {
   scripted_upstream up;
-  const keys_file file{{{"team-a", "key-a"}}};
+  const keys_file file{{{"team-a", "key-a"}, {"default", "key-of-default"}}};
   auto values = litellm_settings(up.url());
   values.internal_api_keys_file = file.path();
   proxy service{values};
-  for (const std::string& key : {std::string{test_key}, std::string{"key-a"}}) {
+  for (const std::string& key :
+       {std::string{test_key}, std::string{"key-a"}, std::string{"key-of-default"}}) {
     raw_connection watcher{service.port()};
     REQUIRE(watcher.send("GET /ui/events HTTP/1.1\r\nhost: x\r\nx-api-key: " + key + "\r\n\r\n"));
     event_stream events{watcher};
