@@ -203,6 +203,13 @@ failure session_state::check_head() const {
   return {errc::none, {}, {}, {}};
 }
 
+void session_state::on_body_grown(std::string_view so_far) {
+  enter(self_, [&] {
+    if (!check_) check_ = std::make_unique<request_check>(*route_.row->rules);
+    check_->feed(so_far);
+  });
+}
+
 void session_state::on_body(std::string&& body) {
   enter(self_, [&] { take_body(std::move(body)); });
 }
@@ -240,7 +247,8 @@ void session_state::take_body(std::string&& body) {
     lease();
     return;
   }
-  auto checked = check_request(*row.rules, body);
+  auto checked = check_ ? check_->finish(body) : check_request(*row.rules, body);
+  check_.reset();
   if (auto* fault = std::get_if<request_fault>(&checked)) {
     const auto code = fault->status == 400 ? errc::invalid_json : errc::invalid_shape;
     refuse({code, std::move(fault->message), {}, std::move(fault->param)});
@@ -248,18 +256,18 @@ void session_state::take_body(std::string&& body) {
   }
   auto& request = std::get<gated_request>(checked);
   wants_stream_ = request.stream;
-  if (auto fault = check_model_beside(body); fault.code != errc::none) {
+  if (auto fault = check_model_beside(request.brings_models); fault.code != errc::none) {
     refuse(fault);
     return;
   }
   // Without it the tokens of a key with a tpm would go uncounted.
   const bool wants_usage = context_->options.account_usage || key_->tpm > 0;
   if (wants_usage && request.stream && row.rules == &chat_rules && !request.usage_text.empty()) {
-    body = with_usage(body, request);
+    add_usage(body, request);
     usage_added_ = true;
     judge_ = stream_judge{row.speaks, true};
   }
-  body_ = std::make_shared<const std::string>(std::move(body));
+  body_ = std::make_shared<std::string>(std::move(body));
   if (!request.model_at.empty()) {
     resolve(request);
   } else if (auto fault = check_model({}, {}); fault.code != errc::none && row.body == body_kind::json) {
@@ -285,8 +293,7 @@ void session_state::resolve(const gated_request& request) {
             }
             if (resolved.id != model_) {
               model_ = resolved.id;
-              body_ =
-                  std::make_shared<const std::string>(splice(*body_, at.begin, at.end, json_quoted(model_)));
+              splice(*body_, at.begin, at.end, json_quoted(model_));
             }
             lease();
           },

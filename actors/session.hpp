@@ -126,6 +126,7 @@ class session_state : public exchange_events, private live_session {
   };
 
   // From the connection.
+  void on_body_grown(std::string_view so_far) override;
   void on_body(std::string&& body) override;
   void on_body_part(std::string&& bytes, bool last) override;
   void on_body_failed(const failure& fault) override;
@@ -158,7 +159,7 @@ class session_state : public exchange_events, private live_session {
   bool is_limited() const;
   void ask_admission();
   failure check_form() const;
-  failure check_model_beside(std::string_view body) const;
+  failure check_model_beside(std::string_view member) const;
   failure check_model(std::string_view asked, std::string_view resolved) const;
   void leave_admission(phase from);
 
@@ -232,7 +233,9 @@ class session_state : public exchange_events, private live_session {
 
   // The upstream side.
   adapter_lease lease_;
-  std::shared_ptr<const std::string> body_;  // kept as long as it may have to be sent again
+  std::unique_ptr<request_check> check_;  // of a body that comes in pieces, while it does
+  std::shared_ptr<std::string>
+      body_;  // never written to once an adapter has it; kept while it may be sent again
   phase phase_ = phase::closed;
   bool is_operator_ = false;  // as the principal says
   bool stream_open_ = false;

@@ -76,9 +76,9 @@ failure session_state::check_form() const {
   return none;
 }
 
-failure session_state::check_model_beside(std::string_view body) const {
+failure session_state::check_model_beside(std::string_view member) const {
   if (key_->models.empty()) return none;
-  const auto found = model_beside(head_->target, body);
+  const auto found = has_model_in_query(head_->target) ? std::string_view{"model"} : member;
   if (found.empty()) return none;
   return {errc::model_not_allowed,
           "This key may use certain models only, and '" + std::string{found} + "' can name others.",

@@ -10,7 +10,9 @@ namespace llm_proxy {
 namespace {
 
 constexpr std::size_t largest_read = 64 * 1024;
-constexpr std::size_t max_pipelined = 64 * 1024;  // bytes read ahead of the request being served
+constexpr std::size_t max_pipelined = 64 * 1024;   // bytes read ahead of the request being served
+constexpr std::size_t first_reserve = 256 * 1024;  // for a body
+constexpr std::size_t body_edit_room = 256;  // another model's name then moves a large body, and copies none
 
 /// For http:// where https:// is due. It has no head that was read, so no session answers it.
 constexpr std::string_view plain_http_refusal =
@@ -188,11 +190,20 @@ void connection::begin_body(std::size_t limit) {
   start_read();
 }
 
-void connection::receive_body() {
-  if (body_.empty() && head_->content_length && !in_parts_) {
-    // The length is the client's word: reserve for it as its bytes come, not before.
-    body_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(*head_->content_length, 256 * 1024)));
+/// The length is the client's word: reserve for it as its bytes come, not before. Of a large body the last
+/// step is the largest, so that no more than an eighth of it is ever copied at once.
+void connection::reserve_body() {
+  if (!head_->content_length) return;
+  const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(*head_->content_length, body_limit_));
+  if (body_.empty()) {
+    body_.reserve(std::min(length, first_reserve));
+  } else if (body_.capacity() < length && body_.size() >= length / 8) {
+    body_.reserve(length + body_edit_room);
   }
+}
+
+void connection::receive_body() {
+  if (!in_parts_) reserve_body();
   failure fault{errc::none, {}, {}, {}};
   const auto before = body_.size();
   if (parser_) in_.consume(parser_->read_body(in_.view(), body_, fault));
@@ -209,7 +220,10 @@ void connection::receive_body() {
     pass_body_part();
     return;
   }
-  if (!is_read()) return;
+  if (!is_read()) {
+    if (events_ != nullptr && body_.size() > before) events_->on_body_grown(body_);
+    return;
+  }
   parser_.reset();
   stage_ = stage::serving;
   read_deadline_.cancel();

@@ -48,6 +48,8 @@ class connection_owner {
 /// What happens to the request at hand: told to its session.
 class exchange_events {
  public:
+  /// After read_body(), each time that a body which is not yet whole has grown: what there is of it.
+  virtual void on_body_grown(std::string_view so_far) = 0;
   /// The answer to read_body(): the whole body, decoded from its framing.
   virtual void on_body(std::string&& body) = 0;
   /// The answer to stream_body(): the next bytes of the body, decoded from its framing; `last`: it is whole.
@@ -147,6 +149,7 @@ class connection final : public turn_task, private watcher, public std::enable_s
   /// Nothing of the request is still to be read.
   bool is_read() const { return !parser_ || parser_->done(); }
   void begin_body(std::size_t limit);
+  void reserve_body();
   void receive_body();
   void pass_body_part();
   void discard_body();

@@ -37,7 +37,7 @@ void downstream_socket::look_again() {
   if (!tls_) {
     socket_.look_again();
   } else if (tls_->unread) {
-    tls_->home.again(tls_->owner);
+    tls_->home.again(tls_->owner, {true, false, false});
   }
 }
 

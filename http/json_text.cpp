@@ -140,11 +140,8 @@ std::string json_unescaped(std::string_view quoted) {
   return text;
 }
 
-std::string splice(std::string_view body, std::size_t begin, std::size_t end, std::string_view replacement) {
-  std::string spliced;
-  spliced.reserve(body.size() - (end - begin) + replacement.size());
-  spliced.append(body.substr(0, begin)).append(replacement).append(body.substr(end));
-  return spliced;
+void splice(std::string& body, std::size_t begin, std::size_t end, std::string_view replacement) {
+  body.replace(begin, end - begin, replacement);
 }
 
 }  // namespace llm_proxy

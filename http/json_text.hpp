@@ -16,8 +16,8 @@ std::string json_quoted(std::string_view text);
 /// U+FFFD.
 std::string json_unescaped(std::string_view quoted);
 
-/// `body` with the bytes [begin, end) replaced.
-std::string splice(std::string_view body, std::size_t begin, std::size_t end, std::string_view replacement);
+/// Replaces the bytes [begin, end) of `body`, where it is: a large one is not copied.
+void splice(std::string& body, std::size_t begin, std::size_t end, std::string_view replacement);
 
 // The parts that the scanner shares.
 

@@ -1,7 +1,6 @@
 #include "http/model_rules.hpp"
 
 #include "http/json_text.hpp"
-#include "http/json_walk.hpp"
 #include "http/message.hpp"
 
 #include <algorithm>
@@ -53,22 +52,21 @@ bool allows_model(const std::vector<std::string>& patterns, std::string_view mod
   }
 }
 
-std::string_view model_beside(std::string_view target, std::string_view body) {
+bool has_model_in_query(std::string_view target) {
   const auto query_at = target.find('?');
-  // An Azure client's: LiteLLM takes it before the body's.
   for (auto query = query_at == std::string_view::npos ? std::string_view{} : target.substr(query_at + 1);
        !query.empty();) {
     const auto end = std::min(query.find_first_of("&;"), query.size());
     const auto parameter = query.substr(0, end);
-    if (is_model(parameter.substr(0, parameter.find('=')))) return "model";
+    if (is_model(parameter.substr(0, parameter.find('=')))) return true;
     query.remove_prefix(std::min(end + 1, query.size()));
   }
-  std::string_view found;
-  for_each_member(body, [&](std::string_view member, json_token, std::string_view) {
-    const auto at = std::find(bringing_models.begin(), bringing_models.end(), member);
-    if (at != bringing_models.end()) found = *at;
-  });
-  return found;
+  return false;
+}
+
+std::string_view member_bringing_models(std::string_view name) {
+  const auto at = std::find(bringing_models.begin(), bringing_models.end(), name);
+  return at != bringing_models.end() ? *at : std::string_view{};
 }
 
 }  // namespace llm_proxy

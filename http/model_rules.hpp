@@ -12,8 +12,12 @@ namespace llm_proxy {
 /// several of it, as LiteLLM reads it: all must be allowed.
 bool allows_model(const std::vector<std::string>& patterns, std::string_view model);
 
-/// The query parameter (of a target with its query) or the body's member by which LiteLLM could use another
-/// model than the body's `model`. Empty: there is none.
-std::string_view model_beside(std::string_view target, std::string_view body);
+/// Whether the query of a target names a model, as an Azure client's does: LiteLLM takes it before the
+/// body's.
+bool has_model_in_query(std::string_view target);
+
+/// `name` again, for as long as the program runs, if it is a member of a body by which LiteLLM could use
+/// another model than the body's `model`. Empty: it is none.
+std::string_view member_bringing_models(std::string_view name);
 
 }  // namespace llm_proxy

@@ -90,12 +90,14 @@ void reactor::remove(int descriptor, watcher& who) {
   for (auto i = next_; i < count_; ++i) {
     if (events_[i].data.ptr == &who) events_[i].data.ptr = nullptr;
   }
-  std::erase(again_, &who);
-  std::replace(telling_.begin(), telling_.end(), &who, static_cast<watcher*>(nullptr));
+  const auto is_of = [&who](const reminder& each) { return each.who == &who; };
+  std::erase_if(again_, is_of);
+  // telling_ may be under way: only its end may change.
+  std::replace_if(telling_.begin(), telling_.end(), is_of, reminder{nullptr, {}});
 }
 
-void reactor::again(watcher& who) {
-  again_.push_back(&who);
+void reactor::again(watcher& who, readiness what) {
+  again_.push_back({&who, what});
 }
 
 std::size_t reactor::run_round(int timeout_ms) {
@@ -111,9 +113,9 @@ std::size_t reactor::run_round(int timeout_ms) {
   std::size_t told = 0;
   for (; next_ < count_; ++told) tell(events_[next_++]);
   for (; !telling_.empty(); ++told) {
-    auto* who = telling_.back();
+    const auto [who, what] = telling_.back();
     telling_.pop_back();
-    if (who != nullptr) who->on_ready({true, false, false});
+    if (who != nullptr) who->on_ready(what);
   }
   run_inbox();
   run_asio_if_used();

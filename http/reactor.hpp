@@ -70,8 +70,9 @@ class reactor {
   void add(int descriptor, watcher& who);
   /// Nothing is told any more; the descriptor may then be closed.
   void remove(int descriptor, watcher& who);
-  /// Tells `who` in the next round that it is readable: for one that stopped reading with bytes left.
-  void again(watcher& who);
+  /// Tells `who` that in the next round: for one that stopped before the system had no more bytes or no more
+  /// room.
+  void again(watcher& who, readiness what);
   /// An operation of Asio's was started outside of its handlers: look after it at the end of the turn.
   void asio_used() { asio_used_ = true; }
   void run_asio_if_used();
@@ -104,8 +105,12 @@ class reactor {
   std::array<epoll_event, max_events> events_{};
   std::size_t next_ = 0;  // of events_, to be told
   std::size_t count_ = 0;
-  std::vector<watcher*> again_;
-  std::vector<watcher*> telling_;  // of again_, in this round
+  struct reminder {
+    watcher* who;
+    readiness what;
+  };
+  std::vector<reminder> again_;
+  std::vector<reminder> telling_;  // of again_, in this round
   std::vector<std::function<void()>> tasks_;
   bool asio_used_ = false;
 };

@@ -66,7 +66,11 @@ void ready_socket::shutdown_send() {
 }
 
 void ready_socket::look_again() {
-  if (readable_) home_->again(*owner_);
+  if (readable_) home_->again(*owner_, {true, false, false});
+}
+
+void ready_socket::write_again() {
+  home_->again(*owner_, {false, true, false});
 }
 
 std::size_t ready_socket::read(byte_buffer& in, std::size_t limit, boost::system::error_code& ec) {

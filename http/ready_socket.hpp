@@ -37,6 +37,8 @@ class ready_socket {
   bool readable() const { return readable_; }
   /// Comes back to the owner's on_ready() if there is something to read.
   void look_again();
+  /// Comes back to the owner's on_ready() to write, after others have had their turn.
+  void write_again();
 
   /// Reads up to `limit` bytes behind what `in` holds; into the thread's buffer, lent to `in`, when that is
   /// nothing: the caller looks at them and calls `in.keep()`. Sets `ec` to eof at the end, to would_block

@@ -1,6 +1,7 @@
 #include "http/request_gate.hpp"
 
 #include "http/json_scanner.hpp"
+#include "http/model_rules.hpp"
 
 #include <array>
 #include <optional>
@@ -98,6 +99,7 @@ class request_reader {
     }
     request.stream = top_.is(body_rules::stream, json_kind(json_token::literal_true));
     request.include_usage = include_usage_;
+    request.brings_models = brings_models_;
     plan_usage_edit(request);
     return request;
   }
@@ -122,7 +124,9 @@ class request_reader {
       has_options_ = false;
       usage_value_ = {};
     }
-    if (!top_.is_known()) scanner.skip_value();
+    if (top_.is_known()) return;
+    if (const auto name = member_bringing_models(scanner.text()); !name.empty()) brings_models_ = name;
+    scanner.skip_value();
   }
 
   void take_stream_option(json_token token, json_scanner& scanner) {
@@ -186,6 +190,7 @@ class request_reader {
   std::optional<request_fault> message_fault_;  // the first one of the last "messages"
   std::size_t message_count_ = 0;
   std::size_t inside_object_ = 0;  // behind the body's first brace
+  std::string_view brings_models_;
   byte_range model_at_;
   byte_range options_at_;   // the last stream_options; of an object its brace
   byte_range usage_value_;  // its last include_usage
@@ -207,20 +212,45 @@ request_fault malformed(const json_scanner& scanner, bool empty) {
 
 }  // namespace
 
-checked_request check_request(const body_rules& rules, std::string_view body) {
-  json_scanner scanner{3};
-  request_reader reader{rules};
-  std::string_view rest = body;
-  for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
-    reader.take(token, scanner);
+struct request_check::reading {
+  explicit reading(const body_rules& rules) : reader{rules} {}
+
+  void feed(std::string_view rest) {
+    for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
+      reader.take(token, scanner);
+    }
   }
-  if (!scanner.finish()) return malformed(scanner, body.empty());
-  return reader.finish(body);
+  checked_request finish(std::string_view body) {
+    if (!scanner.finish()) return malformed(scanner, body.empty());
+    return reader.finish(body);
+  }
+
+  json_scanner scanner{3};
+  request_reader reader;
+};
+
+checked_request check_request(const body_rules& rules, std::string_view body) {
+  request_check::reading all{rules};
+  all.feed(body);
+  return all.finish(body);
 }
 
-std::string with_usage(std::string_view body, gated_request& request) {
+request_check::request_check(const body_rules& rules) : reading_{std::make_unique<reading>(rules)} {}
+
+request_check::~request_check() = default;
+
+void request_check::feed(std::string_view so_far) {
+  reading_->feed(so_far.substr(reading_->scanner.offset()));
+}
+
+checked_request request_check::finish(std::string_view body) {
+  feed(body);
+  return reading_->finish(body);
+}
+
+void add_usage(std::string& body, gated_request& request) {
   const auto [begin, end] = request.usage_at;
-  auto edited = splice(body, begin, end, request.usage_text);
+  splice(body, begin, end, request.usage_text);
   if (begin <= request.model_at.begin) {
     const auto moved_to = [removed = end - begin, added = request.usage_text.size()](std::size_t place) {
       return place - removed + added;
@@ -229,7 +259,6 @@ std::string with_usage(std::string_view body, gated_request& request) {
   }
   request.usage_text = {};
   request.include_usage = true;
-  return edited;
 }
 
 }  // namespace llm_proxy

@@ -5,6 +5,7 @@
 #include "http/json_text.hpp"  // splice, json_quoted
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ struct gated_request {
   byte_range model_at;  // that value, quotes included; empty: there is none, or it is no string
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage is true
+  /// The last member beside "model" that brings models (model_rules.hpp); empty: there is none.
+  std::string_view brings_models;
   /// The edit that makes include_usage true: these bytes become that text.
   byte_range usage_at;
   std::string_view usage_text;
@@ -38,13 +41,30 @@ struct request_fault {
   std::string code;
 };
 
-/// The body with include_usage made true; `request`'s places are moved to where they then are.
-std::string with_usage(std::string_view body, gated_request& request);
+/// Makes include_usage true in the body; `request`'s places are moved to where they then are.
+void add_usage(std::string& body, gated_request& request);
 
 using checked_request = std::variant<gated_request, request_fault>;
 
 /// Judges a body by an endpoint's rules. Malformed JSON comes before any wrong shape; of duplicate keys the
 /// last counts.
 checked_request check_request(const body_rules& rules, std::string_view body);
+
+/// The same while the body comes, so that a large one occupies the thread for no longer than each piece does.
+class request_check {
+ public:
+  explicit request_check(const body_rules& rules);
+  ~request_check();
+
+  /// Reads what is new. `so_far`: all that has come.
+  void feed(std::string_view so_far);
+  /// The body is whole. As check_request() would say.
+  checked_request finish(std::string_view body);
+
+ private:
+  friend checked_request check_request(const body_rules& rules, std::string_view body);
+  struct reading;
+  std::unique_ptr<reading> reading_;
+};
 
 }  // namespace llm_proxy

@@ -18,6 +18,8 @@ namespace llm_proxy {
 
 namespace {
 
+constexpr std::size_t largest_send =
+    256 * 1024;  // before others have their turn: the kernel would take megabytes
 constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5.1)
 
 }  // namespace
@@ -115,10 +117,15 @@ void upstream_socket::send_rest() {
   const std::string_view head{*head_};
   const std::string_view body = body_ ? std::string_view{*body_} : std::string_view{};
   const auto total = head.size() + body.size();
+  const auto begin = sent_bytes_;
   boost::system::error_code ec;
   while (sent_bytes_ < total) {
+    if (sent_bytes_ - begin >= largest_send) {
+      plain_.write_again();
+      return;
+    }
     const auto rest_of_head = head.substr(std::min(sent_bytes_, head.size()));
-    const auto rest_of_body = body.substr(sent_bytes_ - std::min(sent_bytes_, head.size()));
+    const auto rest_of_body = body.substr(sent_bytes_ - std::min(sent_bytes_, head.size()), largest_send);
     if (rest_of_head.empty()) {
       sent_bytes_ += plain_.write(rest_of_body, {}, ec);
     } else {

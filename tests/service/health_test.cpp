@@ -1,10 +1,14 @@
 // GET /health/live and /health/ready: what a balancer asks.
+#include "http/request_gate.hpp"
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
+#include <variant>
 #include <vector>
 
 namespace llm_proxy::test {
@@ -106,6 +110,39 @@ TEST_CASE("health: the median answer takes under 10 ms beside 200 streams", "[se
   }
   std::sort(took.begin(), took.end());
   CHECK(took[took.size() / 2] < 10ms);
+}
+
+TEST_CASE("health: waits for no large body to be checked as a whole", "[service][health]") {
+  auto values = mock_settings();
+  values.threads = 1;
+  proxy service{values};
+  // Many small tokens take the longest; without a model it is refused, and nobody is asked.
+  std::string body = R"({"x":[)";
+  while (body.size() < 16U * 1024 * 1024) body += "[1],";
+  body += "1]}";
+  const auto since_check = test_clock::now();
+  CHECK(std::holds_alternative<request_fault>(check_request(chat_rules, body)));
+  const auto whole_check = test_clock::now() - since_check;
+  std::atomic<bool> enough{false};
+  std::atomic<int> refused{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back([&] {
+      while (!enough) refused += chat(service, body).status == 422 ? 1 : 0;
+    });
+  }
+  CHECK(eventually([&] { return refused > 0; }));
+  std::vector<test_clock::duration> took;
+  for (int i = 0; i < 40; ++i) {
+    const auto since = test_clock::now();
+    CHECK(request(service.port(), "GET", "/health").status == 200);
+    took.push_back(test_clock::now() - since);
+    std::this_thread::sleep_for(5ms);
+  }
+  enough = true;
+  for (auto& client : clients) client.join();
+  std::sort(took.begin(), took.end());
+  CHECK(took[took.size() * 3 / 4] < whole_check / 2);
 }
 
 }  // namespace llm_proxy::test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,11 +23,48 @@ std::string body_with_messages(std::string_view messages) {
   return R"({"model":"m","messages":)" + std::string{messages} + "}";
 }
 
+/// What a gate says, all of it.
+std::string told(const checked_request& checked) {
+  if (const auto* fault = std::get_if<request_fault>(&checked)) {
+    return std::to_string(fault->status) + '\n' + fault->message + '\n' + fault->param + '\n' + fault->code;
+  }
+  const auto& request = std::get<gated_request>(checked);
+  std::string all = request.model + '\n' + (request.stream ? "stream" : "") + '\n' +
+                    (request.include_usage ? "usage" : "") + '\n';
+  for (const auto& at : {request.model_at, request.usage_at})
+    all += std::to_string(at.begin) + ' ' + std::to_string(at.end) + '\n';
+  return all.append(request.usage_text).append(request.brings_models);
+}
+
+/// The same whether the body comes as a whole or in pieces.
+checked_request checked_in_all_ways(const body_rules& rules, std::string_view body) {
+  auto whole = check_request(rules, body);
+  const auto in_pieces = [&](std::size_t size) {
+    request_check gate{rules};
+    // Each piece moves the bytes, as a growing buffer does: nothing may be kept of where they were.
+    std::unique_ptr<char[]> so_far;
+    for (std::size_t end = size; end < body.size(); end += size) {
+      // Exactly as large as what it holds: reads beyond are then the sanitizer's to see.
+      std::unique_ptr<char[]> grown{new char[end]};
+      std::memcpy(grown.get(), body.data(), end);
+      so_far = std::move(grown);
+      gate.feed({so_far.get(), end});
+    }
+    so_far.reset();
+    return told(gate.finish(body));
+  };
+  if (body.size() < 10'000) CHECK(in_pieces(1) == told(whole));
+  for (const std::size_t size : {7U, 64U, 4099U}) {
+    if (body.size() < size * 100) CHECK(in_pieces(size) == told(whole));
+  }
+  return whole;
+}
+
 /// `ok`, or `status param code`.
 std::string verdict(const std::string& body) {
   // In memory of its own: reads beyond the body are then the sanitizer's to see.
   const std::vector<char> copy{body.begin(), body.end()};
-  const auto checked = check_request(chat_rules, {copy.data(), copy.size()});
+  const auto checked = checked_in_all_ways(chat_rules, {copy.data(), copy.size()});
   const auto* fault = std::get_if<request_fault>(&checked);
   if (fault == nullptr) return "ok";
   if (!fault->param.empty()) CHECK(fault->message.find(fault->param) != std::string::npos);
@@ -34,7 +73,7 @@ std::string verdict(const std::string& body) {
 
 gated_request accepted(const std::string& body) {
   CAPTURE(body);
-  const auto checked = check_request(chat_rules, body);
+  const auto checked = checked_in_all_ways(chat_rules, body);
   REQUIRE(std::holds_alternative<gated_request>(checked));
   return std::get<gated_request>(checked);
 }
@@ -57,11 +96,24 @@ TEST_CASE("request gate: reads model, its place, stream and include_usage", "[re
 }
 
 TEST_CASE("request gate: an empty model is spliced out of the bytes around it", "[request_gate]") {
-  const std::string body = R"({"n":1.0,"model": "" ,"messages":[]})";
+  std::string body = R"({"n":1.0,"model": "" ,"messages":[]})";
   const auto request = accepted(body);
   CHECK(request.model.empty());
-  CHECK(splice(body, request.model_at.begin, request.model_at.end, json_quoted("gpt-\"x")) ==
-        R"({"n":1.0,"model": "gpt-\"x" ,"messages":[]})");
+  splice(body, request.model_at.begin, request.model_at.end, json_quoted("gpt-\"x"));
+  CHECK(body == R"({"n":1.0,"model": "gpt-\"x" ,"messages":[]})");
+}
+
+TEST_CASE("request gate: a member that brings models of its own is told", "[request_gate]") {
+  for (const std::string member :
+       {"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "router_settings_override",
+        "model_list", "user_config", "models", "mock_testing_fallbacks"}) {
+    CHECK(accepted(body_with("\"" + member + R"(":["b"],"user":"u")")).brings_models == member);
+  }
+  CHECK(accepted(body_with(R"("f\u0061llbacks":["b"])")).brings_models == "fallbacks");
+  // Not those of others: of a message, of metadata, of a longer name.
+  CHECK(accepted(R"({"model":"a","messages":[{"role":"user","fallbacks":1,"model":"x"}],)"
+                 R"("metadata":{"models":[]},"xfallbacks":1,"fallbacks2":1,"Models":[]})")
+            .brings_models.empty());
 }
 
 TEST_CASE("request gate: a very long model is read whole", "[request_gate]") {
@@ -189,7 +241,7 @@ TEST_CASE("request gate: what is no JSON is malformed, whatever its shape", "[re
     CHECK(verdict(body) == "400  invalid_json");
   }
   const auto message = [](std::string_view body) {
-    return std::get<request_fault>(check_request(chat_rules, body)).message;
+    return std::get<request_fault>(checked_in_all_ways(chat_rules, body)).message;
   };
   CHECK(message("") == "the request body is empty: JSON expected at byte 0");
   CHECK(message("{\"a\":\"\xFF\"}") == "the request body is not valid JSON: invalid UTF-8 at byte 6");
@@ -212,7 +264,7 @@ TEST_CASE("request gate: 100,000 levels neither crash nor slow it", "[request_ga
 
 TEST_CASE("request gate: each endpoint has its own rules", "[request_gate]") {
   const auto param = [](const body_rules& rules, std::string_view body) {
-    const auto checked = check_request(rules, body);
+    const auto checked = checked_in_all_ways(rules, body);
     const auto* fault = std::get_if<request_fault>(&checked);
     return fault == nullptr       ? std::string{"ok"}
            : fault->param.empty() ? std::to_string(fault->status)
@@ -243,7 +295,8 @@ TEST_CASE("request gate: says which bytes ask for usage", "[request_gate]") {
   const auto asked = [](const std::string& body) {
     const auto request = accepted(body);
     if (request.usage_text.empty()) return std::string{"no edit"};
-    auto edited = splice(body, request.usage_at.begin, request.usage_at.end, request.usage_text);
+    auto edited = body;
+    splice(edited, request.usage_at.begin, request.usage_at.end, request.usage_text);
     CHECK(accepted(edited).include_usage);
     return edited;
   };
