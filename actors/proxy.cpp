@@ -23,16 +23,11 @@
 #include <stdexcept>
 #include <string>
 #include <sys/resource.h>
-#include <thread>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
-
-std::size_t thread_count(const settings& values) {
-  return values.threads > 0 ? values.threads : std::max(1U, std::thread::hardware_concurrency());
-}
 
 /// One per upstream; none in mock mode.
 std::vector<litellm_options> make_upstreams(const settings& values) {
@@ -209,7 +204,7 @@ std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
   const auto upstreams = make_upstreams(values);
   auto& scheduler = io_scheduler::of(*system_);
   auto& first = scheduler.worker(0);
-  const auto threads = thread_count(values);
+  const auto threads = values.thread_count();
   const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
   auto made = std::make_shared<actor_factories>();
   made->counts = actor_counts_;
@@ -248,7 +243,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
       keys_{read_keys(keys_file_)},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
       tls_files_{listener_tls(values)} {
-  const auto threads = thread_count(values);
+  const auto threads = values.thread_count();
   config_.set("scheduler.max-threads", threads);
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();

@@ -30,8 +30,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A place takes 400 bytes from the start; the lines of a thread's turn share one.
-constexpr std::size_t queue_lines = 2048;
+/// Of the queue, for each I/O thread: the lines of a thread's turn share one. A place takes 400 bytes from
+/// the start.
+constexpr std::size_t places_per_thread = 1024;
 constexpr std::size_t batch_bytes = 64 * 1024;
 constexpr auto longest_stop = 2s;
 /// After each batch the writer rests this long. Lines that come meanwhile cost their I/O thread no wake-up
@@ -77,7 +78,10 @@ class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_m
   batch_sink(int fd, log_format format) : fd_{fd}, lines_{format} {}
 
   /// The pool outlives its thread, the only one that calls this sink.
-  void set_queue(spdlog::details::thread_pool* queue) { queue_ = queue; }
+  void set_queue(spdlog::details::thread_pool* queue, std::size_t places) {
+    queue_ = queue;
+    places_ = places;
+  }
   void hurry() { hurry_ = true; }
   /// Lines that will never reach the reader.
   std::size_t lost() const { return unwritten_ + queue_->overrun_counter(); }
@@ -106,7 +110,7 @@ class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_m
   void rest() {
     for (auto left = rest_after_batch; left > 0ms && !hurry_; left -= look_while_resting) {
       std::this_thread::sleep_for(look_while_resting);
-      if (queue_->queue_size() > queue_lines / 8) return;
+      if (queue_->queue_size() > places_ / 8) return;
     }
   }
 
@@ -146,6 +150,7 @@ class batch_sink final : public spdlog::sinks::base_sink<spdlog::details::null_m
   std::atomic<std::size_t> unwritten_ = 0;
   std::atomic<bool> hurry_ = false;
   spdlog::details::thread_pool* queue_ = nullptr;
+  std::size_t places_ = 0;
 };
 
 struct running_log {
@@ -182,9 +187,10 @@ void start_logging(const settings& values) {
 void start_logging(const settings& values, int fd, log_format format) {
   stop_logging();
   running_log log;
-  log.queue = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1, block_signals);
+  const auto places = places_per_thread * values.thread_count();
+  log.queue = std::make_shared<spdlog::details::thread_pool>(places, 1, block_signals);
   log.sink = std::make_shared<batch_sink>(fd, format);
-  log.sink->set_queue(log.queue.get());
+  log.sink->set_queue(log.queue.get(), places);
   const auto make = [&](const char* name) {
     auto logger = std::make_shared<spdlog::async_logger>(name, log.sink, log.queue,
                                                          spdlog::async_overflow_policy::overrun_oldest);

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,10 @@ void check_default_key(parsed_settings& parsed) {
 }
 
 }  // namespace
+
+std::size_t settings::thread_count() const {
+  return threads > 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+}
 
 bool internal_key_counts(const settings& values) {
   return values.internal_api_keys_file.empty() || values.internal_api_key != settings{}.internal_api_key;

@@ -48,7 +48,7 @@ struct settings {
   std::uint16_t port = 8002;       // 0 = any free port
   std::uint16_t admin_port = 0;    // 0 = no port of its own for operators
   bool metrics_public = false;
-  std::size_t threads = 0;    // 0 = number of cores
+  std::size_t threads = 0;    // 0 = number of cores, see thread_count()
   std::string tls_cert_file;  // PEM; empty: no TLS
   std::string tls_key_file;
   std::string tls_client_ca_file;
@@ -105,6 +105,9 @@ struct settings {
   std::chrono::milliseconds otel_bsp_schedule_delay{std::chrono::seconds{5}};
   std::size_t otel_bsp_max_queue_size = 2048;
   std::size_t otel_bsp_max_export_batch_size = 512;
+
+  /// I/O threads: at least one.
+  std::size_t thread_count() const;
 
   bool operator==(const settings&) const = default;
 };

@@ -336,7 +336,9 @@ TEST_CASE("log: lines that come fast, one at a time, are all written", "[unit][l
   // 60,000 in a second fill the queue's 2,048 places within a rest of the writer.
   constexpr std::size_t bursts = 100, lines_in_burst = 60;
   log_pipe pipe;
-  start_logging(settings{}, pipe.writer, log_format::text);
+  settings values;
+  values.threads = 2;
+  start_logging(values, pipe.writer, log_format::text);
   std::size_t lines = 0;
   std::thread reading{[&] {
     for (auto text = pipe.read_some(); !text.empty(); text = pipe.read_some())
