@@ -1,19 +1,11 @@
+// Requests and the reading of answers.
 #include "support/http_client.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <system_error>
-#include <thread>
-#include <unistd.h>
 
 namespace llm_proxy::test {
 
@@ -29,42 +21,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-int left_until(test_clock::time_point deadline) {
-  auto left = std::chrono::ceil<milliseconds>(deadline - test_clock::now()).count();
-  return static_cast<int>(std::clamp<long long>(left, 0, 1'000'000'000));
-}
-
-/// Waits for one of the events; false when time was up.
-bool wait_for(int fd, short events, test_clock::time_point deadline) {
-  for (;;) {
-    pollfd entry{fd, events, 0};
-    int ready = ::poll(&entry, 1, left_until(deadline));
-    if (ready > 0) return true;
-    if (ready == 0) return false;
-    if (errno != EINTR) return true;
-  }
-}
-
-[[noreturn]] void fail(int code, const char* what) {
-  throw std::system_error(code, std::generic_category(), what);
-}
-
-socklen_t make_address(const std::string& address, std::uint16_t port, sockaddr_storage& out) {
-  out = {};
-  if (address.find(':') != npos) {
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) != 1) fail(EINVAL, "address");
-    return sizeof(sockaddr_in6);
-  }
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
-  v4->sin_family = AF_INET;
-  v4->sin_port = htons(port);
-  if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) != 1) fail(EINVAL, "address");
-  return sizeof(sockaddr_in);
 }
 
 /// Splits "name: value" lines into `out`; false when a line has no colon.
@@ -87,71 +43,7 @@ bool parse_number(std::string_view text, Number& out, int base = 10) {
   return problem == std::errc{} && end == text.data() + text.size();
 }
 
-/// Takes one line with its ending (LF, CRLF or CR) from `text`; nothing when its end is not there yet.
-std::optional<std::string_view> take_line(std::string_view& text, bool at_end) {
-  std::size_t end = text.find_first_of("\r\n");
-  if (end == npos) return std::nullopt;
-  std::size_t length = 1;
-  if (text[end] == '\r') {
-    if (end + 1 == text.size() && !at_end) {
-      // A CR at the very end may be half of a CRLF; an empty line ends the event either way.
-      if (end != 0) return std::nullopt;
-    } else if (end + 1 < text.size() && text[end + 1] == '\n') {
-      length = 2;
-    }
-  }
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end + length);
-  return line;
-}
-
-/// Takes events from `text`; how many bytes they took. A trailing piece without its blank line stays.
-std::size_t parse_events(std::string_view text, bool with_unfinished, std::vector<std::string>& out) {
-  std::string_view rest = text;
-  std::size_t taken = 0;
-  std::string data;
-  bool has_data = false;
-  auto field = [&](std::string_view line) {
-    if (line.substr(0, 4) != "data") return;
-    if (line.size() > 4 && line[4] != ':') return;
-    line.remove_prefix(std::min<std::size_t>(5, line.size()));
-    if (!line.empty() && line.front() == ' ') line.remove_prefix(1);
-    if (has_data) data += '\n';
-    data += line;
-    has_data = true;
-  };
-  while (auto line = take_line(rest, with_unfinished)) {
-    if (!line->empty()) {
-      field(*line);
-      continue;
-    }
-    if (has_data) out.push_back(std::move(data));
-    data.clear();
-    has_data = false;
-    taken = text.size() - rest.size();
-  }
-  if (with_unfinished) {
-    if (!rest.empty()) field(rest);
-    if (has_data) out.push_back(std::move(data));
-  }
-  return taken;
-}
-
 }  // namespace
-
-const char* to_string(read_end end) {
-  switch (end) {
-    case read_end::done:
-      return "done";
-    case read_end::eof:
-      return "eof";
-    case read_end::reset:
-      return "reset";
-    case read_end::timeout:
-      return "timeout";
-  }
-  return "?";
-}
 
 bool iequals(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -171,176 +63,6 @@ std::vector<std::string> find_headers(const header_list& headers, std::string_vi
     if (iequals(key, name)) values.push_back(value);
   }
   return values;
-}
-
-// ---- raw_connection
-
-raw_connection::raw_connection(std::uint16_t port) : raw_connection(port, options{}) {}
-
-raw_connection::raw_connection(std::uint16_t port, const options& how) {
-  sockaddr_storage address;
-  socklen_t length = make_address(how.address, port, address);
-  int fd = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) fail(errno, "socket");
-  int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (how.receive_buffer > 0) {
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &how.receive_buffer, sizeof how.receive_buffer);
-  }
-  int problem = 0;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) {
-    problem = errno;
-    if (problem == EINPROGRESS) {
-      problem = ETIMEDOUT;
-      if (wait_for(fd, POLLOUT, test_clock::now() + how.connect_timeout)) {
-        socklen_t size = sizeof problem;
-        ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
-      }
-    }
-  }
-  if (problem != 0) {
-    ::close(fd);
-    fail(problem, "connect");
-  }
-  fd_ = fd;
-}
-
-raw_connection::raw_connection(raw_connection&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
-
-raw_connection& raw_connection::operator=(raw_connection&& other) noexcept {
-  if (this != &other) {
-    close();
-    fd_ = std::exchange(other.fd_, -1);
-    buffer_ = std::move(other.buffer_);
-  }
-  return *this;
-}
-
-raw_connection::~raw_connection() {
-  close();
-}
-
-std::size_t raw_connection::send_some(std::string_view bytes, milliseconds timeout) {
-  std::size_t sent = 0;
-  auto deadline = test_clock::now() + timeout;
-  while (fd_ >= 0 && sent < bytes.size()) {
-    ssize_t count = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (count > 0) {
-      sent += static_cast<std::size_t>(count);
-      deadline = test_clock::now() + timeout;
-    } else if (errno == EAGAIN) {
-      if (!wait_for(fd_, POLLOUT, deadline)) break;
-    } else if (errno != EINTR) {
-      break;
-    }
-  }
-  return sent;
-}
-
-bool raw_connection::send(std::string_view bytes, milliseconds timeout) {
-  return send_some(bytes, timeout) == bytes.size();
-}
-
-bool raw_connection::send_slowly(std::string_view bytes, std::size_t piece, milliseconds pause) {
-  while (!bytes.empty()) {
-    std::string_view part = bytes.substr(0, std::max<std::size_t>(piece, 1));
-    if (!send(part)) return false;
-    bytes.remove_prefix(part.size());
-    if (!bytes.empty()) std::this_thread::sleep_for(pause);
-  }
-  return true;
-}
-
-read_end raw_connection::fill(test_clock::time_point deadline) {
-  std::array<char, 65536> block;
-  while (fd_ >= 0) {
-    ssize_t count = ::recv(fd_, block.data(), block.size(), 0);
-    if (count > 0) {
-      buffer_.append(block.data(), static_cast<std::size_t>(count));
-      return read_end::done;
-    }
-    if (count == 0) return read_end::eof;
-    if (errno == EAGAIN) {
-      if (!wait_for(fd_, POLLIN, deadline)) return read_end::timeout;
-    } else if (errno != EINTR) {
-      return read_end::reset;
-    }
-  }
-  return read_end::eof;
-}
-
-received raw_connection::take(std::size_t count, read_end end) {
-  received got{buffer_.substr(0, count), end};
-  buffer_.erase(0, count);
-  return got;
-}
-
-received raw_connection::read_some(milliseconds timeout) {
-  read_end end = read_end::done;
-  if (buffer_.empty()) end = fill(test_clock::now() + timeout);
-  return take(buffer_.size(), end);
-}
-
-received raw_connection::read_until(std::string_view delimiter, milliseconds timeout) {
-  auto deadline = test_clock::now() + timeout;
-  std::size_t searched = 0;
-  for (;;) {
-    std::size_t at = buffer_.find(delimiter, searched);
-    if (at != npos) return take(at + delimiter.size(), read_end::done);
-    searched = buffer_.size() < delimiter.size() ? 0 : buffer_.size() - delimiter.size() + 1;
-    read_end end = fill(deadline);
-    if (end != read_end::done) return take(buffer_.size(), end);
-  }
-}
-
-received raw_connection::read_exactly(std::size_t count, milliseconds timeout) {
-  auto deadline = test_clock::now() + timeout;
-  while (buffer_.size() < count) {
-    read_end end = fill(deadline);
-    if (end != read_end::done) return take(buffer_.size(), end);
-  }
-  return take(count, read_end::done);
-}
-
-received raw_connection::read_to_end(milliseconds timeout) {
-  auto deadline = test_clock::now() + timeout;
-  for (;;) {
-    read_end end = fill(deadline);
-    if (end == read_end::done && test_clock::now() >= deadline) end = read_end::timeout;
-    if (end != read_end::done) return take(buffer_.size(), end);
-  }
-}
-
-read_end raw_connection::wait_closed(milliseconds timeout) {
-  return read_to_end(timeout).end;
-}
-
-bool raw_connection::stays_quiet(milliseconds time) {
-  return buffer_.empty() && fill(test_clock::now() + time) == read_end::timeout;
-}
-
-void raw_connection::half_close() {
-  if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
-}
-
-void raw_connection::reset() {
-  if (fd_ < 0) return;
-  linger now{1, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  close();
-}
-
-void raw_connection::close() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
-
-std::uint16_t raw_connection::local_port() const {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
-  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
-  return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
 // ---- chunk_decoder
@@ -538,39 +260,6 @@ response request(std::uint16_t port, std::string_view method, std::string_view t
   // An early answer may come before all was sent, so a failed send is no reason not to read.
   connection.send(make_request(method, target, headers, body), timeout);
   return read_response(connection, timeout, method == "HEAD");
-}
-
-// ---- events
-
-std::vector<std::string> sse_events(std::string_view body, bool with_unfinished) {
-  std::vector<std::string> events;
-  parse_events(body, with_unfinished, events);
-  return events;
-}
-
-std::optional<timed_event> event_stream::next(milliseconds timeout) {
-  auto deadline = test_clock::now() + timeout;
-  while (given_ == events_.size()) {
-    auto left =
-        std::chrono::ceil<milliseconds>(std::max(deadline - test_clock::now(), test_clock::duration{}));
-    if (!reader_.read_more(left)) return std::nullopt;
-    std::vector<std::string> fresh;
-    parsed_ += parse_events(std::string_view{answer().body}.substr(parsed_), false, fresh);
-    for (auto& data : fresh) events_.push_back({std::move(data), test_clock::now()});
-  }
-  return events_[given_++];
-}
-
-std::vector<timed_event> event_stream::rest(milliseconds timeout) {
-  auto deadline = test_clock::now() + timeout;
-  std::vector<timed_event> events;
-  for (;;) {
-    auto left =
-        std::chrono::ceil<milliseconds>(std::max(deadline - test_clock::now(), test_clock::duration{}));
-    auto event = next(left);
-    if (!event) return events;
-    events.push_back(std::move(*event));
-  }
 }
 
 }  // namespace llm_proxy::test
