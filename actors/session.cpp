@@ -120,29 +120,6 @@ void session_state::route() {
   }
 }
 
-void session_state::answer_models() {
-  const auto answer = [this](const models& known) {
-    const auto& list = *known.list;
-    if (route_.target == endpoint::llm_models) {
-      answer_json(200, llm_models_body(list));
-    } else if (route_.target == endpoint::models) {
-      answer_json(200, models_list_body(list));
-    } else {
-      const auto& wanted = route_.detail;
-      const auto at =
-          std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.id == wanted; });
-      if (at == list.end()) {
-        refuse({errc::model_not_found, "The model '" + log_safe(wanted) + "' does not exist.", {}, "model"});
-        return;
-      }
-      answer_json(200, model_body(*at));
-    }
-    end_answer(verdict::complete);
-  };
-  self_->request(context_->registry, caf::infinite, get_models{})
-      .then(answer, [this](const caf::error& error) { refuse(to_failure(error)); });
-}
-
 void session_state::begin_upstream() {
   auto fault = check_head();
   if (fault.code == errc::none) fault = limit_time();
@@ -361,74 +338,6 @@ void session_state::open() {
 void session_state::cancel_upstream(steady_clock::time_point since) {
   if (!std::exchange(stream_open_, false)) return;
   caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since});
-}
-
-// -- the end -----------------------------------------------------------------------------
-
-void session_state::finish(verdict how) {
-  if (phase_ == phase::closed) return;
-  note_phase(phase::closed);
-  const auto left = std::exchange(phase_, phase::closed);
-  cancel_upstream();
-  deadline_.reset();
-  silence_.reset();
-  pause_.reset();
-  total_.reset();
-  if (trace_) end_trace(how);
-  lease_ = {};
-  leave_admission(left);
-  if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
-  context_->live->end(*this, to_string(how), status_);
-  watch_.reset();
-  const auto ms = since_start();
-  log(how, ms);
-  count(how, ms);
-  if (!beginning_) self_->leave();
-  // Last: from a socket's handler the exit message is what still holds the actor.
-  const auto until_return = std::move(alive_);
-}
-
-session_state::~session_state() {
-  if (phase_ == phase::closed) return;
-  // The actor dies of an exception: its client still gets an answer, its slots are given back.
-  try {
-    fail({errc::internal, {}, "the session's actor died", {}});
-  } catch (const std::exception& error) {
-    spdlog::critical("session: {}", error.what());
-    context_->live->remove(*this);
-    client_->attach(nullptr);
-    client_->close();
-  }
-}
-
-double session_state::since_start() const {
-  return std::chrono::duration<double, std::milli>(steady_clock::now() - started_).count();
-}
-
-void session_state::log(verdict how, double ms) const {
-  access_record record;
-  record.id = id_;
-  record.method = head_->method;
-  record.path = head_->path();
-  record.verdict = to_string(how);
-  if (key_) record.key = key_->name;
-  record.model = model_;
-  record.detail = detail_;
-  if (trace_) record.trace_id = trace_->span.own.trace_id();
-  record.status = static_cast<int>(status_);
-  record.stream = wants_stream_;
-  record.ms = ms;
-  if (first_byte_ != steady_clock::time_point{}) {
-    record.first_byte_ms = std::chrono::duration<double, std::milli>(first_byte_ - started_).count();
-  }
-  record.chunks = chunks_;
-  record.bytes_in = bytes_in_;
-  record.bytes_out = bytes_out_;
-  if (usage_) {
-    record.prompt_tokens = static_cast<std::int64_t>(usage_->prompt_tokens);
-    record.completion_tokens = static_cast<std::int64_t>(usage_->completion_tokens);
-  }
-  log_access(record);
 }
 
 session_actor::behavior_type session(session_state::self_pointer self,

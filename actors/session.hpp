@@ -19,6 +19,9 @@
 //
 // Until the client has got a byte, a request may go back to opening: to another upstream when one cannot be
 // reached, and after a pause where RETRIES allows it (session_retry.cpp).
+//
+// session.cpp goes from the head to the adapter, session_answer.cpp from the adapter's first word to the
+// client's last byte, session_end.cpp to the verdict.
 #pragma once
 
 #include "actors/live_sessions.hpp"
@@ -139,9 +142,11 @@ class session_state : public exchange_events, private live_session {
   void read_head();
   void ask_auth();
   void route();
+  // session_own.cpp
   void answer_health(unsigned status, std::string_view state);
   void answer_ready();
   void answer_models();
+  void answer_own();
   // session_pages.cpp
   void answer_page();
   void watch();
@@ -150,7 +155,6 @@ class session_state : public exchange_events, private live_session {
   session_sample sample() const override;
   std::string_view key_name() const override { return key_ ? std::string_view{key_->name} : ""; }
 
-  void answer_own();
   void answer_metrics();
   bool is_public() const;
   void begin_upstream();
@@ -195,6 +199,7 @@ class session_state : public exchange_events, private live_session {
   bool sender_has_lease() const;
   bool may_open_again() const { return context_->options.retries > 0 || several_upstreams(); }
 
+  // session_end.cpp
   answer_terms terms() const;
   dialect speaks() const;
   void answer_json(unsigned status, std::string_view body, header_list headers = {});
