@@ -1,4 +1,4 @@
-// The one translation unit with Catch2's main: it costs many seconds with 2.13, so every test binary shares it.
+// The one translation unit with Catch2's main: with 2.13 it costs seconds, so all test binaries share it.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_session.hpp>
 int main(int argc, char* argv[]) {
