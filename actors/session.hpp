@@ -239,8 +239,8 @@ class session_state : public exchange_events, private live_session {
   // The upstream side.
   adapter_lease lease_;
   std::unique_ptr<request_check> check_;  // of a body that comes in pieces, while it does
-  std::shared_ptr<std::string>
-      body_;  // never written to once an adapter has it; kept while it may be sent again
+  // Never written to once an adapter has it; kept as long as it may have to be sent again.
+  std::shared_ptr<std::string> body_;
   phase phase_ = phase::closed;
   bool is_operator_ = false;  // as the principal says
   bool stream_open_ = false;

@@ -70,8 +70,8 @@ class reactor {
   void add(int descriptor, watcher& who);
   /// Nothing is told any more; the descriptor may then be closed.
   void remove(int descriptor, watcher& who);
-  /// Tells `who` that in the next round: for one that stopped before the system had no more bytes or no more
-  /// room.
+  /// Tells `who` of `what` in the next round: for one that stopped reading with bytes left, or writing with
+  /// room left.
   void again(watcher& who, readiness what);
   /// An operation of Asio's was started outside of its handlers: look after it at the end of the turn.
   void asio_used() { asio_used_ = true; }

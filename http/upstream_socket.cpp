@@ -18,8 +18,8 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr std::size_t largest_send =
-    256 * 1024;  // before others have their turn: the kernel would take megabytes
+/// Before others have their turn: the kernel would take megabytes at once.
+constexpr std::size_t largest_send = 256 * 1024;
 constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5.1)
 
 }  // namespace
