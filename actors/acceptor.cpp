@@ -1,5 +1,6 @@
 #include "actors/acceptor.hpp"
 
+#include "http/block_cache.hpp"
 #include "http/listener.hpp"
 
 #include <boost/asio/error.hpp>
@@ -46,7 +47,10 @@ void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options 
   pause_.emplace(home_->timers(), [this] { enter(self_, [this] { accept_next(); }); });
   last_call_.emplace(home_->timers(), [this] { enter(self_, [this] { close_listener(); }); });
   // glibc keeps what was freed: without this a burst of streams would be seen in the RSS for ever.
-  trim_.emplace(home_->timers(), [] { malloc_trim(0); });
+  trim_.emplace(home_->timers(), [] {
+    block_cache::clear();
+    malloc_trim(0);
+  });
 }
 
 void acceptor_state::listen(start_listening& order) {

@@ -1,6 +1,7 @@
 #include "actors/io_worker.hpp"
 
 #include "config/access_log.hpp"
+#include "http/block_cache.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -61,6 +62,7 @@ void io_worker::stop() {
 void io_worker::run() {
   current_worker = this;
   gather_access_log();
+  block_cache::begin();
   const auto work = boost::asio::make_work_guard(io_);
   while (!stopping_) {
     try {
@@ -76,6 +78,7 @@ void io_worker::run() {
   }
   deadlines_.stop();
   finish_turn();
+  block_cache::end();
   current_worker = nullptr;
 }
 

@@ -1,5 +1,7 @@
 #include "http/resident_memory.hpp"
 
+#include "http/block_cache.hpp"
+
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -41,6 +43,7 @@ bool memory_ceiling::look() {
     bool above = resident_bytes() > ceiling_;
     if (above && is_due(next_trim_, now, trim_every)) {
       // glibc keeps what was freed: that alone must not turn clients away.
+      block_cache::clear();
       malloc_trim(0);
       above = resident_bytes() > ceiling_;
     }
