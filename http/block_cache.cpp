@@ -6,6 +6,18 @@
 #include <malloc.h>
 #include <new>
 
+#ifdef LLM_PROXY_PLAIN_NEW  // the sanitizer's
+
+namespace llm_proxy::block_cache {
+
+void begin() {}
+void clear() {}
+void end() {}
+
+}  // namespace llm_proxy::block_cache
+
+#else
+
 namespace {
 
 // Sizes as glibc has them: 24 bytes, then in steps of 16. A larger block of another malloc goes by the size
@@ -28,7 +40,7 @@ struct free_list {
 
 constinit thread_local std::array<free_list, size_count> lists{};
 
-/// Of blocks that hold at least `bytes`.
+/// Of the list whose blocks hold at least `bytes`.
 std::size_t index_for(std::size_t bytes) {
   return bytes <= smallest ? 0 : (bytes - smallest + step - 1) / step;
 }
@@ -46,6 +58,7 @@ constexpr std::size_t bytes_at(std::size_t index) {
   }
 }
 
+/// `index`: of a list whose blocks are no larger than this one.
 void keep_or_free(void* memory, std::size_t index) noexcept {
   auto& list = lists[index];
   if (list.room == 0) {
@@ -82,10 +95,8 @@ void end() {
 
 }  // namespace llm_proxy::block_cache
 
-// -- the replaceable functions ([new.delete.single]); those for arrays and of nothrow call these
-// --------------
-
-#ifndef LLM_PROXY_PLAIN_NEW
+// The replaceable functions ([new.delete.single]); the standard's own for arrays and without exceptions call
+// these.
 
 void* operator new(std::size_t bytes) {
   if (bytes > largest) return allocate(bytes);
