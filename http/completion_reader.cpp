@@ -44,8 +44,7 @@ void completion_reader::reset() {
 }
 
 void completion_reader::feed(std::string_view bytes) {
-  for (auto token = scanner_.next(bytes); token > json_token::error; token = scanner_.next(bytes))
-    take(token);
+  scanner_.feed(bytes, [this](json_token token) { take(token); });
 }
 
 bool completion_reader::finish() {

@@ -15,7 +15,8 @@ namespace llm_proxy {
 namespace {
 
 bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+  // Most bytes are decided by the first comparison.
+  return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -98,9 +99,12 @@ void json_scanner::reset() {
   text_ = {};
   depth_ = 0;
   token_depth_ = 0;
-  skipped_depth_ = any_depth;
+  shown_below_ = watched_below_;
   state_ = state::value;
   fault_ = json_fault::none;
+  kept_size_ = 0;
+  high_surrogate_ = 0;
+  keeps_ = false;
   if (outer_.capacity() != 0) std::vector<std::uint64_t>().swap(outer_);
 }
 
@@ -109,17 +113,21 @@ inline json_token json_scanner::fail(json_fault fault) {
   return json_token::error;
 }
 
-[[gnu::flatten]] json_token json_scanner::next(std::string_view& input) {
-  if (fault_ != json_fault::none) return json_token::error;
-  cursor in{input.data(), input.data() + input.size(), input.data(), nesting_, depth_, state_};
+[[gnu::flatten]] bool json_scanner::scan(std::string_view input, audience who) {
+  if (fault_ != json_fault::none) return false;
+  cursor in{input.data(), input.data() + input.size(), input.data(), offset_, nesting_, depth_, state_};
   auto token = json_token::more;
-  while (token == json_token::more && in.p != in.end) token = step(in);
-  offset_ = offset_of(in);
+  while (in.p != in.end && token != json_token::error) {
+    token = step(in);
+    if (token <= json_token::error) continue;
+    offset_ = in.offset();
+    who.show(who.it, token);
+  }
+  offset_ = in.offset();
   nesting_ = in.nesting;
   depth_ = in.depth;
   state_ = in.state;
-  input.remove_prefix(static_cast<std::size_t>(in.p - in.begin));
-  return token;
+  return token != json_token::error;
 }
 
 bool json_scanner::finish() {
@@ -153,7 +161,7 @@ inline json_token json_scanner::step(cursor& in) {
       if (c != '"') return fail(json_fault::unexpected_byte);
       begin_scalar(in, state::string);
       is_key_ = true;
-      if (in.depth == skipped_depth_) skipped_depth_ = any_depth;
+      if (in.depth == shown_below_) shown_below_ = watched_below_;
     } else if (c == '{' || c == '[') {
       return begin_container(in);
     } else if (c == '"') {
@@ -204,7 +212,7 @@ inline json_token json_scanner::begin_container(cursor& in) {
   in.nesting = in.nesting << 1 | std::uint64_t{object};
   in.state = object ? state::first_key : state::first_element;
   if (shown) {
-    token_begin_ = offset_of(in);
+    token_begin_ = in.offset();
     token_depth_ = in.depth;
   }
   ++in.depth;
@@ -222,21 +230,18 @@ inline json_token json_scanner::end_container(cursor& in) {
     in.nesting = outer_.back();
     outer_.pop_back();
   }
-  if (in.depth < skipped_depth_) skipped_depth_ = any_depth;
+  if (in.depth < shown_below_) shown_below_ = watched_below_;
   in.state = state::after_value;
-  if (watched(in)) token_begin_ = offset_of(in);
+  if (watched(in)) token_begin_ = in.offset();
   ++in.p;
   return show(in, object ? json_token::end_object : json_token::end_array);
 }
 
 /// `in.p` stands at its first byte.
 inline void json_scanner::begin_scalar(cursor& in, state first) {
-  token_begin_ = offset_of(in);
+  token_begin_ = in.offset();
   if (first == state::string) ++in.p;
   in.state = first;
-  keeps_ = false;
-  kept_size_ = 0;
-  high_surrogate_ = 0;
 }
 
 inline json_token json_scanner::show(const cursor& in, json_token token) {
@@ -408,6 +413,8 @@ inline void json_scanner::end_text(const cursor& in, const char* piece, const ch
   keep(piece, end);
   keep_lone_surrogate();
   text_ = {kept_.data(), kept_size_};
+  keeps_ = false;
+  kept_size_ = 0;
 }
 
 void json_scanner::keep(const char* piece, const char* end) {

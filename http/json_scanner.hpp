@@ -1,4 +1,4 @@
-// A strict JSON (RFC 8259) scanner that is fed bytes in pieces of any size and hands out tokens.
+// A strict JSON (RFC 8259) scanner that is fed bytes in pieces of any size and shows their tokens.
 // It never recurses and needs one bit per open container, so nesting costs neither stack nor time.
 // It keeps no document: whoever reads tokens sees keys, kinds and byte ranges down to a chosen depth; what
 // lies deeper is validated at full speed and not shown.
@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace llm_proxy {
@@ -53,21 +55,22 @@ class json_scanner {
   /// Tokens with more than `watch_depth` containers around them are not shown (the top value has none, its
   /// members have one). Nesting beyond `max_depth` is a fault: a bound on memory (one bit a level).
   explicit json_scanner(std::uint32_t watch_depth = 0, std::uint32_t max_depth = any_depth)
-      : watch_depth_(watch_depth), max_depth_(max_depth) {}
+      : watched_below_(watch_depth + 1), shown_below_(watch_depth + 1), max_depth_(max_depth) {}
 
-  /// Takes bytes off the front of `input` up to the end of the next watched token, or all of them (`more`).
-  /// Scalars and keys are shown when they end, containers when they begin and when they end.
-  json_token next(std::string_view& input);
-
-  /// After a key: its value, and whatever is in it, is not shown.
-  void skip_value() { skipped_depth_ = token_depth_; }
-
-  /// Takes all of `input` and shows no tokens. False: the text is no JSON.
-  bool feed(std::string_view input) {
-    while (next(input) > json_token::error) {
-    }
-    return fault_ == json_fault::none;
+  /// Takes all of `input` and calls `show(json_token)` for each watched token: for scalars and keys when they
+  /// end, for containers when they begin and when they end. False: the text is no JSON.
+  template <class Show>
+  bool feed(std::string_view input, Show&& show) {
+    using callable = std::remove_reference_t<Show>;
+    return scan(input, {[](void* it, json_token token) { (*static_cast<callable*>(it))(token); },
+                        std::addressof(show)});
   }
+  bool feed(std::string_view input) {
+    return feed(input, [](json_token) {});
+  }
+
+  /// While a key is shown: its value, and whatever is in it, will not be.
+  void skip_value() { shown_below_ = token_depth_; }
 
   /// The text ends here. False: it is no JSON. (A number as the top value ends only now and is not shown.)
   bool finish();
@@ -78,12 +81,11 @@ class json_scanner {
   /// Containers around the last token.
   std::uint32_t depth() const { return token_depth_; }
   /// Unescaped text of the last key or string, or the spelling of a number; its first `text_limit` bytes. The
-  /// same at any split of the input. A lone surrogate escape reads as U+FFFD. Valid until the next call.
+  /// same at any split of the input. A lone surrogate escape reads as U+FFFD. Valid while the token is shown.
   std::string_view text() const { return text_; }
   /// Offset in the whole text of the last token's first byte (a string's opening quote).
   std::uint64_t token_begin() const { return token_begin_; }
-  /// Bytes taken so far: right after next() the end of the token; after a fault the offset of the byte at
-  /// fault.
+  /// Bytes taken so far: while a token is shown its end; after a fault the offset of the byte at fault.
   std::uint64_t offset() const { return offset_; }
   json_fault fault() const { return fault_; }
 
@@ -112,13 +114,21 @@ class json_scanner {
     number_exponent,
   };
 
-  /// What next() works on, in registers.
+  /// Who is shown the tokens, behind one pointer: the automaton is compiled once, and called once a piece.
+  struct audience {
+    void (*show)(void* it, json_token token);
+    void* it;
+  };
+
+  /// What scan() works on, in registers.
   struct cursor {
     bool in_object() const { return (nesting & 1U) != 0; }
+    std::uint64_t offset() const { return before + static_cast<std::uint64_t>(p - begin); }
 
     const char* p;
     const char* end;
     const char* begin;
+    std::uint64_t before;  // bytes of earlier pieces
     std::uint64_t nesting;
     std::uint32_t depth;
     json_scanner::state state;
@@ -129,10 +139,8 @@ class json_scanner {
            last == state::number_exponent;
   }
 
-  std::uint64_t offset_of(const cursor& in) const {
-    return offset_ + static_cast<std::uint64_t>(in.p - in.begin);
-  }
-  bool watched(const cursor& in) const { return in.depth <= watch_depth_ && in.depth < skipped_depth_; }
+  bool watched(const cursor& in) const { return in.depth < shown_below_; }
+  bool scan(std::string_view input, audience who);
   json_token fail(json_fault fault);
   json_token show(const cursor& in, json_token token);
 
@@ -164,9 +172,9 @@ class json_scanner {
   const char* literal_rest_ = nullptr;  // what must still come of true, false, null
   std::uint32_t depth_ = 0;
   std::uint32_t token_depth_ = 0;
-  std::uint32_t watch_depth_;
-  std::uint32_t skipped_depth_ =
-      any_depth;  // tokens from this depth on are not shown until the next key there
+  std::uint32_t watched_below_;
+  std::uint32_t
+      shown_below_;  // less than watched_below_ until the next key at this depth: a value is skipped
   std::uint32_t max_depth_;
   std::uint16_t hex_value_ = 0;
   std::uint16_t high_surrogate_ = 0;  // of an escaped pair whose second half may follow

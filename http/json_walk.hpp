@@ -23,30 +23,29 @@ namespace detail {
 template <class F>
 bool walk_level(std::string_view json, json_token opening, F f) {
   json_scanner scanner{1};
-  std::string_view rest = json;
   bool right_kind = false;
   char key_buffer[json_scanner::text_limit];
   std::string_view key;
   std::size_t begin = 0;
   json_token kind = json_token::error;
-  for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
+  scanner.feed(json, [&](json_token token) {
     if (scanner.depth() == 0) {
-      if (token != opening && !right_kind) return false;
-      right_kind = true;
-      continue;
+      right_kind = right_kind || token == opening;
+      return;
     }
+    if (!right_kind) return;
     if (token == json_token::key) {
       key = {key_buffer, scanner.text().copy(key_buffer, sizeof key_buffer)};
-      continue;
+      return;
     }
     const bool ends = token == json_token::end_object || token == json_token::end_array;
     if (!ends) {
       kind = token;
       begin = scanner.token_begin();
-      if (token == json_token::begin_object || token == json_token::begin_array) continue;
+      if (token == json_token::begin_object || token == json_token::begin_array) return;
     }
     f(key, kind, json.substr(begin, scanner.offset() - begin));
-  }
+  });
   return scanner.finish() && right_kind;
 }
 

@@ -78,8 +78,9 @@ const Value* find_data(const Document& list) {
 
 bool is_json_object(std::string_view json) {
   json_scanner scanner;
-  std::string_view rest = json;
-  return scanner.next(rest) == json_token::begin_object && scanner.feed(rest) && scanner.finish();
+  bool is_object = false;
+  scanner.feed(json, [&](json_token token) { is_object = token == json_token::end_object; });
+  return scanner.finish() && is_object;
 }
 
 std::optional<token_usage> read_usage(std::string_view completion_json) {

@@ -216,9 +216,7 @@ struct request_check::reading {
   explicit reading(const body_rules& rules) : reader{rules} {}
 
   void feed(std::string_view rest) {
-    for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
-      reader.take(token, scanner);
-    }
+    scanner.feed(rest, [this](json_token token) { reader.take(token, scanner); });
   }
   checked_request finish(std::string_view body) {
     if (!scanner.finish()) return malformed(scanner, body.empty());

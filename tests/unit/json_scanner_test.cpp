@@ -173,13 +173,12 @@ struct scan_result {
 void scan_on(json_scanner& scanner, std::string_view piece, scan_result& result) {
   // In memory of its own: reads beyond the piece are then the sanitizer's to see.
   const std::vector<char> copy{piece.begin(), piece.end()};
-  std::string_view rest{copy.data(), copy.size()};
-  for (auto token = scanner.next(rest); token > json_token::error; token = scanner.next(rest)) {
+  scanner.feed({copy.data(), copy.size()}, [&](json_token token) {
     const bool has_text =
         token == json_token::key || token == json_token::string || token == json_token::number;
     result.tokens.push_back({token, scanner.depth(), has_text ? std::string{scanner.text()} : "",
                              scanner.token_begin(), scanner.offset()});
-  }
+  });
 }
 
 scan_result scan(const std::vector<std::string_view>& pieces, std::uint32_t watch_depth = 9) {
