@@ -5,7 +5,7 @@
 //                           ├──────resolve_model─▶ model registry
 //                           ├──────lease_adapter─▶ adapter pool
 //                           └──────open_stream───▶ adapter
-//   adapter ──stream_head, stream_chunk*, stream_done | stream_failed──▶ session
+//   adapter ──stream_head, stream_chunk* | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool, metrics, observers, probe
 //   session ──observe──▶ observers of all threads (GET /ui/events)
 //   session ──export_due──▶ span exporter (where tracing is on)
@@ -177,21 +177,22 @@ inline constexpr std::size_t body_window = 256 * 1024;
 struct stream_head {
   response_head head;
   steady_clock::duration connect{0};  ///< 0: the connection was there
+  std::string data = {};              ///< of the body: what came by the same read
+  bool done = false;                  ///< the answer ended with that, as its framing promised
 };
 /// Bytes of upstream's body, as they came.
 struct stream_chunk {
   std::string data;
+  bool done = false;  ///< the answer ended with them, as its framing promised; there may be none
 };
-/// Upstream's answer ended as its framing promised.
-struct stream_done {};
 /// Upstream's answer broke off after its head.
 struct stream_failed {
   failure reason;
 };
 
 /// A session, seen from its adapter.
-using stream_sink = caf::typed_actor<caf::reacts_to<stream_chunk>, caf::reacts_to<stream_done>,
-                                     caf::reacts_to<stream_failed>, caf::reacts_to<body_taken>>;
+using stream_sink =
+    caf::typed_actor<caf::reacts_to<stream_chunk>, caf::reacts_to<stream_failed>, caf::reacts_to<body_taken>>;
 
 /// Starts an upstream request. `stream` names it in later messages (unique per adapter); `credit` in bytes.
 struct open_stream {
@@ -204,8 +205,8 @@ struct open_stream {
 /// Speaks for one upstream (litellm) or makes answers up (fake).
 ///   open_stream   -> stream_head, or an error (upstream_unreachable, upstream_timeout,
 ///   upstream_invalid_response,
-///                    internal); after a head: stream_chunk*, then exactly one of stream_done | stream_failed
-///                    to the sink
+///                    internal); after a head that is not all: stream_chunk* to the sink, the last one
+///                    `done`, or stream_failed
 ///   body_part     -> body_taken to the sink, as upstream takes it
 ///   grant_credit, cancel_stream: no answer
 ///   get_models    -> models, or an error as for open_stream
@@ -460,7 +461,6 @@ failure to_failure(const caf::error& error);
   X(cancel_stream) \
   X(stream_head) \
   X(stream_chunk) \
-  X(stream_done) \
   X(stream_failed) \
   X(open_stream) \
   X(lease_adapter) \

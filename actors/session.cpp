@@ -346,10 +346,7 @@ session_actor::behavior_type session(session_state::self_pointer self,
   self->state.begin(self, std::move(context), std::move(client));
   return {
       [self](stream_chunk& chunk) {
-        if (self->state.is_from_upstream()) self->state.on_chunk(std::move(chunk.data));
-      },
-      [self](stream_done) {
-        if (self->state.is_from_upstream()) self->state.on_done();
+        if (self->state.is_from_upstream()) self->state.on_chunk(std::move(chunk));
       },
       [self](stream_failed& failed) {
         if (self->state.is_from_upstream()) self->state.on_stream_failed(std::move(failed.reason));

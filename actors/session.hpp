@@ -111,8 +111,7 @@ class session_state : public exchange_events, private live_session {
 
   // From the adapter.
   void on_head(stream_head&& head);
-  void on_chunk(std::string&& data);
-  void on_done();
+  void on_chunk(stream_chunk&& chunk);
   void on_stream_failed(failure reason);
   void on_body_taken(std::size_t bytes);
 
@@ -173,6 +172,9 @@ class session_state : public exchange_events, private live_session {
   void resolve(const gated_request& request);
   void lease();
   void open();
+  void begin_answer();
+  void take_bytes(std::string&& data);
+  void end_upstream();
   void pass_on(std::string_view bytes);
   void commit_stream();
   void on_silence();

@@ -48,8 +48,15 @@ void cut_out(std::string& text, const std::string& secret) {
 
 void session_state::on_head(stream_head&& head) {
   if (phase_ != phase::opening) return;
+  if (head.done) stream_open_ = false;
   answer_ = std::move(head.head);
   connect_time_ = head.connect;
+  begin_answer();
+  const bool goes_on = phase_ == phase::streaming || phase_ == phase::holding;
+  if (goes_on && (head.done || !head.data.empty())) on_chunk({std::move(head.data), head.done});
+}
+
+void session_state::begin_answer() {
   if (const auto told = answer_.headers.find("x-litellm-overhead-duration-ms"))
     overhead_ = read_overhead(*told).value_or(overhead_);
   switch (plan_answer(answer_, terms())) {
@@ -79,7 +86,13 @@ void session_state::on_head(stream_head&& head) {
   }
 }
 
-void session_state::on_chunk(std::string&& data) {
+void session_state::on_chunk(stream_chunk&& chunk) {
+  if (chunk.done) stream_open_ = false;
+  if (!chunk.data.empty()) take_bytes(std::move(chunk.data));
+  if (chunk.done) end_upstream();
+}
+
+void session_state::take_bytes(std::string&& data) {
   if (first_byte_ == steady_clock::time_point{}) first_byte_ = steady_clock::now();
   owed_ += data.size();
   if (phase_ == phase::streaming) {
@@ -174,8 +187,7 @@ void session_state::refuse_first_event(std::string_view event) {
   end_held();
 }
 
-void session_state::on_done() {
-  stream_open_ = false;
+void session_state::end_upstream() {
   if (phase_ == phase::streaming) {
     end_stream();
   } else if (phase_ == phase::holding) {

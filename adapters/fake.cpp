@@ -116,7 +116,7 @@ class fake_play {
     if (script_.fails) {
       tell_failed(*script_.fails);
     } else {
-      self_->send(sink_, stream_done{});
+      self_->send(sink_, stream_chunk{{}, true});
     }
     self_->state.plays.erase(stream_);  // destroys this
   }

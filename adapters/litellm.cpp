@@ -110,24 +110,23 @@ class litellm_exchange final : public call_events {
   /// The sink does not want to hear any more.
   void abandon() { over_ = true; }
 
-  void on_head(response_head&& head) override {
+  void on_input(call_input&& input) override {
     enter(self_, [&] {
-      head_sent_ = true;
-      promise_.deliver(stream_head{std::move(head), call_->connect_time()});
+      const bool whole = input.whole;
+      if (input.head) {
+        promise_.deliver(
+            stream_head{std::move(*input.head), call_->connect_time(), std::move(input.bytes), whole});
+        head_sent_ = true;
+      } else {
+        self_->send(sink_, stream_chunk{std::move(input.bytes), whole});
+      }
+      if (!whole) return;
+      over_ = true;
+      self_->state.exchanges.erase(stream_);  // destroys this
     });
-  }
-  void on_bytes(std::string&& bytes) override {
-    enter(self_, [&] { self_->send(sink_, stream_chunk{std::move(bytes)}); });
   }
   void on_part_sent(std::size_t bytes) override {
     enter(self_, [&] { self_->send(sink_, body_taken{bytes}); });
-  }
-  void on_end() override {
-    enter(self_, [this] {
-      over_ = true;
-      self_->send(sink_, stream_done{});
-      self_->state.exchanges.erase(stream_);  // destroys this
-    });
   }
   void on_failed(failure reason) override {
     enter(self_, [&] {

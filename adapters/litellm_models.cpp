@@ -49,18 +49,16 @@ void litellm_model_fetch::ask(std::string path) {
   call_->start();
 }
 
-void litellm_model_fetch::on_head(response_head&& head) {
-  status_ = head.status;
-}
-
-void litellm_model_fetch::on_bytes(std::string&& bytes) {
-  body_ += bytes;
-  if (body_.size() < max_list_bytes) return;
-  enter(self_, [this] { ended({errc::upstream_invalid_response, {}, "the model list is too long", {}}); });
-}
-
-void litellm_model_fetch::on_end() {
-  enter(self_, [this] { ended({errc::none, {}, {}, {}}); });
+void litellm_model_fetch::on_input(call_input&& input) {
+  enter(self_, [&] {
+    if (input.head) status_ = input.head->status;
+    body_ += input.bytes;
+    if (body_.size() >= max_list_bytes) {
+      ended({errc::upstream_invalid_response, {}, "the model list is too long", {}});
+    } else if (input.whole) {
+      ended({errc::none, {}, {}, {}});
+    }
+  });
 }
 
 void litellm_model_fetch::on_failed(failure reason) {

@@ -17,10 +17,8 @@ class litellm_model_fetch final : public call_events {
 
   void start();
 
-  void on_head(response_head&& head) override;
-  void on_bytes(std::string&& bytes) override;
+  void on_input(call_input&& input) override;
   void on_part_sent(std::size_t) override {}
-  void on_end() override;
   void on_failed(failure reason) override;
 
  private:

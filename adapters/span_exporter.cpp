@@ -87,18 +87,16 @@ void span_exporter_state::try_batch() {
   call_->start();
 }
 
-void span_exporter_state::on_head(response_head&& head) {
-  status_ = head.status;
-  if (const auto wait = head.headers.find("retry-after")) retry_after_ = *wait;
-}
-
 /// An answer that outgrows its credit is never whole: its time runs out.
-void span_exporter_state::on_bytes(std::string&& bytes) {
-  answer_ += bytes;
-}
-
-void span_exporter_state::on_end() {
-  enter(self_, [this] { on_answer(); });
+void span_exporter_state::on_input(call_input&& input) {
+  enter(self_, [&] {
+    if (input.head) {
+      status_ = input.head->status;
+      if (const auto wait = input.head->headers.find("retry-after")) retry_after_ = *wait;
+    }
+    answer_ += input.bytes;
+    if (input.whole) on_answer();
+  });
 }
 
 void span_exporter_state::on_failed(failure reason) {

@@ -46,10 +46,8 @@ class span_exporter_state : public call_events {
  private:
   static constexpr unsigned most_tries = 5;
 
-  void on_head(response_head&& head) override;
-  void on_bytes(std::string&& bytes) override;
+  void on_input(call_input&& input) override;
   void on_part_sent(std::size_t) override {}
-  void on_end() override;
   void on_failed(failure reason) override;
 
   void send_batch();

@@ -25,13 +25,13 @@ class liveliness_call final : public call_events {
     call_.start();
   }
 
-  void on_head(response_head&& head) override { status_ = head.status; }
   /// An answer that outgrows its credit is never whole: its time runs out.
-  void on_bytes(std::string&&) override {}
-  void on_part_sent(std::size_t) override {}
-  void on_end() override {
+  void on_input(call_input&& input) override {
+    if (input.head) status_ = input.head->status;
+    if (!input.whole) return;
     enter(self_, [this] { ended(status_ == 200); });
   }
+  void on_part_sent(std::size_t) override {}
   void on_failed(failure) override {
     enter(self_, [this] { ended(false); });
   }

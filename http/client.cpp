@@ -216,46 +216,40 @@ bool client_call::try_again() {
 
 void client_call::take_input(bool ended) {
   failure fault{errc::none, {}, {}, {}};
-  std::string bytes;
+  call_input came;
   auto& input = socket_->input();
   const bool had_head = parser_.head_done();
-  input.consume(parser_.read(input.view(), bytes, fault));
+  input.consume(parser_.read(input.view(), came.bytes, fault));
   if (fault.code == errc::none && ended && !parser_.done()) {
     parser_.read_end(fault);
     if (fault.code == errc::none && !parser_.done())
       fault = {errc::upstream_disconnected, {}, "closed early", {}};
   }
   // Each event may end this call, and with it this object: nothing of it is touched after the last.
-  const bool whole = fault.code == errc::none && parser_.done();
-  const bool head_came = !had_head && parser_.head_done();
-  if (head_came) {
-    // It will not be sent again.
+  came.whole = fault.code == errc::none && parser_.done();
+  if (!had_head && parser_.head_done()) {
+    // The request will not be sent again.
     head_.reset();
     body_.reset();
+    came.head = parser_.take_head();
   }
-  credit_ -= std::min(credit_, bytes.size());
-  if (whole || fault.code != errc::none) over_ = true;
+  credit_ -= std::min(credit_, came.bytes.size());
+  const bool failed = fault.code != errc::none;
+  if (came.whole || failed) over_ = true;
   auto* events = &events_;
-  if (whole) {
+  if (came.whole) {
     finish();
-  } else if (fault.code != errc::none) {
+  } else if (failed) {
     socket_->close();
   } else {
     read_on();
   }
-  std::optional<response_head> head;
-  if (head_came) head = parser_.take_head();
   bool gone = false;
-  gone_ = &gone;
-  if (head) events->on_head(std::move(*head));
-  if (!gone && !bytes.empty()) events->on_bytes(std::move(bytes));
-  if (gone) return;
+  if (failed) gone_ = &gone;
+  if (came.head || !came.bytes.empty() || came.whole) events->on_input(std::move(came));
+  if (!failed || gone) return;
   gone_ = nullptr;
-  if (whole) {
-    events->on_end();
-  } else if (fault.code != errc::none) {
-    events->on_failed(std::move(fault));
-  }
+  events->on_failed(std::move(fault));
 }
 
 void client_call::finish() {

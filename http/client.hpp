@@ -27,14 +27,18 @@ struct client_options {
   std::chrono::milliseconds idle_timeout{4000};
 };
 
-/// Told what becomes of a call; after on_end() or on_failed() nothing more is said.
+/// What one read brought of an answer.
+struct call_input {
+  std::optional<response_head> head;  ///< once
+  std::string bytes;                  ///< of the body, its framing removed
+  bool whole = false;                 ///< the answer ends with them
+};
+
+/// Told what becomes of a call; after a whole answer or on_failed() nothing more is said.
 class call_events {
  public:
-  virtual void on_head(response_head&& head) = 0;
-  /// Bytes of the body, its framing removed; never empty.
-  virtual void on_bytes(std::string&& bytes) = 0;
-  /// The answer is whole.
-  virtual void on_end() = 0;
+  /// Never without anything.
+  virtual void on_input(call_input&& input) = 0;
   /// So many bytes of send_part() were sent.
   virtual void on_part_sent(std::size_t bytes) = 0;
   /// upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.

@@ -37,7 +37,7 @@ TEST_CASE("admission: a queued request is served when a slot comes free", "[acto
   REQUIRE(on.record.opened.size() == 1);
   on.head(200, "application/json");
   on.say(stream_chunk{"{}"});
-  on.say(stream_done{});
+  on.say(stream_chunk{{}, true});
   CHECK(on.has("HTTP/1.1 200"));
   on.check_over();
 }
@@ -130,7 +130,7 @@ TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm",
   auto ending = end_events;
   ending.insert(ending.find("data: [DONE]"), usage_event);
   on.say(stream_chunk{delta_event + ending});
-  on.say(stream_done{});
+  on.say(stream_chunk{{}, true});
   CHECK(on.has("[DONE]"));
   CHECK_FALSE(on.has("prompt_tokens"));
   CHECK(on.has("HTTP/1.1 429"));

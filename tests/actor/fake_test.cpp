@@ -29,9 +29,9 @@ class fake_stage {
       return stream_sink::behavior_type{
           [this](const stream_chunk& chunk) {
             got.text += chunk.data;
-            ++got.chunks;
+            got.chunks += chunk.data.empty() ? 0 : 1;
+            got.done += chunk.done ? 1 : 0;
           },
-          [this](stream_done) { ++got.done; },
           [this](const stream_failed& failed) { got.failed.push_back(failed.reason); },
           [this](const body_taken& taken) { got.taken += taken.bytes; }};
     });

@@ -8,6 +8,29 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// How an answer reaches the session.
+enum class parcel { one_by_one, chunk_with_end, head_with_bytes, all_at_once };
+
+void answer(session_stage& on, parcel how, unsigned status, std::string_view type, const std::string& data) {
+  const bool whole = how == parcel::all_at_once;
+  if (whole || how == parcel::head_with_bytes) {
+    on.head(status, type, data, whole);
+  } else {
+    on.head(status, type);
+    on.say(stream_chunk{data, how == parcel::chunk_with_end});
+  }
+  if (how == parcel::one_by_one || how == parcel::head_with_bytes) on.say(stream_chunk{{}, true});
+}
+
+/// Without what differs from one answer to the next.
+std::string lasting(std::string answer) {
+  for (const std::string name : {"date: ", "x-request-id: ", "server-timing: "}) {
+    const auto begin = answer.find(name);
+    if (begin != std::string::npos) answer.erase(begin, answer.find("\r\n", begin) + 2 - begin);
+  }
+  return answer;
+}
+
 }  // namespace
 
 TEST_CASE("session: a chat goes from its head to its answer, and leaves nothing", "[actor][session]") {
@@ -23,10 +46,66 @@ TEST_CASE("session: a chat goes from its head to its answer, and leaves nothing"
   on.say(stream_chunk{R"({"ok":)"});
   CHECK(on.received().empty());
   on.say(stream_chunk{"true}"});
-  on.say(stream_done{});
+  on.say(stream_chunk{{}, true});
   CHECK(on.has("HTTP/1.1 200 OK"));
   CHECK(on.has("\r\n\r\n{\"ok\":true}"));
   CHECK(on.record.cancelled.empty());
+  on.check_over();
+}
+
+TEST_CASE("session: what is answered does not hang on how its parts were sent", "[actor][session]") {
+  struct sample {
+    std::string request;
+    unsigned status;
+    std::string_view type;
+    std::string data;
+    std::string_view expected;
+  };
+  const std::string error = R"({"error":{"message":"slow down","type":"t","param":null,"code":"429"}})";
+  const auto given = GENERATE_COPY(values<sample>({
+      {plain_chat, 200, "application/json", R"({"ok":true})", "HTTP/1.1 200 OK"},
+      {plain_chat, 200, "application/json", R"({"ok":)", "HTTP/1.1 502"},
+      {plain_chat, 429, "application/json", error, "HTTP/1.1 429"},
+      {plain_chat, 302, "application/json", "{}", "HTTP/1.1 502"},
+      {streamed_chat, 200, "text/event-stream", delta_event + end_events, "[DONE]\n\n\r\n0\r\n\r\n"},
+      {streamed_chat, 200, "text/event-stream", delta_event, "upstream_disconnected"},
+      {streamed_chat, 200, "text/event-stream", "data: " + error + "\n\n", "HTTP/1.1 429"},
+  }));
+  CAPTURE(given.status, given.data);
+  std::string first;
+  for (const auto how :
+       {parcel::one_by_one, parcel::chunk_with_end, parcel::head_with_bytes, parcel::all_at_once}) {
+    CAPTURE(how);
+    session_stage on;
+    on.begin(given.request);
+    answer(on, how, given.status, given.type, given.data);
+    const auto got = lasting(on.received());
+    if (first.empty()) first = got;
+    CHECK(got == first);
+    CHECK(on.has(given.expected));
+    // What has ended is neither cancelled nor granted more.
+    if (how == parcel::all_at_once) {
+      CHECK(on.record.cancelled.empty());
+      CHECK(on.record.granted == 0);
+    }
+    on.check_over();
+  }
+}
+
+TEST_CASE("session: of an answer that is tried again nothing stays, though it came whole",
+          "[actor][session]") {
+  session_stage on;
+  on.context->options.retries = 1;
+  on.context->budget = std::make_shared<retry_budget>();
+  const auto how = GENERATE(parcel::one_by_one, parcel::all_at_once);
+  on.begin(plain_chat);
+  answer(on, how, 503, "application/json", R"({"error":{"message":"busy","type":"t","code":"503"}})");
+  CHECK(on.received().empty());
+  on.stage.advance(5s);
+  REQUIRE(on.record.opened.size() == 2);
+  answer(on, parcel::all_at_once, 200, "application/json", R"({"ok":true})");
+  CHECK(on.has("HTTP/1.1 200 OK"));
+  CHECK(on.has("\r\n\r\n{\"ok\":true}"));
   on.check_over();
 }
 
@@ -40,7 +119,7 @@ TEST_CASE("session: the status line of a stream waits for its first event", "[ac
   CHECK(on.has(": comment\n\n"));
   CHECK(on.has(delta_event));
   on.say(stream_chunk{end_events});
-  on.say(stream_done{});
+  on.say(stream_chunk{{}, true});
   CHECK(on.has("[DONE]\n\n\r\n0\r\n\r\n"));
   on.check_over();
 }
@@ -76,8 +155,8 @@ TEST_CASE("session: what an adapter says after the end does no harm", "[actor][s
   const auto sink = on.record.opened.back().sink;
   on.head(200, "application/json");
   on.say(stream_chunk{"{}"});
-  on.say(stream_done{});
-  on.stage.tell(sink, stream_done{});
+  on.say(stream_chunk{{}, true});
+  on.stage.tell(sink, stream_chunk{{}, true});
   on.stage.tell(sink, stream_chunk{"more"});
   on.stage.tell(sink, stream_failed{{errc::internal, {}, {}, {}}});
   CHECK_FALSE(on.has("more"));
@@ -160,7 +239,7 @@ TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept
   SECTION("events follow as ever") {
     if (!has_head) on.head(200, "text/event-stream");
     on.say(stream_chunk{delta_event + end_events});
-    on.say(stream_done{});
+    on.say(stream_chunk{{}, true});
     CHECK(on.has(delta_event));
     CHECK(on.has("[DONE]\n\n\r\n0\r\n\r\n"));
     on.check_over();
@@ -172,7 +251,7 @@ TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept
     } else {
       on.head(429, "application/json");
       on.say(stream_chunk{R"({"error":{"message":"slow down","type":"t","param":null,"code":"x"}})"});
-      on.say(stream_done{});
+      on.say(stream_chunk{{}, true});
       CHECK(on.has("data: {\"error\":{\"message\":\"slow down\""));
     }
     CHECK_FALSE(on.has("\r\n0\r\n\r\n"));

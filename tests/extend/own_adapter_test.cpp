@@ -34,12 +34,12 @@ void push(canned_pointer self, std::uint64_t stream) {
   if (at == self->state.plays.end()) return;
   auto& play = at->second;
   const auto size = std::min(play.credit, play.left.size());
-  if (size > 0) self->send(play.sink, stream_chunk{play.left.substr(0, size)});
+  if (size == 0) return;
+  const bool done = size == play.left.size();
+  self->send(play.sink, stream_chunk{play.left.substr(0, size), done});
   play.left.erase(0, size);
   play.credit -= size;
-  if (!play.left.empty()) return;
-  self->send(play.sink, stream_done{});
-  self->state.plays.erase(at);
+  if (done) self->state.plays.erase(at);
 }
 
 /// The head comes before the first chunk.
@@ -143,9 +143,11 @@ TEST_CASE("extension: the adapter of the recipe sends what it was granted and no
   int done = 0;
   int failed = 0;
   const auto sink = stage.scripted<stream_sink>([&](stream_sink::pointer) {
-    return stream_sink::behavior_type{[&](const stream_chunk& chunk) { got += chunk.data; },
-                                      [&](stream_done) { ++done; }, [&](const stream_failed&) { ++failed; },
-                                      [](const body_taken&) {}};
+    return stream_sink::behavior_type{[&](const stream_chunk& chunk) {
+                                        got += chunk.data;
+                                        done += chunk.done ? 1 : 0;
+                                      },
+                                      [&](const stream_failed&) { ++failed; }, [](const body_taken&) {}};
   });
   const auto adapter = stage.cast(spawn_on(stage.system(), stage.home(), canned, std::string(100'000, 'x')));
   const auto open = [&](std::uint64_t stream) {

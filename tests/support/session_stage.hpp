@@ -146,10 +146,10 @@ class session_stage final : public connection_owner {
   }
 
   // -- the adapter's part
-  void head(unsigned status, std::string_view type) {
+  void head(unsigned status, std::string_view type, std::string data = {}, bool done = false) {
     header_list headers;
     headers.add("content-type", type);
-    record.heads.back().deliver(stream_head{{status, std::move(headers)}});
+    record.heads.back().deliver(stream_head{{status, std::move(headers)}, {}, std::move(data), done});
     settle();
   }
   template <class Message>
