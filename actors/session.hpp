@@ -173,6 +173,7 @@ class session_state : public exchange_events, private live_session {
   void lease();
   void open();
   void begin_answer();
+  void await_more();
   void take_bytes(std::string&& data);
   void end_upstream();
   void pass_on(std::string_view bytes);

@@ -77,11 +77,11 @@ void session_state::begin_answer() {
     case answer_plan::pass:
       judged_ = false;
       enter_phase(phase::streaming);
-      deadline_->expires_after(context_->options.idle_timeout);
+      await_more();
       break;
     case answer_plan::hold:
       enter_phase(phase::holding);
-      deadline_->expires_after(context_->options.idle_timeout);
+      await_more();
       break;
   }
 }
@@ -92,13 +92,18 @@ void session_state::on_chunk(stream_chunk&& chunk) {
   if (chunk.done) end_upstream();
 }
 
+/// Upstream's silence counts from now on.
+void session_state::await_more() {
+  if (stream_open_) deadline_->expires_after(context_->options.idle_timeout);
+}
+
 void session_state::take_bytes(std::string&& data) {
   if (first_byte_ == steady_clock::time_point{}) first_byte_ = steady_clock::now();
   owed_ += data.size();
   if (phase_ == phase::streaming) {
     if (!judged_) {
       ++chunks_;
-      deadline_->expires_after(context_->options.idle_timeout);
+      await_more();
       pass_on(data);
     } else {
       const auto ready = judge_.feed(data);
@@ -108,15 +113,13 @@ void session_state::take_bytes(std::string&& data) {
         return;
       }
       chunks_ = judge_.events();
-      if (judge_.progress() != std::exchange(progress_, judge_.progress())) {
-        deadline_->expires_after(context_->options.idle_timeout);
-      }
+      if (judge_.progress() != std::exchange(progress_, judge_.progress())) await_more();
       pass_on(ready);
       if (!error.empty()) pass_on(worded_error_event(std::move(error), terms().wording, speaks()));
     }
   } else if (phase_ == phase::holding) {
     ++chunks_;
-    deadline_->expires_after(context_->options.idle_timeout);
+    await_more();
     hold(std::move(data));
   } else {
     return;

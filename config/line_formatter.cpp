@@ -23,8 +23,8 @@ void line_formatter::add_request(spdlog::log_clock::time_point time, std::string
                                  spdlog::memory_buf_t& out) {
   begin(time, spdlog::level::info, out);
   const bool json = format_ == log_format::json;
-  if (json) append(out, R"(request",)");
-  append(out, fields);
+  if (json) append(out, R"(request")");
+  append(out, json ? fields : fields.substr(1));
   if (json) out.push_back('}');
   out.push_back('\n');
 }

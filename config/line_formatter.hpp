@@ -20,7 +20,7 @@ class line_formatter {
   /// A message: it is escaped.
   void add_message(spdlog::log_clock::time_point time, spdlog::level::level_enum level,
                    std::string_view message, spdlog::memory_buf_t& out);
-  /// A request: `fields` are escaped already, and of this format.
+  /// A request: `fields` are escaped already and of this format, each with the comma or blank before it.
   void add_request(spdlog::log_clock::time_point time, std::string_view fields, spdlog::memory_buf_t& out);
 
  private:

@@ -16,6 +16,16 @@ failure refuse(errc code, std::string message = {}) {
   return {code, std::move(message), {}, {}};
 }
 
+/// What a registered name may hold (RFC 3986 §3.2.2): unreserved, sub-delims, pct-encoded.
+constexpr auto host_chars = [] {
+  std::array<bool, 256> table{};
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c : std::string_view{"-._~!$&'()*+,;=%"}) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
 /// Looks for a byte that no header line may hold (RFC 9110 §5.5): CTLs but the tab.
 bool has_control(std::string_view text) {
   unsigned found = 0;  // no early exit: the loop vectorises, and a head without is the usual one
@@ -135,10 +145,7 @@ bool is_valid_host(std::string_view host) {
   } else {
     const auto colon = host.find(':');
     const auto name = host.substr(0, colon);
-    const auto name_char = [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-             std::string_view{"-._~!$&'()*+,;=%"}.find(c) != std::string_view::npos;
-    };
+    const auto name_char = [](char c) { return host_chars[static_cast<unsigned char>(c)]; };
     if (name.empty() || !std::all_of(name.begin(), name.end(), name_char)) return false;
     if (colon != std::string_view::npos) {
       port = host.substr(colon + 1);

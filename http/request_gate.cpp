@@ -35,11 +35,12 @@ class member_kinds {
   }
   bool is(std::size_t place, json_kinds wanted) const { return (last_[place] & wanted) != 0; }
 
-  /// The first fault in the rules' order; `prefix` comes before the member's name in `param`.
-  std::optional<request_fault> find_fault(const std::string& prefix) const {
+  /// The first fault in the rules' order; `prefix()` comes before the member's name in `param`.
+  template <class Prefix>
+  std::optional<request_fault> find_fault(Prefix prefix) const {
     for (std::size_t i = 0; i != rules_.size(); ++i) {
       if (is(i, rules_[i].allowed)) continue;
-      auto param = prefix + std::string{rules_[i].name};
+      auto param = prefix() + std::string{rules_[i].name};
       if (is(i, absent_member)) {
         auto message = "missing required parameter: '" + param + "'";
         return request_fault{422, std::move(message), std::move(param), "missing_required_parameter"};
@@ -90,7 +91,7 @@ class request_reader {
 
   checked_request finish(std::string_view body) const {
     if (!is_object_) return request_fault{422, "the request body must be a JSON object", "", "invalid_type"};
-    if (auto fault = top_.find_fault("")) return *std::move(fault);
+    if (auto fault = top_.find_fault([] { return std::string{}; })) return *std::move(fault);
     if (message_fault_) return *message_fault_;
     gated_request request;
     if (top_.is(body_rules::model, string)) {
@@ -168,7 +169,7 @@ class request_reader {
     if (token == json_token::begin_array) return;  // its end tells
     in_message_ = false;
     if (!message_fault_ && token == json_token::end_object) {
-      message_fault_ = message_.find_fault(prefix() + ".");
+      message_fault_ = message_.find_fault([&] { return prefix() + "."; });
     } else if (!message_fault_) {
       message_fault_ = request_fault{422, "'" + prefix() + "' must be an object", prefix(), "invalid_type"};
     }
