@@ -27,11 +27,24 @@ constexpr auto host_chars = [] {
 }();
 
 /// Looks for a byte that no header line may hold (RFC 9110 §5.5): CTLs but the tab.
-bool has_control(std::string_view text) {
-  unsigned found = 0;  // no early exit: the loop vectorises, and a head without is the usual one
-  for (const char c : text) {
+bool has_control(std::string_view line) {
+  return std::any_of(line.begin(), line.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
-    found |= static_cast<unsigned>((byte < 0x20) & (byte != '\t')) | static_cast<unsigned>(byte == 0x7f);
+    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+  });
+}
+
+/// False: no line of `head` has_control(). True: one may have.
+bool may_have_control(std::string_view head) {
+  // No early exit: the loop vectorises, and a head without is the usual one.
+  unsigned char found = head.starts_with('\n') ? 1 : 0;
+  for (std::size_t i = 0; i + 1 < head.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(head[i]);
+    const auto next = static_cast<unsigned char>(head[i + 1]);
+    const auto control = static_cast<unsigned char>((byte < 0x20) | (byte == 0x7f));
+    const auto allowed = static_cast<unsigned char>((byte == '\t') | (byte == '\r') | (byte == '\n'));
+    const auto half_end = static_cast<unsigned char>((byte == '\r') != (next == '\n'));
+    found |= static_cast<unsigned char>((control & ~allowed) | half_end);
   }
   return found != 0;
 }
@@ -171,7 +184,8 @@ failure check_request_head(std::string_view head) {
   if (line_end > max_request_line) return refuse(errc::uri_too_long);
   if (head.size() > max_request_head) return refuse(errc::head_too_large);
   bool http_1_0 = false;
-  if (has_control(head.substr(0, line_end))) {
+  const bool suspect = may_have_control(head);
+  if (suspect && has_control(head.substr(0, line_end))) {
     return refuse(errc::bad_request, "The request line holds control bytes.");
   }
   const auto line_fault = check_request_line(head.substr(0, line_end), http_1_0);
@@ -185,7 +199,7 @@ failure check_request_head(std::string_view head) {
     const auto line = rest.substr(0, end);
     if (line.empty()) break;
     rest.remove_prefix(end + 2);
-    if (has_control(line)) {
+    if (suspect && has_control(line)) {
       return refuse(errc::bad_request, "A header holds control bytes.");
     }
     if (line.front() == ' ' || line.front() == '\t') {

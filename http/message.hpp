@@ -1,9 +1,11 @@
 // HTTP heads as values: what the parser makes, what actors pass on, what the writer turns into bytes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,13 +33,13 @@ inline constexpr auto lower_case = [] {
 /// ASCII letters compared without case (RFC 9110 §5.1: field names are case-insensitive).
 inline bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (detail::lower_case[static_cast<unsigned char>(a[i])] !=
-        detail::lower_case[static_cast<unsigned char>(b[i])]) {
-      return false;
-    }
-  }
-  return true;
+  const auto same = [](char x, char y) {
+    return detail::lower_case[static_cast<unsigned char>(x)] ==
+           detail::lower_case[static_cast<unsigned char>(y)];
+  };
+  if (a.empty()) return true;
+  if (!same(a.front(), b.front())) return false;  // most are decided here
+  return std::memcmp(a.data(), b.data(), a.size()) == 0 || std::equal(a.begin(), a.end(), b.begin(), same);
 }
 inline bool istarts_with(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);

@@ -40,6 +40,19 @@ TEST_CASE("head check: any control byte but the tab makes it bad", "[unit][head_
   }
 }
 
+TEST_CASE("head check: a control byte is found at every place of a head", "[unit][head_check]") {
+  const std::string good = get + host + "name-of-a-field: a value of more than sixteen bytes\r\n\r\n";
+  REQUIRE(judged(good) == errc::none);
+  for (std::size_t place = 0; place + 1 < good.size(); ++place) {
+    for (const char control : {'\0', '\x1f', '\x7f', '\r', '\n'}) {
+      auto bad = good;
+      bad.insert(place, 1, control);
+      CAPTURE(place, static_cast<int>(control));
+      CHECK(judged(bad) == errc::bad_request);
+    }
+  }
+}
+
 TEST_CASE("head check: what is unreadable is told before what is unwelcome", "[unit][head_check]") {
   CHECK(judged("FETCH / HTTP/1.1\r\n" + host + "\r\n") == errc::method_not_implemented);
   CHECK(judged("FETCH / HTTP/1.1\r\n\r\n") == errc::bad_request);
