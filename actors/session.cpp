@@ -53,7 +53,8 @@ void session_state::read_head() {
 void session_state::enter_phase(phase next) {
   note_phase(next);
   phase_ = next;
-  spdlog::trace("session {}: phase {}", self_->id(), static_cast<int>(next));
+  if (spdlog::should_log(spdlog::level::trace))
+    spdlog::trace("session {}: phase {}", self_->id(), static_cast<int>(next));
 }
 
 void session_state::ask_auth() {

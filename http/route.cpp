@@ -167,16 +167,22 @@ bool takes(const route& row, std::string_view method) {
   return row.method == method || (row.method == "GET" && method == "HEAD");
 }
 
+route_match found(const route& row, std::string_view path, std::string_view parameter) {
+  return {row.target, percent_decoded(parameter), &row, row.upstream_path.empty() ? path : row.upstream_path};
+}
+
 route_match find_in(std::span<const route> table, std::string_view method, std::string_view path, bool ui) {
+  const auto counts = [ui](const route& row) { return ui || !is_ui(row); };
+  // Most paths are a row's as they stand, and differ from the others' by their size.
+  for (const auto& row : table) {
+    if (row.path != path || !counts(row) || !takes(row, method)) continue;
+    if (std::string_view parameter; matches(row, path, parameter)) return found(row, path, parameter);
+  }
   route_match match;
   for (const auto& row : table) {
     std::string_view parameter;
-    if (!matches(row, path, parameter)) continue;
-    if (!ui && is_ui(row)) continue;
-    if (takes(row, method)) {
-      return {row.target, percent_decoded(parameter), &row,
-              row.upstream_path.empty() ? path : row.upstream_path};
-    }
+    if (!counts(row) || !matches(row, path, parameter)) continue;
+    if (takes(row, method)) return found(row, path, parameter);
     match.target = endpoint::wrong_method;
     if (!match.detail.empty()) match.detail += ", ";
     match.detail += row.method == "GET" ? "GET, HEAD" : row.method;
