@@ -115,7 +115,8 @@ inline json_token json_scanner::fail(json_fault fault) {
 
 [[gnu::flatten]] bool json_scanner::scan(std::string_view input, audience who) {
   if (fault_ != json_fault::none) return false;
-  cursor in{input.data(), input.data() + input.size(), input.data(), offset_, nesting_, depth_, state_};
+  const auto origin = offset_ - reinterpret_cast<std::uintptr_t>(input.data());
+  cursor in{input.data(), input.data() + input.size(), origin, nesting_, depth_, state_};
   auto token = json_token::more;
   while (in.p != in.end && token != json_token::error) {
     token = step(in);

@@ -123,12 +123,11 @@ class json_scanner {
   /// What scan() works on, in registers.
   struct cursor {
     bool in_object() const { return (nesting & 1U) != 0; }
-    std::uint64_t offset() const { return before + static_cast<std::uint64_t>(p - begin); }
+    std::uint64_t offset() const { return origin + reinterpret_cast<std::uintptr_t>(p); }
 
     const char* p;
     const char* end;
-    const char* begin;
-    std::uint64_t before;  // bytes of earlier pieces
+    std::uint64_t origin;  // added to an address, modulo 2^64, it is the offset in the whole text
     std::uint64_t nesting;
     std::uint32_t depth;
     json_scanner::state state;
