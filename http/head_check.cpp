@@ -17,14 +17,7 @@ failure refuse(errc code, std::string message = {}) {
 }
 
 /// What a registered name may hold (RFC 3986 §3.2.2): unreserved, sub-delims, pct-encoded.
-constexpr auto host_chars = [] {
-  std::array<bool, 256> table{};
-  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c : std::string_view{"-._~!$&'()*+,;=%"}) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
+constexpr auto host_chars = detail::letters_digits_and("-._~!$&'()*+,;=%");
 
 /// Looks for a byte that no header line may hold (RFC 9110 §5.5): CTLs but the tab.
 bool has_control(std::string_view line) {

@@ -13,14 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-constexpr auto token_chars = [] {
-  std::array<bool, 256> table{};
-  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c : std::string_view{"!#$%&'*+-.^_`|~"}) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
+constexpr auto token_chars = detail::letters_digits_and("!#$%&'*+-.^_`|~");
 
 }  // namespace
 

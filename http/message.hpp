@@ -28,6 +28,16 @@ inline constexpr auto lower_case = [] {
   return table;
 }();
 
+/// Which bytes are ASCII letters, digits or one of `others`.
+consteval std::array<bool, 256> letters_digits_and(std::string_view others) {
+  std::array<bool, 256> table{};
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (const char c : others) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+
 }  // namespace detail
 
 /// ASCII letters compared without case (RFC 9110 §5.1: field names are case-insensitive).
