@@ -47,18 +47,16 @@ struct duration_ms {
 /// A field's name as a template argument: what stands around it in a line is put together by the compiler.
 template <std::size_t Size>
 struct field_name {
-  consteval field_name(const char (&text)[Size]) {
-    std::copy_n(text, Size, characters);
-  }                                                // NOLINT: a literal
+  consteval field_name(const char (&text)[Size]) { std::copy_n(text, Size, characters.data()); }
   static constexpr std::size_t length = Size - 1;  // without its NUL
-  char characters[Size]{};                         // NOLINT: must be an aggregate's
+  std::array<char, Size> characters{};
 };
 
 template <field_name Name, std::size_t Before, std::size_t After>
 consteval auto framed(const char (&before)[Before], const char (&after)[After]) {
   std::array<char, Before - 1 + Name.length + After - 1> text{};
   auto* at = std::copy_n(before, Before - 1, text.data());
-  at = std::copy_n(Name.characters, Name.length, at);
+  at = std::copy_n(Name.characters.data(), Name.length, at);
   std::copy_n(after, After - 1, at);
   return text;
 }
