@@ -118,7 +118,9 @@ void acceptor_state::deal(tcp::socket socket) {
   if (best == home_->index()) {
     adopt(std::move(socket));
   } else {
-    self_->send(all_[best], adopt_socket{socket.release()});
+    auto handed_over = std::make_shared<owned_descriptor>();
+    handed_over->hold(socket.release());
+    self_->send(all_[best], adopt_socket{std::move(handed_over)});
   }
 }
 
@@ -241,15 +243,16 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
       [self, home](const adopt_socket& accepted) {
         sockaddr_storage peer{};
         socklen_t length = sizeof(peer);
-        const bool known = getsockname(accepted.descriptor, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+        const int descriptor = accepted.socket->get();
+        const bool known = getsockname(descriptor, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
         tcp::socket socket{home->io()};
         boost::system::error_code ec;
-        socket.assign(known && peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), accepted.descriptor, ec);
+        socket.assign(known && peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, ec);
         if (ec) {
           spdlog::error("acceptor: a socket handed over cannot be used: {}", ec.message());
-          ::close(accepted.descriptor);
           return;
         }
+        accepted.socket->release();
         self->state.adopt(std::move(socket));
       },
       [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },

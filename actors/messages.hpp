@@ -23,6 +23,7 @@
 #include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
+#include "http/owned_descriptor.hpp"
 #include "http/resident_memory.hpp"
 #include "http/server_tls.hpp"
 
@@ -385,9 +386,9 @@ using exporter_actor =
 
 // -- acceptors -------------------------------------------------------------------------
 
-/// An accepted socket for the connections of this thread.
+/// An accepted socket for the connections of this thread. If nobody takes it, its client sees it closed.
 struct adopt_socket {
-  int descriptor;
+  std::shared_ptr<owned_descriptor> socket;
 };
 /// Shake hands by this from now on; connections that are open keep what they have.
 struct tls_changed {

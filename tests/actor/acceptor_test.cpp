@@ -132,8 +132,20 @@ TEST_CASE("acceptor: an exception in a handler costs what it was about, and no c
   auto client = on.connect();
   on.stage.tell(on.acceptor,
                 start_listening{-1, false, {on.acceptor}});  // no descriptor: assigning it throws
-  on.stage.tell(on.acceptor, adopt_socket{-1});
+  on.stage.tell(on.acceptor, adopt_socket{std::make_shared<owned_descriptor>(-1)});
   CHECK(is_answer(on.say(*client, get_health)));
+}
+
+TEST_CASE("acceptor: a socket that is handed to one that is gone is closed", "[actor][acceptor]") {
+  acceptor_stage on;
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == 0);
+  const owned_descriptor mine{ends[0]};
+  auto handed_over = std::make_shared<owned_descriptor>(ends[1]);
+  on.stage.kill(on.acceptor);
+  on.stage.tell(on.acceptor, adopt_socket{std::move(handed_over)});
+  char byte = 0;
+  CHECK(::recv(mine.get(), &byte, 1, MSG_DONTWAIT) == 0);
 }
 
 }  // namespace llm_proxy::test
