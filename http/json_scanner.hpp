@@ -172,8 +172,7 @@ class json_scanner {
   std::uint32_t depth_ = 0;
   std::uint32_t token_depth_ = 0;
   std::uint32_t watched_below_;
-  std::uint32_t
-      shown_below_;  // less than watched_below_ until the next key at this depth: a value is skipped
+  std::uint32_t shown_below_;  // less than watched_below_: a value is skipped, until the next key there
   std::uint32_t max_depth_;
   std::uint16_t hex_value_ = 0;
   std::uint16_t high_surrogate_ = 0;  // of an escaped pair whose second half may follow
