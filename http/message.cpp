@@ -38,8 +38,7 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 }
 
 void header_list::add(std::string_view name, std::string_view value) {
-  fields_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()),
-                     static_cast<std::uint32_t>(value.size())});
+  mark(text_.size(), name.size(), text_.size() + name.size(), value.size());
   text_ += name;
   text_ += value;
 }
@@ -47,6 +46,26 @@ void header_list::add(std::string_view name, std::string_view value) {
 void header_list::reserve(std::size_t fields, std::size_t bytes) {
   fields_.reserve(fields);
   text_.reserve(bytes);
+}
+
+std::span<char> header_list::hold_text(std::string_view lines) {
+  // With room for the fields that a head gets on its way.
+  reserve(16, lines.size() + 256);
+  text_ = lines;
+  return text_;
+}
+
+void header_list::mark(std::string_view name, std::string_view value) {
+  const auto place_of = [&](std::string_view part) {
+    return static_cast<std::size_t>(part.data() - text_.data());
+  };
+  mark(place_of(name), name.size(), place_of(value), value.size());
+}
+
+void header_list::mark(std::size_t name_begin, std::size_t name_size, std::size_t value_begin,
+                       std::size_t value_size) {
+  fields_.push_back({static_cast<std::uint32_t>(name_begin), static_cast<std::uint32_t>(name_size),
+                     static_cast<std::uint32_t>(value_begin), static_cast<std::uint32_t>(value_size)});
 }
 
 void header_list::remove(std::string_view name) {
@@ -63,20 +82,6 @@ std::optional<std::string_view> header_list::find(std::string_view name) const {
 std::size_t header_list::count(std::string_view name) const {
   return static_cast<std::size_t>(std::count_if(fields_.begin(), fields_.end(),
                                                 [&](const place& where) { return is_named(where, name); }));
-}
-
-bool header_list::has_token(std::string_view name, std::string_view token) const {
-  for (const auto field : *this) {
-    if (!iequals(field.name, name)) continue;
-    std::string_view rest = field.value;
-    while (!rest.empty()) {
-      const auto comma = rest.find(',');
-      if (iequals(trimmed(rest.substr(0, comma)), token)) return true;
-      if (comma == std::string_view::npos) break;
-      rest.remove_prefix(comma + 1);
-    }
-  }
-  return false;
 }
 
 std::string_view media_type(std::string_view content_type) {
@@ -108,9 +113,14 @@ std::string_view reason_phrase(unsigned status) {
                                                  : std::string_view{phrase.data(), phrase.size()};
 }
 
+std::size_t token_size(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && token_chars[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
+}
+
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return token_chars[static_cast<unsigned char>(c)]; });
+  return !text.empty() && token_size(text) == text.size();
 }
 
 }  // namespace llm_proxy

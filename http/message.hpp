@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +84,10 @@ class header_list {
   void add(std::string_view name, std::string_view value);
   /// Room for `fields` fields of `bytes` bytes in all.
   void reserve(std::size_t fields, std::size_t bytes);
+  /// Makes a copy of a head's lines the text of this list, which is empty; mark() says what in it is a field.
+  std::span<char> hold_text(std::string_view lines);
+  /// A field whose name and value stand in what hold_text() answered.
+  void mark(std::string_view name, std::string_view value);
   /// Drops the fields that `stays(name)` is false for.
   template <class Predicate>
   void keep_if(Predicate stays) {
@@ -94,24 +99,26 @@ class header_list {
   /// The value of the first field of that name.
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(std::string_view name) const;
-  /// True if any field `name` holds `token` in its comma-separated list, in any letter case.
-  bool has_token(std::string_view name, std::string_view token) const;
   iterator begin() const { return {*this, 0}; }
   iterator end() const { return {*this, fields_.size()}; }
   std::size_t size() const { return fields_.size(); }
   bool empty() const { return fields_.empty(); }
 
  private:
-  /// Where a field stands in text_: name and value, one behind the other.
+  /// Where a field stands in text_.
   struct place {
-    std::uint32_t begin;
+    std::uint32_t name_begin;
     std::uint32_t name_size;
+    std::uint32_t value_begin;
     std::uint32_t value_size;
   };
 
-  std::string_view name_at(const place& where) const { return {text_.data() + where.begin, where.name_size}; }
+  void mark(std::size_t name_begin, std::size_t name_size, std::size_t value_begin, std::size_t value_size);
+  std::string_view name_at(const place& where) const {
+    return {text_.data() + where.name_begin, where.name_size};
+  }
   std::string_view value_at(const place& where) const {
-    return {text_.data() + where.begin + where.name_size, where.value_size};
+    return {text_.data() + where.value_begin, where.value_size};
   }
   header at(std::size_t index) const { return {name_at(fields_[index]), value_at(fields_[index])}; }
   /// Looks at the sizes first: most names differ there, and nothing of the text is read.
@@ -123,14 +130,18 @@ class header_list {
   std::vector<place> fields_;
 };
 
-struct request_head {
+/// How a message says where it ends (RFC 9112 §6.3) and whether another may follow (§9.3).
+struct message_framing {
+  bool chunked = false;
+  std::optional<std::uint64_t> content_length;
+  bool keep_alive = true;
+};
+
+struct request_head : message_framing {
   std::string method;
   std::string target;  ///< as sent, query included; an absolute form is cut to its path
   header_list headers;
   unsigned minor_version = 1;  ///< HTTP/1.x
-  bool keep_alive = true;
-  bool chunked = false;
-  std::optional<std::uint64_t> content_length;
   bool expects_continue = false;
 
   /// The target without its query.
@@ -155,6 +166,8 @@ bool is_json_media(std::string_view media);
 /// The standard reason phrase (RFC 9110 §15), or "Unknown".
 std::string_view reason_phrase(unsigned status);
 
+/// How many bytes at the beginning of `text` may stand in a token (RFC 9110 §5.6.2).
+std::size_t token_size(std::string_view text);
 /// RFC 9110 §5.6.2.
 bool is_token(std::string_view text);
 
