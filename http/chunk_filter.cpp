@@ -21,27 +21,48 @@ bool is_candidate(char first, char second) {
   return first == '"' && (second == 'e' || second == 'f' || second == 'i' || second == 'u');
 }
 
-/// First place in [p, end) where two bytes may begin a key that matters, or end.
-const char* find_candidate(const char* p, const char* end) {
 #if defined(__SSE2__)
+/// One bit for each of the 16 places from `p` on where two bytes may begin a key that matters; 17 bytes are
+/// read.
+unsigned candidates_among(const char* p) {
   const auto all = [](char c) { return _mm_set1_epi8(c); };
-  for (; end - p > 16; p += 16) {
-    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i second = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 1));
-    const __m128i u = _mm_cmpeq_epi8(second, all('u'));
-    const __m128i letter =
-        _mm_or_si128(_mm_or_si128(u, _mm_cmpeq_epi8(second, all('e'))),
-                     _mm_or_si128(_mm_cmpeq_epi8(second, all('f')), _mm_cmpeq_epi8(second, all('i'))));
-    const __m128i key = _mm_and_si128(_mm_cmpeq_epi8(first, all('"')), letter);
-    const __m128i escape = _mm_and_si128(_mm_cmpeq_epi8(first, all('\\')), u);
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(key, escape)));
-    if (mask != 0) return p + std::countr_zero(mask);
+  const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i second = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 1));
+  const __m128i u = _mm_cmpeq_epi8(second, all('u'));
+  const __m128i letter =
+      _mm_or_si128(_mm_or_si128(u, _mm_cmpeq_epi8(second, all('e'))),
+                   _mm_or_si128(_mm_cmpeq_epi8(second, all('f')), _mm_cmpeq_epi8(second, all('i'))));
+  const __m128i key = _mm_and_si128(_mm_cmpeq_epi8(first, all('"')), letter);
+  const __m128i escape = _mm_and_si128(_mm_cmpeq_epi8(first, all('\\')), u);
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(key, escape)));
+}
+#endif
+
+/// Whether `look(place)` is true for one of the places where two bytes may begin a key that matters.
+template <class Look>
+bool any_candidate(std::string_view data, Look look) {
+  const char* p = data.data();
+  const char* const end = p + data.size();
+#if defined(__SSE2__)
+  constexpr std::ptrdiff_t block = 16;
+  const auto any_of = [&](const char* from, unsigned places) {
+    for (; places != 0; places &= places - 1) {
+      if (look(from + std::countr_zero(places))) return true;
+    }
+    return false;
+  };
+  for (; end - p > block; p += block) {
+    if (any_of(p, candidates_among(p))) return true;
+  }
+  if (const char* const last = end - block - 1; last >= data.data()) {
+    return any_of(last,
+                  candidates_among(last) & ~0U << (p - last));  // what is left, and not again what was seen
   }
 #endif
   for (; end - p >= 2; ++p) {
-    if (is_candidate(p[0], p[1])) return p;
+    if (is_candidate(p[0], p[1]) && look(p)) return true;
   }
-  return end;
+  return false;
 }
 
 /// What follows `key`, its colon and a space; empty: something else does.
@@ -68,18 +89,16 @@ bool is_seen_index(std::string_view value, const choice_set& seen) {
 bool may_matter(std::string_view data, const choice_set& seen) {
   // [DONE] begins otherwise; a choice without index is choice 0.
   if (data.empty() || data.front() != '{' || !seen.has(0)) return true;
-  const char* const end = data.data() + data.size();
-  for (const char* p = find_candidate(data.data(), end); p != end; p = find_candidate(p + 1, end)) {
-    const std::string_view rest{p, static_cast<std::size_t>(end - p)};
+  return any_candidate(data, [&](const char* place) {
+    const auto rest = data.substr(static_cast<std::size_t>(place - data.data()));
     const auto begins = [rest](std::string_view key) { return rest.substr(0, key.size()) == key; };
     if (rest[0] == '\\') return true;
     for (const std::string_view key : {"\"finish_reason\"", "\"usage\"", "\"error\""}) {
-      if (begins(key) && value_after(rest, key).substr(0, 4) != "null") return true;
+      if (begins(key)) return value_after(rest, key).substr(0, 4) != "null";
     }
     constexpr std::string_view index = "\"index\"";
-    if (begins(index) && !is_seen_index(value_after(rest, index), seen)) return true;
-  }
-  return false;
+    return begins(index) && !is_seen_index(value_after(rest, index), seen);
+  });
 }
 
 }  // namespace llm_proxy
