@@ -68,7 +68,7 @@ void io_worker::run() {
     try {
       // The handlers of all sockets that are ready run in one turn, then their actors, stage by stage: the
       // code of a stage stays in the instruction cache from one request to the next.
-      reactor_.run_round(quiet_ ? -1 : 0);
+      turn_.note_ready(reactor_.run_round(quiet_ ? -1 : 0));
       finish_turn();
       note_turn();
     } catch (const std::exception& error) {
@@ -90,6 +90,7 @@ void io_worker::poll() {
   do {
     finish_turn();
     told = reactor_.run_round(0);
+    turn_.note_ready(told);
   } while (told > 0 || reactor_.has_work() || !jobs_.empty() || !turn_.empty());
   current_worker = nullptr;
 }

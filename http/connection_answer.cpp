@@ -86,6 +86,8 @@ void connection::end_answer() {
     finish_close();
   } else if (is_read()) {
     next_request();
+    // The client need not wait for what its session does at its end.
+    if (turn_.lone()) flush();
   } else {
     stage_ = stage::discarding;
     // An answer that took long may have outlived the body's deadline.

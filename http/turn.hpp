@@ -23,6 +23,10 @@ class turn {
  public:
   void later(std::shared_ptr<turn_task> task) { tasks_.push_back(std::move(task)); }
   bool empty() const { return tasks_.empty(); }
+  /// How many sockets had something to tell in this turn.
+  void note_ready(std::size_t sockets) { lone_ = sockets <= 1; }
+  /// Only one had: nothing is won by writing later, together with others.
+  bool lone() const { return lone_; }
   /// Runs what was scheduled. Tasks may schedule again: that is for the next call.
   void run() {
     tasks_.swap(running_);
@@ -55,6 +59,7 @@ class turn {
   std::vector<std::shared_ptr<turn_task>> tasks_;
   std::vector<std::shared_ptr<turn_task>> running_;
   std::vector<std::string> spare_;
+  bool lone_ = false;
 };
 
 }  // namespace llm_proxy
