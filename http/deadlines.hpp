@@ -26,7 +26,8 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  /// Due in `timeout` from now; 0 or less = never (options use 0 for off).
+  /// Due in `timeout` from now, if that is 10 s or more up to 10 ms earlier; 0 or less = never (options use 0
+  /// for off).
   void expires_after(steady_clock::duration timeout);
   /// Due at `when`; moves an earlier setting.
   void expires_at(steady_clock::time_point when);

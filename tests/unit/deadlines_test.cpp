@@ -48,6 +48,25 @@ TEST_CASE("deadlines: one that is moved is due at its last setting", "[unit][dea
   CHECK(steady_clock::now() - begin >= 10ms);
 }
 
+TEST_CASE("deadlines: a long one is due on time but for a tick", "[unit][deadlines]") {
+  boost::asio::io_context io;
+  deadlines all{io};
+  int fired = 0;
+  deadline entry{all, [&] { ++fired; }};
+  for (const auto timeout :
+       {steady_clock::duration{9s}, steady_clock::duration{10s}, steady_clock::duration{1h}}) {
+    all.advance(30min);
+    entry.expires_after(timeout);
+    CHECK(entry.left() <= timeout);
+    CHECK(entry.left() > timeout - 1s);  // a second: what a busy machine may take for these lines
+    const auto before = fired;
+    all.advance(timeout - 1s);
+    CHECK(fired == before);
+    all.advance(1s);
+    CHECK(fired == before + 1);
+  }
+}
+
 TEST_CASE("deadlines: 0, cancel and the end of one keep it from firing", "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};
