@@ -24,11 +24,7 @@ class connection_stage : public connection_owner {
     tcp::acceptor listening{io_, {boost::asio::ip::address_v4::loopback(), 0}};
     client_.connect(listening.local_endpoint());
     client_.non_blocking(true);
-    served_ =
-        std::make_shared<connection>(listening.accept(), sockets_, writes, timers_,
-                                     connection_timeouts{std::chrono::seconds{5}, std::chrono::seconds{5},
-                                                         std::chrono::seconds{5}, std::chrono::seconds{5}},
-                                     *this);
+    served_ = std::make_shared<connection>(listening.accept(), sockets_, writes, timers_, timeouts_, *this);
     served_->start();
   }
   ~connection_stage() { served_->close(); }
@@ -62,6 +58,8 @@ class connection_stage : public connection_owner {
   void on_request(const std::shared_ptr<connection>&) override { asked_ = true; }
   void on_closed(const std::shared_ptr<connection>&) override {}
 
+  const connection_timeouts timeouts_{std::chrono::seconds{5}, std::chrono::seconds{5},
+                                      std::chrono::seconds{5}, std::chrono::seconds{5}};
   boost::asio::io_context io_;
   reactor sockets_{io_};
   deadlines timers_{io_};
