@@ -54,9 +54,10 @@ bool any_candidate(std::string_view data, Look look) {
   for (; end - p > block; p += block) {
     if (any_of(p, candidates_among(p))) return true;
   }
-  if (const char* const last = end - block - 1; last >= data.data()) {
-    return any_of(last,
-                  candidates_among(last) & ~0U << (p - last));  // what is left, and not again what was seen
+  if (data.size() > block) {
+    // What is left, and not again what was seen.
+    const char* const last = end - block - 1;
+    return any_of(last, candidates_among(last) & ~0U << (p - last));
   }
 #endif
   for (; end - p >= 2; ++p) {
