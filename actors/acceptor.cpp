@@ -1,13 +1,11 @@
 #include "actors/acceptor.hpp"
 
-#include "http/block_cache.hpp"
 #include "http/listener.hpp"
 
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <malloc.h>
 #include <unistd.h>
 #include <utility>
 
@@ -22,9 +20,6 @@ constexpr auto pause_when_full = std::chrono::milliseconds{10};
 /// Handshakes under way when listening ends get so long to complete: more than most round trips.
 constexpr auto last_call = std::chrono::milliseconds{100};
 constexpr int max_backlog = 4096;
-/// Memory goes back to the system this long after a crowd has left.
-constexpr auto trim_after = std::chrono::seconds{2};
-constexpr std::size_t crowd = 256;
 
 /// An exception costs what was worked on, not the acceptor: with it all connections of its thread would be
 /// closed.
@@ -46,11 +41,6 @@ void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options 
   options_ = std::move(options);
   pause_.emplace(home_->timers(), [this] { enter(self_, [this] { accept_next(); }); });
   last_call_.emplace(home_->timers(), [this] { enter(self_, [this] { close_listener(); }); });
-  // glibc keeps what was freed: without this a burst of streams would be seen in the RSS for ever.
-  trim_.emplace(home_->timers(), [] {
-    block_cache::clear();
-    malloc_trim(0);
-  });
 }
 
 void acceptor_state::listen(start_listening& order) {
@@ -167,7 +157,6 @@ void acceptor_state::take_in(tcp::socket socket) {
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
   connections_.insert(added);
   ++options_.context->counted->connections_accepted;
-  most_ = std::max(most_, connections_.size());
   added->start();
   if (draining_) added->drain();
 }
@@ -201,10 +190,6 @@ void acceptor_state::use(session_rules_changed& rules) {
 
 void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
   connections_.erase(which);
-  if (most_ > crowd && connections_.size() < most_ / 4) {
-    most_ = connections_.size();
-    trim_->expires_after(trim_after);
-  }
   (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
   check_drained();
 }

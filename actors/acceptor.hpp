@@ -75,8 +75,6 @@ class acceptor_state : public connection_owner {
   std::unordered_set<std::shared_ptr<connection>> connections_;
   std::vector<acceptor_actor> all_;
   std::optional<boost::asio::ip::tcp::acceptor> listener_;
-  std::size_t most_ = 0;  // connections at one time, since memory was last given back
-  std::optional<deadline> trim_;
   bool shared_ = false;                // another process may listen on the same socket
   std::optional<deadline> pause_;      // without room for more
   std::optional<deadline> last_call_;  // before the listener is closed

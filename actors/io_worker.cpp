@@ -2,6 +2,7 @@
 
 #include "config/access_log.hpp"
 #include "http/block_cache.hpp"
+#include "http/resident_memory.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -23,7 +24,8 @@ constexpr std::size_t max_messages_per_resume = 100;
 
 }  // namespace
 
-io_worker::io_worker(caf::actor_system& system, std::size_t index) : execution_unit{&system}, index_{index} {}
+io_worker::io_worker(caf::actor_system& system, std::size_t index)
+    : execution_unit{&system}, index_{index}, sockets_crowd_{deadlines_, return_free_memory} {}
 
 io_worker::~io_worker() {
   stop();
@@ -107,6 +109,7 @@ void io_worker::finish_turn() {
     reactor_.run_asio_if_used();
     quiet_ = jobs_.empty() && turn_.empty();
   }
+  sockets_crowd_.note(reactor_.socket_count());
   flush_access_log();
 }
 

@@ -4,6 +4,7 @@
 // between two actors of the same thread costs a queue push: no lock, no wake-up.
 #pragma once
 
+#include "http/crowd.hpp"
 #include "http/deadlines.hpp"
 #include "http/reactor.hpp"
 #include "http/turn.hpp"
@@ -61,6 +62,8 @@ class io_worker final : public caf::execution_unit {
   boost::asio::io_context io_{1};
   reactor reactor_{io_};
   deadlines deadlines_{io_};
+  // Without this a burst of streams would be seen in the RSS for ever.
+  crowd sockets_crowd_;
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;

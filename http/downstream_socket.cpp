@@ -14,7 +14,8 @@ constexpr std::size_t largest_record = 16 * 1024;
 }  // namespace
 
 downstream_socket::downstream_socket(reactor& home, boost::asio::ip::tcp::socket socket, watcher& owner,
-                                     SSL_CTX* tls) {
+                                     SSL_CTX* tls)
+    : counted_{home} {
   error_code ignored;
   socket.set_option(boost::asio::ip::tcp::no_delay{true}, ignored);
   const int descriptor = socket.release();

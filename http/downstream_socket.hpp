@@ -79,6 +79,7 @@ class downstream_socket {
   std::size_t read_tls(byte_buffer& in, std::size_t limit, error_code& ec);
   std::size_t write_tls(std::string_view bytes, error_code& ec);
 
+  counted_socket counted_;
   ready_socket socket_;
   std::unique_ptr<tls_part> tls_;  // null: plain
 };

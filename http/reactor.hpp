@@ -85,12 +85,16 @@ class reactor {
   /// True if a round would find work without waiting for the system.
   bool has_work() const { return asio_used_ || !again_.empty() || next_ < count_; }
 
+  /// Sockets of the thread, TLS and those that are still connecting included.
+  std::size_t socket_count() const { return socket_count_; }
+
   const std::shared_ptr<thread_inbox>& inbox() const { return inbox_; }
   /// Where bytes that were just read stand until somebody has looked at them: shared by all sockets of the
   /// thread.
   std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_size}; }
 
  private:
+  friend class counted_socket;
   static constexpr std::size_t read_buffer_size = 64 * 1024;
   static constexpr std::size_t max_events = 64;  // told in one round
 
@@ -113,6 +117,19 @@ class reactor {
   std::vector<reminder> telling_;  // of again_, in this round
   std::vector<std::function<void()>> tasks_;
   bool asio_used_ = false;
+  std::size_t socket_count_ = 0;
+};
+
+/// Part of a socket: its thread's reactor counts it while it lives.
+class counted_socket {
+ public:
+  explicit counted_socket(reactor& home) : home_{home} { ++home_.socket_count_; }
+  ~counted_socket() { --home_.socket_count_; }
+  counted_socket(const counted_socket&) = delete;
+  counted_socket& operator=(const counted_socket&) = delete;
+
+ private:
+  reactor& home_;
 };
 
 }  // namespace llm_proxy

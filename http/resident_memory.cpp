@@ -36,15 +36,19 @@ std::size_t resident_bytes() {
   return static_cast<std::size_t>(resident) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
+void return_free_memory() {
+  block_cache::clear();
+  malloc_trim(0);
+}
+
 bool memory_ceiling::look() {
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
   if (is_due(next_look_, now, look_every)) {
     bool above = resident_bytes() > ceiling_;
     if (above && is_due(next_trim_, now, trim_every)) {
-      // glibc keeps what was freed: that alone must not turn clients away.
-      block_cache::clear();
-      malloc_trim(0);
+      // What was freed must not turn clients away.
+      return_free_memory();
       above = resident_bytes() > ceiling_;
     }
     above_.store(above, std::memory_order_relaxed);

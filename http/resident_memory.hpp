@@ -1,4 +1,4 @@
-// MAX_MEMORY: how much memory the process has, looked at only now and then.
+// How much memory the process has, for MAX_MEMORY looked at only now and then, and giving it back.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,9 @@ namespace llm_proxy {
 
 /// Bytes in memory (RSS) by /proc/self/statm; 0: it cannot be read.
 std::size_t resident_bytes();
+
+/// Gives what was freed back to the system: glibc keeps it, and the calling thread's block_cache.
+void return_free_memory();
 
 /// Shared by all threads.
 class memory_ceiling {

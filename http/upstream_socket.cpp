@@ -25,7 +25,7 @@ constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5
 }  // namespace
 
 upstream_socket::upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls)
-    : io_{io}, home_{home}, tls_context_{tls} {}
+    : io_{io}, home_{home}, counted_{home}, tls_context_{tls} {}
 
 // -- connecting ---------------------------------------------------------------------
 

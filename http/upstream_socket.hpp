@@ -74,6 +74,7 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
 
   boost::asio::io_context& io_;
   reactor& home_;
+  counted_socket counted_;
   boost::asio::ssl::context* tls_context_;
   std::unique_ptr<tcp::socket> connecting_;
   std::unique_ptr<tls_stream> tls_;

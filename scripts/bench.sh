@@ -6,7 +6,8 @@
 #   scripts/bench.sh requests stream20ms    some of them; the table goes to build/bench/BENCHMARK.md
 #   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other (options of bench_load)
 # Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
-# memory and memory9500 (2,000 and 9,500 streams at 1 event/s), latency (1 connection, also straight to the upstream),
+# memory and memory9500 (2,000 and 9,500 streams at 1 event/s, left by their clients), memory-ended (2,000 that end),
+# latency (1 connection, also straight to the upstream),
 # growth (not in the default run: CPU per event from 10 to 5,000 streams, per request from 1 to 1,000 connections, per
 # stream from 10 to 10,000 chunks, memory from 500 to 9,500 streams; with plots; about 7 minutes, as published:
 #   BENCH_OUT=tests/bench/GROWTH.md ROUNDS=3 BENCH_TARGETS="nginx llm-proxy" scripts/bench.sh growth).
@@ -25,7 +26,7 @@ rounds=${ROUNDS:-5}
 duration=${DURATION:-4}
 threads=${THREADS:-1}
 key=bench-key
-default_scenarios=(requests stream2ms stream20ms unpaced memory memory9500 latency)
+default_scenarios=(requests stream2ms stream20ms unpaced memory memory9500 memory-ended latency)
 growth=()
 for n in 10 100 1000 5000; do growth+=("streams:connections=$n,events=$((n > 1000 ? 20 : 100)),delay-ms=$((n / 10))"); done
 for n in 1 10 100 1000; do growth+=("requests:connections=$n"); done
@@ -208,6 +209,7 @@ options_of() { # scenario: what bench_load is given
     unpaced) echo streams --connections 64 --events 2000 ;;
     memory) echo hold --connections 2000 ;;
     memory9500) echo hold --connections 9500 ;;
+    memory-ended) echo hold --connections 2000 --events $((duration + 6)) ;; # longer than opening them, warm-up and run
     latency) echo requests --connections 1 ;;
     first-event) echo streams --connections 1 --events 1 ;;
     requests:* | streams:* | hold:*)

@@ -3,16 +3,21 @@
 
 #include "actors/io_scheduler.hpp"
 #include "actors/pinned.hpp"
+#include "http/crowd.hpp"
+#include "http/resident_memory.hpp"
 #include "support/actor_stage.hpp"
 
 #include <caf/scoped_actor.hpp>
 
 #include <chrono>
 #include <future>
+#include <list>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace llm_proxy::test {
 
@@ -132,6 +137,26 @@ TEST_CASE("io_worker: a deadline that sets itself again in a turn longer than it
   stage.poll();
   CHECK(times == 1);
 }
+
+#ifndef LLM_PROXY_PLAIN_NEW
+TEST_CASE("io_worker: what many sockets needed goes back to the system some time after they have left",
+          "[actor][io_worker]") {
+  actor_stage stage;
+  constexpr std::size_t mib = 1024 * 1024;
+  std::list<counted_socket> sockets;
+  for (std::size_t i = 0; i <= crowd::few; ++i) sockets.emplace_back(stage.home().sockets());
+  stage.poll();
+  // What stays above them keeps glibc from giving the blocks back by itself.
+  std::vector<std::string> blocks(64 * mib / 8192, std::string(8192, 'x'));
+  const auto stays = std::move(blocks.back());
+  blocks.clear();
+  sockets.clear();
+  stage.poll();
+  const auto kept = resident_bytes();
+  stage.advance(crowd::away_after + 100ms);
+  CHECK(resident_bytes() + 32 * mib < kept);
+}
+#endif
 
 TEST_CASE("messages: a failure crosses as an error and comes back whole; other errors are internal",
           "[actor][messages]") {

@@ -88,6 +88,7 @@ void print_usage() {
       "usage: bench_load requests|streams|hold --to HOST:PORT [options]\n"
       "  --connections C (64)  --duration S (4)  --warmup S (1)  --once          each connection asks once\n"
       "  --events N (100)      --delay-ms D (0; hold: 1000)  --event-bytes B (200)  --answer-bytes B (400)\n"
+      "                        (hold: without N, or above 60 s, the clients leave at the end of the run)\n"
       "  --body-bytes B        size of the prompt  --batch K   unpaced: events per send of the upstream\n"
       "  --pid P --ref-pid P   (each repeatable) the service's processes; upstream's, for the CPU ratio\n"
       "  --settle S (hold: 10) wait at most so long until RSS and fds are level again\n"

@@ -83,6 +83,7 @@ TITLES = {
     "unpaced": "64 streams unpaced",
     "memory": "2,000 streams at 1 event/s",
     "memory9500": "9,500 streams at 1 event/s",
+    "memory-ended": "2,000 streams that end",
     "latency": "1 connection",
     "first-event": "1 stream",
 }

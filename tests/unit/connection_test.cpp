@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include "http/upstream_socket.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -8,8 +9,11 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -27,7 +31,12 @@ class connection_stage : public connection_owner {
     served_ = std::make_shared<connection>(listening.accept(), sockets_, writes, timers_, timeouts_, *this);
     served_->start();
   }
-  ~connection_stage() { served_->close(); }
+  ~connection_stage() { end(); }
+
+  void end() {
+    if (served_) std::exchange(served_, nullptr)->close();
+  }
+  std::size_t socket_count() const { return sockets_.socket_count(); }
 
   /// Sends a request and waits until it is there.
   void ask() {
@@ -86,6 +95,21 @@ TEST_CASE("connection: a lone answer leaves when it is whole, one of many at the
   CHECK(stage.received().empty());
   stage.writes.run();
   CHECK(stage.received().ends_with("\r\n\r\nhello"));
+}
+
+TEST_CASE("reactor: it counts the sockets of clients and upstreams while they live", "[unit][connection]") {
+  connection_stage stage;
+  CHECK(stage.socket_count() == 1);
+  stage.end();
+  stage.writes.run();
+  CHECK(stage.socket_count() == 0);
+
+  boost::asio::io_context io;
+  reactor sockets{io};
+  auto upstream = std::make_shared<upstream_socket>(io, sockets, nullptr);
+  CHECK(sockets.socket_count() == 1);
+  upstream.reset();
+  CHECK(sockets.socket_count() == 0);
 }
 
 }  // namespace llm_proxy
