@@ -102,9 +102,9 @@ void introduce(const supervisor_state& state) {
   }
 }
 
-void replace_dead(self_pointer self, io_worker* home) {
+void replace_dead(self_pointer self) {
   auto& state = self->state;
-  state.last_replaced = home->timers().now();
+  state.last_replaced = state.home->timers().now();
   bool changed = false;
   try {
     revive_probe(self);
@@ -186,11 +186,12 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
                                            std::vector<shared_actors> kept,
                                            std::vector<acceptor_actor> acceptors) {
   auto& state = self->state;
+  state.home = home;
   state.factories = std::move(factories);
   state.kept = std::move(kept);
   state.acceptors = std::move(acceptors);
-  state.again = std::make_unique<deadline>(
-      home->timers(), [self, home] { enter(self, [self, home] { replace_dead(self, home); }); });
+  state.again =
+      std::make_unique<deadline>(home->timers(), [self] { enter(self, [self] { replace_dead(self); }); });
   self->monitor(state.kept.front().admission);
   for (const auto& each : state.kept) {
     self->monitor(each.auth);
@@ -205,7 +206,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
     self->state.dead.insert(down.source.id());
     if (!first) return;  // its round is due already
     if (home->timers().now() - self->state.last_replaced >= pause) {
-      replace_dead(self, home);
+      replace_dead(self);
     } else {
       self->state.again->expires_after(pause);
     }

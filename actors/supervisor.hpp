@@ -43,6 +43,7 @@ struct supervisor_state {
   /// Ends the actors it keeps.
   ~supervisor_state();
 
+  io_worker* home = nullptr;
   std::shared_ptr<const actor_factories> factories;
   std::vector<shared_actors> kept;  // by thread
   probe_actor probe;                // null: none is needed

@@ -5,7 +5,6 @@
 #include "http/deadlines.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,8 +12,8 @@
 namespace llm_proxy {
 
 struct ui_watch {
-  ui_watch(deadlines& timers, std::function<void()> on_tick, std::size_t observers)
-      : tick{timers, std::move(on_tick)}, since(observers), seen(observers) {}
+  ui_watch(deadlines& timers, deadline_call on_tick, std::size_t observers)
+      : tick{timers, on_tick}, since(observers), seen(observers) {}
 
   deadline tick;
   std::optional<std::string> key;                   // requests of keys of this name alone; none: all

@@ -91,9 +91,17 @@ std::string upstream_head(const litellm_options& options, const upstream_request
 /// One stream: turns what its call says into messages for the sink.
 class litellm_exchange final : public call_events {
  public:
-  litellm_exchange(self_pointer self, const open_stream& order,
+  litellm_exchange(self_pointer self, const litellm_options& options, const open_stream& order,
                    caf::typed_response_promise<stream_head> promise)
-      : self_{self}, stream_{order.stream}, sink_{order.sink}, promise_{std::move(promise)} {}
+      : self_{self},
+        stream_{order.stream},
+        sink_{order.sink},
+        promise_{std::move(promise)},
+        call_{*self->state.upstream,
+              std::make_shared<const std::string>(upstream_head(options, *order.request)),
+              order.request->body, order.credit, *this} {
+    if (order.request->body_follows) call_.expect_parts(!order.request->body_length);
+  }
 
   ~litellm_exchange() {
     // Reached with the answer unfinished only when the adapter dies: its sessions are told, never left
@@ -101,12 +109,9 @@ class litellm_exchange final : public call_events {
     if (!over_) tell_failed({errc::internal, {}, "the adapter died", {}});
   }
 
-  void start(std::unique_ptr<client_call> call) {
-    call_ = std::move(call);
-    call_->start();
-  }
-  void grant(std::size_t bytes) { call_->grant(bytes); }
-  void give(body_part& part) { call_->send_part(std::move(part.data), part.last); }
+  void start() { call_.start(); }
+  void grant(std::size_t bytes) { call_.grant(bytes); }
+  void give(body_part& part) { call_.send_part(std::move(part.data), part.last); }
   /// The sink does not want to hear any more.
   void abandon() { over_ = true; }
 
@@ -115,7 +120,7 @@ class litellm_exchange final : public call_events {
       const bool whole = input.whole;
       if (input.head) {
         promise_.deliver(
-            stream_head{std::move(*input.head), call_->connect_time(), std::move(input.bytes), whole});
+            stream_head{std::move(*input.head), call_.connect_time(), std::move(input.bytes), whole});
         head_sent_ = true;
       } else {
         self_->send(sink_, stream_chunk{std::move(input.bytes), whole});
@@ -149,7 +154,7 @@ class litellm_exchange final : public call_events {
   std::uint64_t stream_;
   stream_sink sink_;
   caf::typed_response_promise<stream_head> promise_;
-  std::unique_ptr<client_call> call_;
+  client_call call_;
   bool head_sent_ = false;
   bool over_ = false;
 };
@@ -165,15 +170,10 @@ adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm
   return {
       [self, shared](open_stream& order) -> caf::result<stream_head> {
         auto promise = self->make_response_promise<stream_head>();
-        auto exchange = std::make_unique<litellm_exchange>(self, order, promise);
-        auto call = std::make_unique<client_call>(
-            *self->state.upstream,
-            std::make_shared<const std::string>(upstream_head(*shared, *order.request)), order.request->body,
-            order.credit, *exchange);
-        if (order.request->body_follows) call->expect_parts(!order.request->body_length);
+        auto exchange = std::make_unique<litellm_exchange>(self, *shared, order, promise);
         auto& entry = self->state.exchanges[order.stream];
         entry = std::move(exchange);
-        entry->start(std::move(call));
+        entry->start();
         return promise;
       },
       [self](body_part& part) {

@@ -32,11 +32,8 @@ void span_exporter_state::begin(self_pointer self, io_worker* home, span_exporte
   client_ = std::make_unique<client>(
       home->io(), home->sockets(), home->timers(),
       client_options{options_.address, options_.tls, options_.timeout, keep_connection});
-  const auto timer = [this, home](auto what) {
-    return [this, what] { enter(self_, [this, what] { (this->*what)(); }); };
-  };
-  tick_.emplace(home->timers(), timer(&span_exporter_state::tick));
-  pause_.emplace(home->timers(), timer(&span_exporter_state::try_batch));
+  tick_.emplace(home->timers(), [this] { enter(self_, [this] { tick(); }); });
+  pause_.emplace(home->timers(), [this] { enter(self_, [this] { try_batch(); }); });
   patience_.emplace(home->timers(),
                     [this] { enter(self_, [this] { on_fault("it did not answer in time", true); }); });
   tick_->expires_after(options_.schedule_delay);

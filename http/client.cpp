@@ -218,8 +218,7 @@ void client_call::take_input(bool ended) {
   failure fault{errc::none, {}, {}, {}};
   call_input came;
   auto& input = socket_->input();
-  const bool had_head = parser_.head_done();
-  input.consume(parser_.read(input.view(), came.bytes, fault));
+  input.consume(parser_.read(input.view(), came.head, came.bytes, fault));
   if (fault.code == errc::none && ended && !parser_.done()) {
     parser_.read_end(fault);
     if (fault.code == errc::none && !parser_.done())
@@ -227,11 +226,10 @@ void client_call::take_input(bool ended) {
   }
   // Each event may end this call, and with it this object: nothing of it is touched after the last.
   came.whole = fault.code == errc::none && parser_.done();
-  if (!had_head && parser_.head_done()) {
+  if (came.head) {
     // The request will not be sent again.
     head_.reset();
     body_.reset();
-    came.head = parser_.take_head();
   }
   credit_ -= std::min(credit_, came.bytes.size());
   const bool failed = fault.code != errc::none;

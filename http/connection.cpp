@@ -80,7 +80,7 @@ bool connection::read_some() {
 /// It does while it waits for its answer too: that is how a client that leaves is noticed.
 bool connection::wants_read() const {
   if (stage_ == stage::closed) return false;
-  if (stage_ == stage::receiving) return !in_parts_ || body_window_ > 0;
+  if (stage_ == stage::receiving) return !incoming_->in_parts || incoming_->window > 0;
   return stage_ == stage::lingering || in_.size() < max_pipelined;
 }
 
@@ -108,9 +108,9 @@ void connection::advance() {
 
 void connection::read_next_head() {
   if (in_.empty()) return;
-  if (!parser_) parser_ = std::make_unique<request_parser>();
+  if (!incoming_) incoming_ = std::make_unique<incoming>();
   failure fault{errc::none, {}, {}, {}};
-  const auto used = parser_->read_head(in_.view(), fault);
+  const auto used = incoming_->parser.read_head(in_.view(), fault);
   if (fault.code != errc::none) {
     refuse_head(std::move(fault));
     return;
@@ -124,8 +124,7 @@ void connection::read_next_head() {
     return;
   }
   in_.consume(used);
-  head_ = std::make_shared<const request_head>(parser_->take_head());
-  if (parser_->done()) parser_.reset();
+  head_ = std::make_shared<const request_head>(incoming_->parser.take_head());
   continue_owed_ = head_->expects_continue && !is_read();
   stage_ = stage::deciding;
   read_deadline_.expires_after(is_read() ? std::chrono::milliseconds{0} : timeouts_.body);
@@ -158,13 +157,12 @@ void connection::forget_headers() {
 }
 
 void connection::read_body(std::size_t limit) {
-  in_parts_ = false;
   begin_body(limit);
 }
 
 void connection::stream_body(std::size_t limit, std::size_t window) {
-  in_parts_ = true;
-  body_window_ = window;
+  incoming_->in_parts = true;
+  incoming_->window = window;
   begin_body(limit);
 }
 
@@ -173,13 +171,12 @@ void connection::restart_body_time() {
 }
 
 void connection::take_more(std::size_t bytes) {
-  body_window_ += bytes;
+  if (incoming_) incoming_->window += bytes;
   start_read();
 }
 
 void connection::begin_body(std::size_t limit) {
-  body_limit_ = limit;
-  body_read_ = 0;
+  incoming_->limit = limit;
   stage_ = stage::receiving;
   if (continue_owed_ && in_.empty()) {
     outgoing() += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -194,59 +191,65 @@ void connection::begin_body(std::size_t limit) {
 /// step is the largest, so that no more than an eighth of it is ever copied at once.
 void connection::reserve_body() {
   if (!head_->content_length) return;
-  const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(*head_->content_length, body_limit_));
-  if (body_.empty()) {
-    body_.reserve(std::min(length, first_reserve));
-  } else if (body_.capacity() < length && body_.size() >= length / 8) {
-    body_.reserve(length + body_edit_room);
+  auto& body = incoming_->body;
+  const auto length =
+      static_cast<std::size_t>(std::min<std::uint64_t>(*head_->content_length, incoming_->limit));
+  if (body.empty()) {
+    body.reserve(std::min(length, first_reserve));
+  } else if (body.capacity() < length && body.size() >= length / 8) {
+    body.reserve(length + body_edit_room);
   }
 }
 
 void connection::receive_body() {
-  if (!in_parts_) reserve_body();
+  auto& request = *incoming_;
+  if (!request.in_parts) reserve_body();
   failure fault{errc::none, {}, {}, {}};
-  const auto before = body_.size();
-  if (parser_) in_.consume(parser_->read_body(in_.view(), body_, fault));
-  body_read_ += body_.size() - before;
-  if (body_read_ > body_limit_) fault = {errc::body_too_large, {}, {}, {}};
+  const auto before = request.body.size();
+  in_.consume(request.parser.read_body(in_.view(), request.body, fault));
+  request.read += request.body.size() - before;
+  if (request.read > request.limit) fault = {errc::body_too_large, {}, {}, {}};
   if (fault.code != errc::none) {
     if (fault.code == errc::bad_request) close_after_ = true;
     stage_ = stage::deciding;
-    body_ = {};
+    request.body = {};
     if (events_ != nullptr) events_->on_body_failed(fault);
     return;
   }
-  if (in_parts_) {
+  if (request.in_parts) {
     pass_body_part();
-    return;
+  } else if (!is_read()) {
+    if (events_ != nullptr && request.body.size() > before) events_->on_body_grown(request.body);
+  } else {
+    auto body = std::move(request.body);
+    end_reading();
+    in_.shrink(0);
+    if (events_ != nullptr) events_->on_body(std::move(body));
   }
-  if (!is_read()) {
-    if (events_ != nullptr && body_.size() > before) events_->on_body_grown(body_);
-    return;
-  }
-  parser_.reset();
-  stage_ = stage::serving;
-  read_deadline_.cancel();
-  in_.shrink(0);
-  if (events_ != nullptr) events_->on_body(std::exchange(body_, {}));
 }
 
 void connection::pass_body_part() {
   const bool last = is_read();
-  if (body_.empty() && !last) return;
+  auto part = std::exchange(incoming_->body, {});
+  if (part.empty() && !last) return;
   if (last) {
-    parser_.reset();
-    stage_ = stage::serving;
-    read_deadline_.cancel();
+    end_reading();
+  } else {
+    incoming_->window -= std::min(incoming_->window, part.size());
   }
-  body_window_ -= std::min(body_window_, body_.size());
-  if (events_ != nullptr) events_->on_body_part(std::exchange(body_, {}), last);
+  if (events_ != nullptr) events_->on_body_part(std::move(part), last);
+}
+
+void connection::end_reading() {
+  incoming_.reset();
+  stage_ = stage::serving;
+  read_deadline_.cancel();
 }
 
 void connection::discard_body() {
   failure fault{errc::none, {}, {}, {}};
   std::string dropped;
-  if (parser_) in_.consume(parser_->read_body(in_.view(), dropped, fault));
+  if (incoming_) in_.consume(incoming_->parser.read_body(in_.view(), dropped, fault));
   discarded_ += dropped.size();
   if (fault.code != errc::none || discarded_ > max_discard) {
     finish_close();
@@ -257,9 +260,8 @@ void connection::discard_body() {
 
 void connection::next_request() {
   stage_ = stage::waiting;
-  parser_.reset();
+  incoming_.reset();
   head_started_ = false;
-  body_ = {};
   discarded_ = 0;
   body_written_ = 0;
   answer_started_ = false;
@@ -283,7 +285,7 @@ void connection::on_read_deadline() {
       close_after_ = true;
       stage_ = stage::deciding;
       if (events_ == nullptr) break;
-      if (in_parts_ && body_window_ == 0) {
+      if (incoming_->in_parts && incoming_->window == 0) {
         events_->on_body_failed({errc::upstream_timeout, {}, "upstream did not take the body in time", {}});
       } else {
         events_->on_body_failed(

@@ -147,11 +147,12 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void advance();
   void read_next_head();
   /// Nothing of the request is still to be read.
-  bool is_read() const { return !parser_ || parser_->done(); }
+  bool is_read() const { return !incoming_ || incoming_->parser.done(); }
   void begin_body(std::size_t limit);
   void reserve_body();
   void receive_body();
   void pass_body_part();
+  void end_reading();
   void discard_body();
   void next_request();
   void refuse_head(failure fault);
@@ -169,14 +170,18 @@ class connection final : public turn_task, private watcher, public std::enable_s
   deadline write_deadline_;  // a client that takes nothing
 
   byte_buffer in_;
-  std::unique_ptr<request_parser> parser_;  // from a head's first byte until the request has been read
+  /// A request that is being read.
+  struct incoming {
+    request_parser parser;
+    std::string body;
+    std::size_t limit = 0;   // of the body's bytes
+    std::size_t read = 0;    // of them
+    std::size_t window = 0;  // of a body passed on as it comes: bytes that may still be read
+    bool in_parts = false;   // it is passed on as it comes
+  };
+  std::unique_ptr<incoming> incoming_;  // from a head's first byte until the request has been read
   std::shared_ptr<const request_head> head_;
   std::unique_ptr<const failure> head_fault_;  // null: none
-  std::string body_;
-  std::size_t body_limit_ = 0;
-  std::size_t body_read_ = 0;
-  std::size_t body_window_ = 0;  // of a body passed on as it comes: bytes that may still be read
-  bool in_parts_ = false;        // it is passed on as it comes
   std::size_t discarded_ = 0;
 
   std::string pending_;    // written, not yet given to the socket

@@ -5,8 +5,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
-#include <utility>
 
 namespace llm_proxy {
 
@@ -14,12 +12,12 @@ class crowd {
  public:
   /// As few as these are no crowd.
   static constexpr std::size_t few = 512;
-  /// No return is waited for longer than this.
+  /// Who has left for so long does not come back at once.
   static constexpr auto away_after = std::chrono::seconds{2};
 
   /// `on_left` is called on the thread of `timers`, once each time a crowd has halved and its last leaver is
   /// away_after gone.
-  crowd(deadlines& timers, std::function<void()> on_left) : left_{timers, std::move(on_left)} {}
+  crowd(deadlines& timers, deadline_call on_left) : left_{timers, on_left} {}
 
   /// How many there are now.
   void note(std::size_t size) {

@@ -20,8 +20,7 @@ steady_clock::time_point last_tick() {
 
 }  // namespace
 
-deadline::deadline(deadlines& owner, std::function<void()> on_expiry)
-    : owner_{owner}, on_expiry_{std::move(on_expiry)} {}
+deadline::deadline(deadlines& owner, deadline_call on_expiry) : owner_{owner}, on_expiry_{on_expiry} {}
 
 deadline::~deadline() {
   owner_.remove(*this);

@@ -9,8 +9,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <array>
 #include <chrono>
-#include <functional>
+#include <cstddef>
+#include <new>
+#include <type_traits>
 
 namespace llm_proxy {
 
@@ -18,10 +21,30 @@ using steady_clock = std::chrono::steady_clock;
 
 class deadlines;
 
+/// What is called at a deadline: a lambda that captures at most one pointer. A std::function would be twice
+/// as large, and an open stream has four deadlines.
+class deadline_call {
+ public:
+  template <class Lambda>
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::function's
+  deadline_call(Lambda lambda)
+      : call_{[](const std::byte* kept) { (*std::launder(reinterpret_cast<const Lambda*>(kept)))(); }} {
+    static_assert(sizeof(Lambda) <= sizeof(kept_) && alignof(Lambda) <= alignof(void*) &&
+                      std::is_trivially_copyable_v<Lambda>,
+                  "captures more than a pointer");
+    new (kept_.data()) Lambda{lambda};
+  }
+  void operator()() const { call_(kept_.data()); }
+
+ private:
+  alignas(void*) std::array<std::byte, sizeof(void*)> kept_;
+  void (*call_)(const std::byte* kept);
+};
+
 /// A point in time at which `on_expiry` is called once, on the thread of its `deadlines`. Not thread-safe.
 class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
  public:
-  deadline(deadlines& owner, std::function<void()> on_expiry);
+  deadline(deadlines& owner, deadline_call on_expiry);
   ~deadline();
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
@@ -41,7 +64,7 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   static constexpr auto never = steady_clock::time_point::max();
 
   deadlines& owner_;
-  std::function<void()> on_expiry_;
+  deadline_call on_expiry_;
   steady_clock::time_point due_ = never;     // when it really is due
   steady_clock::time_point queued_ = never;  // where it stands in the owner's queue; never = not in it
 };

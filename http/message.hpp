@@ -132,8 +132,8 @@ class header_list {
 
 /// How a message says where it ends (RFC 9112 §6.3) and whether another may follow (§9.3).
 struct message_framing {
-  bool chunked = false;
   std::optional<std::uint64_t> content_length;
+  bool chunked = false;
   bool keep_alive = true;
 };
 

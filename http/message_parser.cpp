@@ -63,13 +63,14 @@ std::size_t request_parser::read_body(std::string_view bytes, std::string& sink,
 
 // -- responses -------------------------------------------------------------------------
 
-std::size_t response_parser::read(std::string_view bytes, std::string& sink, failure& fault) {
+std::size_t response_parser::read(std::string_view bytes, std::optional<response_head>& head,
+                                  std::string& sink, failure& fault) {
   any_byte_ = any_byte_ || !bytes.empty();
   std::size_t used = 0;
   while (!head_done_) {
-    const auto head = read_head(bytes.substr(used), fault);
-    if (head == 0) return used;
-    used += head;
+    const auto size = read_head(bytes.substr(used), head, fault);
+    if (size == 0) return used;
+    used += size;
   }
   if (used == bytes.size() || done()) return used;
   used += body_.read(bytes.substr(used), sink);
@@ -78,7 +79,8 @@ std::size_t response_parser::read(std::string_view bytes, std::string& sink, fai
 }
 
 /// Returns the bytes consumed: 0 while more is needed, or when there is a fault.
-std::size_t response_parser::read_head(std::string_view bytes, failure& fault) {
+std::size_t response_parser::read_head(std::string_view bytes, std::optional<response_head>& head,
+                                       failure& fault) {
   const auto size = head_size(bytes, checked_);
   if (size > max_head || (size == 0 && bytes.size() > max_head)) {
     fault = {errc::upstream_invalid_response, {}, "endless head", {}};
@@ -87,17 +89,17 @@ std::size_t response_parser::read_head(std::string_view bytes, failure& fault) {
   checked_ = bytes.size();
   if (size == 0) return 0;
   checked_ = 0;
-  response_head head;
+  response_head found;
   message_framing framing;
-  fault = parse_response_head(bytes.substr(0, size), head, framing);
-  if (fault.code == errc::none && head.status == 101)
+  fault = parse_response_head(bytes.substr(0, size), found, framing);
+  if (fault.code == errc::none && found.status == 101)
     fault = {errc::upstream_invalid_response, {}, "101 was not asked for", {}};
   if (fault.code != errc::none) return 0;
-  if (head.status / 100 == 1) return size;
+  if (found.status / 100 == 1) return size;
   head_done_ = true;
   keep_alive_ = framing.keep_alive;
-  head_ = std::move(head);
-  if (to_head_ || head_.status == 204 || head_.status == 304) return size;
+  const auto status = head.emplace(std::move(found)).status;
+  if (to_head_ || status == 204 || status == 304) return size;
   if (framing.chunked) {
     body_.expect_chunks();
   } else if (framing.content_length) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,23 +64,22 @@ class response_parser {
   /// `to_head`: the answer to a HEAD request has no body whatever its headers say.
   explicit response_parser(bool to_head = false) : to_head_{to_head} {}
 
-  /// Consumes what it can of `bytes`: a whole head first, then body bytes appended to `sink`. Returns how
-  /// many were consumed, the rest is to be given again with more behind it; `fault` is
+  /// Consumes what it can of `bytes`: a whole head first, set in `head` once, then body bytes appended to
+  /// `sink`. Returns how many were consumed, the rest is to be given again with more behind it; `fault` is
   /// upstream_invalid_response when this is no HTTP.
-  std::size_t read(std::string_view bytes, std::string& sink, failure& fault);
+  std::size_t read(std::string_view bytes, std::optional<response_head>& head, std::string& sink,
+                   failure& fault);
   /// The peer closed. Sets `fault` when the message was not complete.
   void read_end(failure& fault);
 
   bool head_done() const { return head_done_; }
-  response_head take_head() { return std::move(head_); }
   bool done() const { return head_done_ && (body_.done() || closed_); }
   /// True if another response may follow on the connection.
   bool keep_alive() const { return keep_alive_; }
 
  private:
-  std::size_t read_head(std::string_view bytes, failure& fault);
+  std::size_t read_head(std::string_view bytes, std::optional<response_head>& head, failure& fault);
 
-  response_head head_;
   body_reader body_;
   std::size_t checked_ = 0;  // bytes of an unfinished head that were looked at
   bool to_head_;

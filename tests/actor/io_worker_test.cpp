@@ -126,9 +126,10 @@ TEST_CASE("io_worker: a deadline that sets itself again in a turn longer than it
   auto& home = stage.home();
   int times = 0;
   std::unique_ptr<deadline> again;
-  again = std::make_unique<deadline>(home.timers(), [&] {
+  const auto set_again = [&] {
     if (++times < 100) again->expires_after(100ms);  // the bound is for a test that fails
-  });
+  };
+  again = std::make_unique<deadline>(home.timers(), [&set_again] { set_again(); });
   again->expires_after(100ms);
   home.post([&] {
     std::this_thread::sleep_for(150ms);

@@ -28,12 +28,13 @@ struct result {
 result read(std::string_view bytes, std::size_t piece) {
   result got;
   response_parser parser;
+  std::optional<response_head> head;
   failure fault;
   std::string buffer;
   while (!bytes.empty() && fault.code == errc::none && !parser.done()) {
     buffer += bytes.substr(0, piece);
     bytes.remove_prefix(std::min(piece, bytes.size()));
-    const auto used = parser.read(buffer, got.body, fault);
+    const auto used = parser.read(buffer, head, got.body, fault);
     if (used > buffer.size()) std::abort();
     buffer.erase(0, used);
   }
@@ -42,9 +43,8 @@ result read(std::string_view bytes, std::size_t piece) {
   if (fault.code != errc::none) return {fault.code, 0, {}, {}, false, false};
   got.done = parser.done();
   got.keep_alive = parser.keep_alive();
-  const auto head = parser.take_head();
-  got.status = head.status;
-  got.fields = plain(head.headers);
+  got.status = head.value().status;
+  got.fields = plain(head->headers);
   return got;
 }
 

@@ -91,15 +91,17 @@ TEST_CASE("deadlines: one may end itself, end others or set itself again when it
   deadlines all{io};
   std::unique_ptr<deadline> other = std::make_unique<deadline>(all, [] { FAIL("was destroyed"); });
   std::unique_ptr<deadline> own;
-  own = std::make_unique<deadline>(all, [&] {
+  const auto end_both = [&] {
     other.reset();
     own.reset();
-  });
+  };
+  own = std::make_unique<deadline>(all, [&end_both] { end_both(); });
   int times = 0;
   std::unique_ptr<deadline> again;
-  again = std::make_unique<deadline>(all, [&] {
+  const auto set_again = [&] {
     if (++times < 3) again->expires_after(1ms);
-  });
+  };
+  again = std::make_unique<deadline>(all, [&set_again] { set_again(); });
   const auto due = steady_clock::now() + 1ms;
   own->expires_at(due);
   other->expires_at(due + 1us);

@@ -49,17 +49,18 @@ struct read_response {
 
   read_response(std::string_view bytes, std::size_t portion, bool to_head = false, bool ends = false) {
     response_parser parser{to_head};
+    std::optional<response_head> got;
     while (!bytes.empty() && fault.code == errc::none && !parser.done()) {
       left += bytes.substr(0, portion);
       bytes.remove_prefix(std::min(portion, bytes.size()));
-      left.erase(0, parser.read(left, body, fault));
+      left.erase(0, parser.read(left, got, body, fault));
     }
     left += bytes;
     if (ends && fault.code == errc::none) parser.read_end(fault);
     done = parser.done();
-    if (parser.head_done()) {
+    if (got) {
       keep_alive = parser.keep_alive();
-      head = parser.take_head();
+      head = std::move(*got);
     }
   }
 };
