@@ -17,6 +17,7 @@
 #include <mutex>
 #include <span>
 #include <sys/epoll.h>
+#include <utility>
 #include <vector>
 
 namespace llm_proxy {
@@ -120,16 +121,21 @@ class reactor {
   std::size_t socket_count_ = 0;
 };
 
-/// Part of a socket: its thread's reactor counts it while it lives.
+/// Part of a socket: its thread's reactor counts it until it is closed or gone.
 class counted_socket {
  public:
-  explicit counted_socket(reactor& home) : home_{home} { ++home_.socket_count_; }
-  ~counted_socket() { --home_.socket_count_; }
+  explicit counted_socket(reactor& home) : home_{&home} { ++home_->socket_count_; }
+  ~counted_socket() { leave(); }
   counted_socket(const counted_socket&) = delete;
   counted_socket& operator=(const counted_socket&) = delete;
 
+  /// The reactor may then end before the socket.
+  void leave() {
+    if (home_ != nullptr) --std::exchange(home_, nullptr)->socket_count_;
+  }
+
  private:
-  reactor& home_;
+  reactor* home_;
 };
 
 }  // namespace llm_proxy

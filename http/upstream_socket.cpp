@@ -202,6 +202,8 @@ int upstream_socket::descriptor() {
 void upstream_socket::close() {
   user_ = nullptr;
   if (std::exchange(closed_, true)) return;
+  // What Asio has begun for it keeps this object until the io_context goes, which is after the reactor.
+  counted_.leave();
   boost::system::error_code ignored;
   if (connecting_) {
     connecting_->close(ignored);

@@ -97,7 +97,8 @@ TEST_CASE("connection: a lone answer leaves when it is whole, one of many at the
   CHECK(stage.received().ends_with("\r\n\r\nhello"));
 }
 
-TEST_CASE("reactor: it counts the sockets of clients and upstreams while they live", "[unit][connection]") {
+TEST_CASE("reactor: it counts the sockets of clients and upstreams until they are closed",
+          "[unit][connection]") {
   connection_stage stage;
   CHECK(stage.socket_count() == 1);
   stage.end();
@@ -108,6 +109,8 @@ TEST_CASE("reactor: it counts the sockets of clients and upstreams while they li
   reactor sockets{io};
   auto upstream = std::make_shared<upstream_socket>(io, sockets, nullptr);
   CHECK(sockets.socket_count() == 1);
+  upstream->close();
+  CHECK(sockets.socket_count() == 0);
   upstream.reset();
   CHECK(sockets.socket_count() == 0);
 }
