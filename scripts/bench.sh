@@ -2,7 +2,7 @@
 # Measures llm-proxy side by side with nginx (a plain reverse proxy that compares one header) before the same upstream.
 #
 # ## Benchmark
-#   scripts/bench.sh                        all scenarios: about 17 minutes; writes tests/bench/BENCHMARK.md
+#   scripts/bench.sh                        all scenarios: about 22 minutes; writes tests/bench/BENCHMARK.md
 #   scripts/bench.sh requests stream20ms    some of them; the table goes to build/bench/BENCHMARK.md
 #   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other (options of bench_load)
 # Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
