@@ -98,17 +98,16 @@ void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket 
 }
 
 void acceptor_state::deal(tcp::socket socket) {
-  const auto& counts = *options_.counts;
+  auto& counts = *options_.counts;
   std::size_t best = home_->index();
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i].load(std::memory_order_relaxed) < counts[best].load(std::memory_order_relaxed)) best = i;
   }
-  // Counted here, not on arrival: the next one accepted must see it.
-  (*options_.counts)[best].fetch_add(1, std::memory_order_relaxed);
   if (best == home_->index()) {
+    counts[best].fetch_add(1, std::memory_order_relaxed);
     adopt(std::move(socket));
   } else {
-    auto handed_over = std::make_shared<owned_descriptor>();
+    auto handed_over = std::make_shared<handed_over_socket>(options_.counts, best);
     handed_over->hold(socket.release());
     self_->send(all_[best], adopt_socket{std::move(handed_over)});
   }
@@ -155,9 +154,10 @@ void acceptor_state::adopt(tcp::socket socket) {
 void acceptor_state::take_in(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
+  added->start();
+  // Last of what may throw: from here on its end takes it off the count.
   connections_.insert(added);
   ++options_.context->counted->connections_accepted;
-  added->start();
   if (draining_) added->drain();
 }
 

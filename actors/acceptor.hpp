@@ -10,7 +10,6 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -21,9 +20,6 @@
 #include <vector>
 
 namespace llm_proxy {
-
-/// Connections per thread: written by each thread's acceptor, read by the one that listens.
-using connection_counts = std::vector<std::atomic<std::size_t>>;
 
 struct acceptor_options {
   connection_timeouts timeouts;

@@ -17,13 +17,13 @@
 #pragma once
 
 #include "actors/admission_options.hpp"
+#include "actors/handed_over_socket.hpp"
 #include "actors/upstream_table.hpp"
 #include "http/deadlines.hpp"
 #include "http/errc.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
-#include "http/owned_descriptor.hpp"
 #include "http/resident_memory.hpp"
 #include "http/server_tls.hpp"
 
@@ -388,7 +388,7 @@ using exporter_actor =
 
 /// An accepted socket for the connections of this thread. If nobody takes it, its client sees it closed.
 struct adopt_socket {
-  std::shared_ptr<owned_descriptor> socket;
+  std::shared_ptr<handed_over_socket> socket;
 };
 /// Shake hands by this from now on; connections that are open keep what they have.
 struct tls_changed {

@@ -13,6 +13,9 @@
 #   BENCH_OUT=tests/bench/GROWTH.md ROUNDS=3 BENCH_TARGETS="nginx llm-proxy" scripts/bench.sh growth).
 # ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, seconds per run, and threads (nginx: workers);
 # BENCH_ENV="LLM_PROXY__NAME=value …" adds settings. tests/bench/selftest.sh proves that wrong answers are noticed.
+# PIN=1 gives load and upstream core 0 and what is measured core 1. Otherwise the system decides who runs beside whom, and
+#   with it who wakes whom across cores: that moves CPU per event by a third (docs/speed.md). As published:
+#   PIN=1 BENCH_OUT=tests/bench/PINNED.md scripts/bench.sh requests stream2ms stream20ms unpaced latency
 # Before/after: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
 #   (the first target is what the others are divided by; `direct` stands for the upstream itself, `haproxy` is a second
 #   peer, in the default run where it is installed). Settings of one target: "one=PATH,LLM_PROXY__THREADS=1".
@@ -26,6 +29,8 @@ rounds=${ROUNDS:-5}
 duration=${DURATION:-4}
 threads=${THREADS:-1}
 key=bench-key
+helper_core=() measured_core=()
+if [ -n "${PIN:-}" ]; then helper_core=(taskset -c 0) measured_core=(taskset -c 1); fi
 default_scenarios=(requests stream2ms stream20ms unpaced memory memory9500 memory-ended latency)
 growth=()
 for n in 10 100 1000 5000; do growth+=("streams:connections=$n,events=$((n > 1000 ? 20 : 100)),delay-ms=$((n / 10))"); done
@@ -114,7 +119,7 @@ await() { # name pid port: up to 10 s until GET /health answers
 }
 
 start_upstream() {
-  "$upstream" --port 0 >"$work/upstream.log" &
+  "${helper_core[@]}" "$upstream" --port 0 >"$work/upstream.log" &
   upstream_pid=$!
   local i port=
   for ((i = 0; i < 100 && ${#port} == 0; i++)); do
@@ -129,19 +134,19 @@ start_nginx() { # name port
   [ "$(id -u)" = 0 ] || user=""
   sed -e "s/@USER@/$user/; s/@WORKERS@/$threads/; s/@FILES@/$(ulimit -n)/; s/@CONNECTIONS@/$(($(ulimit -n) * 11 / 10))/; s/@PORT@/$2/; s/@KEY@/$key/" \
     -e "s/@UPSTREAM@/$upstream_address/; s#@DIR@#$work#" tests/bench/nginx.conf.in >"$work/nginx.conf"
-  nginx -p "$work" -c "$work/nginx.conf" -e "$work/nginx-error.log" >"$work/$1.log" 2>&1 &
+  "${measured_core[@]}" nginx -p "$work" -c "$work/nginx.conf" -e "$work/nginx-error.log" >"$work/$1.log" 2>&1 &
   main_pid[$1]=$!
 }
 
 start_haproxy() { # name port
   sed -e "s/@WORKERS@/$threads/; s/@CONNECTIONS@/$(($(ulimit -n) / 2 - 50))/; s/@PORT@/$2/; s/@KEY@/$key/; s/@UPSTREAM@/$upstream_address/" \
     tests/bench/haproxy.cfg.in >"$work/haproxy.cfg"
-  haproxy -f "$work/haproxy.cfg" >"$work/$1.log" 2>&1 &
+  "${measured_core[@]}" haproxy -f "$work/haproxy.cfg" >"$work/$1.log" 2>&1 &
   main_pid[$1]=$!
 }
 
 start_proxy() { # name port
-  env -i PATH="$PATH" HOME="$work" LLM_PROXY__LLM_MODE=litellm "LLM_PROXY__LITELLM_PROXY_URL=http://$upstream_address" \
+  "${measured_core[@]}" env -i PATH="$PATH" HOME="$work" LLM_PROXY__LLM_MODE=litellm "LLM_PROXY__LITELLM_PROXY_URL=http://$upstream_address" \
     LLM_PROXY__PORT="$2" LLM_PROXY__THREADS="$threads" LLM_PROXY__INTERNAL_API_KEY=$key LLM_PROXY__LOG_LEVEL=INFO \
     ${BENCH_ENV:-} ${own_settings[$1]:-} "${binary[$1]}" >"$work/$1.log" 2>"$work/$1.log.err" &
   main_pid[$1]=$!
@@ -191,7 +196,7 @@ run() { # scenario target round load-options…
   local scenario=$1 target=$2 round=$3 status=0
   shift 3
   # shellcheck disable=SC2046
-  timeout 180 "$load" "$@" --to "${address[$target]}" --key $key --ref-pid "$upstream_pid" $(pid_options "$target") \
+  timeout 180 "${helper_core[@]}" "$load" "$@" --to "${address[$target]}" --key $key --ref-pid "$upstream_pid" $(pid_options "$target") \
     --tag "row=$scenario" --tag "target=$target" --tag "round=$round" >"$work/result" || status=$?
   cat "$work/result" >>"$out/results.jsonl"
   if [ $status -ne 0 ]; then
@@ -307,9 +312,11 @@ done
     opinion=$(second_opinion)
     echo "second opinion, requests/s by wrk -t1 -c64 for $duration s, one run each:${opinion%,}"
   fi
+  [ -z "${PIN:-}" ] || echo "placement: load and upstream on core 0, what is measured on core 1 (PIN=1)"
   echo "commit: $(git describe --always --dirty 2>/dev/null || echo unknown)"
 } >"$work/versions"
 python3 tests/bench/report.py --results "$out/results.jsonl" --targets "${targets[*]}" --versions "$work/versions" \
-  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" --plots "$(dirname "$report_to")" || wrong=1
+  --rounds "$rounds" --duration "$duration" --threads "$threads" --write "$report_to" --plots "$(dirname "$report_to")" \
+  --plots-prefix "${PIN:+pinned_}" || wrong=1
 echo "written to $report_to" >&2
 exit $wrong

@@ -15,7 +15,7 @@ RULES = [
     # files                  may include
     ("config/*",             "config/*"),
     ("http/*",               "http/*"),
-    ("actors/messages.*",    "actors/messages.hpp actors/admission_options.hpp actors/upstream_table.hpp http/* caf/*"),
+    ("actors/messages.*",    "actors/messages.hpp actors/admission_options.hpp actors/handed_over_socket.hpp actors/upstream_table.hpp http/* caf/*"),
     ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),

@@ -33,10 +33,8 @@ class acceptor_stage {
     context->options.version = "test";
     auto listener = open_listener(stage.home().io(), "127.0.0.1", 0);
     where = listener.local_endpoint();
-    acceptor = stage.cast(
-        spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
-                 acceptor_options{
-                     {10s, 60s, 60s, 75s}, context, std::make_shared<connection_counts>(1), 100, nullptr}));
+    acceptor = stage.cast(spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
+                                   acceptor_options{{10s, 60s, 60s, 75s}, context, counts, 100, nullptr}));
     stage.tell(acceptor, start_listening{listener.release(), false, {acceptor}});
   }
   ~acceptor_stage() { stage.kill(acceptor); }
@@ -66,7 +64,15 @@ class acceptor_stage {
     return ec ? "closed: " + ec.message() : std::string{got.data(), n};
   }
 
+  /// A socket that another thread's acceptor has dealt to this one.
+  std::shared_ptr<handed_over_socket> hand_over(int descriptor) {
+    auto socket = std::make_shared<handed_over_socket>(counts, 0);
+    socket->hold(descriptor);
+    return socket;
+  }
+
   actor_stage stage;
+  std::shared_ptr<connection_counts> counts = std::make_shared<connection_counts>(1);
   acceptor_actor acceptor;
   tcp::endpoint where;
 };
@@ -132,20 +138,38 @@ TEST_CASE("acceptor: an exception in a handler costs what it was about, and no c
   auto client = on.connect();
   on.stage.tell(on.acceptor,
                 start_listening{-1, false, {on.acceptor}});  // no descriptor: assigning it throws
-  on.stage.tell(on.acceptor, adopt_socket{std::make_shared<owned_descriptor>(-1)});
+  on.stage.tell(on.acceptor, adopt_socket{on.hand_over(-1)});
+  CHECK(on.counts->front() == 1);  // the client's
   CHECK(is_answer(on.say(*client, get_health)));
 }
 
-TEST_CASE("acceptor: a socket that is handed to one that is gone is closed", "[actor][acceptor]") {
+TEST_CASE("acceptor: a socket that is handed to it is served, and counted until its client leaves",
+          "[actor][acceptor]") {
+  acceptor_stage on;
+  tcp::acceptor elsewhere{on.stage.home().io(), tcp::endpoint{on.where.address(), 0}};
+  tcp::socket client{on.stage.home().io()};
+  client.connect(elsewhere.local_endpoint());
+  on.stage.tell(on.acceptor, adopt_socket{on.hand_over(elsewhere.accept().release())});
+  CHECK(is_answer(on.say(client, get_health)));
+  CHECK(on.counts->front() == 1);
+  client.close();
+  on.settle();
+  CHECK(on.counts->front() == 0);
+}
+
+TEST_CASE("acceptor: a socket that is handed to one that is gone is closed, and counts no longer",
+          "[actor][acceptor]") {
   acceptor_stage on;
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == 0);
   const owned_descriptor mine{ends[0]};
-  auto handed_over = std::make_shared<owned_descriptor>(ends[1]);
+  auto handed_over = on.hand_over(ends[1]);
+  CHECK(on.counts->front() == 1);
   on.stage.kill(on.acceptor);
   on.stage.tell(on.acceptor, adopt_socket{std::move(handed_over)});
   char byte = 0;
   CHECK(::recv(mine.get(), &byte, 1, MSG_DONTWAIT) == 0);
+  CHECK(on.counts->front() == 0);
 }
 
 }  // namespace llm_proxy::test

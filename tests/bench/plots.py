@@ -77,8 +77,8 @@ def percentiles(runs, targets):
     return series
 
 
-def draw_all(runs, targets, folder):
-    """Writes the plots that the runs have points for; lines of Markdown that show them."""
+def draw_all(runs, targets, folder, prefix=""):
+    """Writes the plots that the runs have points for, their names begun by `prefix`; lines of Markdown that show them."""
     if not folder:
         return []
     drawn = {
@@ -94,7 +94,7 @@ def draw_all(runs, targets, folder):
     for name, (title, x_name, y_name, log_x, series) in drawn.items():
         if not any(len(points) > 2 for points in series.values()):
             continue
-        with open(os.path.join(folder, name + ".svg"), "w", encoding="utf-8") as file:
+        with open(os.path.join(folder, prefix + name + ".svg"), "w", encoding="utf-8") as file:
             file.write(svg(title, x_name, y_name, series, log_x))
-        lines.append(f"![{title}]({name}.svg)")
+        lines.append(f"![{title}]({prefix}{name}.svg)")
     return lines

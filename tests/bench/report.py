@@ -237,6 +237,7 @@ def main():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--write")
     parser.add_argument("--plots", help="folder for the plots of the runs; each is named in the file of --write")
+    parser.add_argument("--plots-prefix", default="", help="what the names of the plots begin with")
     options = parser.parse_args()
     with open(options.line or options.results, encoding="utf-8") as file:
         runs = [json.loads(line) for line in file if line.strip()]
@@ -280,7 +281,7 @@ def main():
             "",
             *notes,
             "",
-            *plots.draw_all(runs, options.targets.split(), options.plots),
+            *plots.draw_all(runs, options.targets.split(), options.plots, options.plots_prefix),
         ]
         with open(options.write, "w", encoding="utf-8") as file:
             file.write("\n".join(text).rstrip() + "\n")
