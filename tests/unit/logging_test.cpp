@@ -333,7 +333,7 @@ TEST_CASE("log: lines of several threads come out whole and in each thread's ord
 }
 
 TEST_CASE("log: lines that come fast, one at a time, are all written", "[unit][logging]") {
-  // 60,000 in a second fill the queue's 2,048 places within a rest of the writer.
+  // 60,000 in a second would fill the queue's 2,048 places if the writer rested for 35 ms.
   constexpr std::size_t bursts = 100, lines_in_burst = 60;
   log_pipe pipe;
   settings values;
