@@ -159,6 +159,9 @@ struct grant_credit {
 struct cancel_stream {
   std::uint64_t stream;
   steady_clock::time_point since = {};  ///< when its client left, if that is why
+  /// The answer's last event has come, and only the end of its framing is missing. The adapter may read on
+  /// for a moment, so that the connection can be used again; it tells the session nothing more.
+  bool answered = false;
 };
 
 /// The next bytes of a request's body that follows; `last`: it is whole.

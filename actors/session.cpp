@@ -338,7 +338,7 @@ void session_state::open() {
 
 void session_state::cancel_upstream(steady_clock::time_point since) {
   if (!std::exchange(stream_open_, false)) return;
-  caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since});
+  caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since, judge_.last_event_seen()});
 }
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -13,7 +13,8 @@
 //
 // Deadlines: queued has QUEUE_TIMEOUT, kept by the admission actor; reading, and an upload, have the
 // connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the first event of a stream;
-// streaming and holding have IDLE_TIMEOUT; all of it has REQUEST_TIMEOUT, or what the client allows by
+// streaming and holding have IDLE_TIMEOUT, but after a stream's last event ([DONE], message_stop, …) the end
+// of its framing is waited for a moment only; all of it has REQUEST_TIMEOUT, or what the client allows by
 // x-request-timeout-ms if that is less. STREAM_COMMIT_AFTER of silence opens a stream before its first event,
 // and comments keep it alive.
 //
@@ -179,8 +180,13 @@ class session_state : public exchange_events, private live_session {
   void pass_on(std::string_view bytes);
   void commit_stream();
   void on_silence();
+  void pass_events_on(std::string_view bytes);
+  void pass_error_on(std::string&& event);
   void refuse_first_event(std::string_view event);
   void end_stream();
+  void end_complete_stream(std::string_view rest);
+  verdict stream_verdict() const;
+  void judge_complete_stream();
   void hold(std::string&& bytes);
   void release_held();
   void end_held();
@@ -256,6 +262,7 @@ class session_state : public exchange_events, private live_session {
   bool event_stream_ = false;     // what is passed on are events
   bool released_ = false;         // a held body grew too long and is passed on
   bool early_ = false;            // opened by STREAM_COMMIT_AFTER, before upstream's head or first event
+  bool last_event_sent_ = false;  // the system has taken all bytes up to the stream's last event
   missed missed_ = missed::none;  // the deadline that ends the request
   unsigned retries_ = 0;          // so far
   using upload_parts = std::vector<std::pair<std::string, bool>>;

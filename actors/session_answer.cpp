@@ -20,6 +20,9 @@ constexpr std::size_t max_held = 4 * 1024 * 1024;
 constexpr std::size_t max_early_comments = 16 * 1024;
 /// Credit is given back in portions of this size, so that a usual stream costs no message for it.
 constexpr std::size_t grant_portion = 16 * 1024;
+/// Behind a stream's last event its framing ends at once, unless upstream has forgotten it. No client is to
+/// wait for that, and none is to hear of IDLE_TIMEOUT when it has the whole answer.
+constexpr auto end_of_framing_wait = std::chrono::milliseconds{200};
 /// Between two comments of a silent stream: well below the 60 s after which balancers cut.
 constexpr auto keep_alive_pause = std::chrono::seconds{15};
 /// nginx's word for "the client closed before the answer"; only in the log.
@@ -94,37 +97,54 @@ void session_state::on_chunk(stream_chunk&& chunk) {
 
 /// Upstream's silence counts from now on.
 void session_state::await_more() {
-  if (stream_open_) deadline_->expires_after(context_->options.idle_timeout);
+  if (stream_open_ && !judge_.last_event_seen()) deadline_->expires_after(context_->options.idle_timeout);
 }
 
 void session_state::take_bytes(std::string&& data) {
   if (first_byte_ == steady_clock::time_point{}) first_byte_ = steady_clock::now();
   owed_ += data.size();
   if (phase_ == phase::streaming) {
-    if (!judged_) {
+    if (judged_) {
+      pass_events_on(data);
+    } else {
       ++chunks_;
       await_more();
       pass_on(data);
-    } else {
-      const auto ready = judge_.feed(data);
-      auto error = judge_.take_error();
-      if (!error.empty() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
-        refuse_first_event(error);
-        return;
-      }
-      chunks_ = judge_.events();
-      if (judge_.progress() != std::exchange(progress_, judge_.progress())) await_more();
-      pass_on(ready);
-      if (!error.empty()) pass_on(worded_error_event(std::move(error), terms().wording, speaks()));
     }
   } else if (phase_ == phase::holding) {
     ++chunks_;
     await_more();
     hold(std::move(data));
-  } else {
-    return;
   }
-  grant();
+  if (phase_ == phase::streaming || phase_ == phase::holding) grant();
+}
+
+void session_state::pass_events_on(std::string_view bytes) {
+  const bool was_answered = judge_.last_event_seen();
+  // What follows the last event is no part of the answer: a client need not have taken it.
+  if (was_answered && client_->backlog() == 0) last_event_sent_ = true;
+  do {
+    const auto ready = judge_.feed(bytes);
+    auto error = judge_.take_error();
+    if (!error.empty() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
+      refuse_first_event(error);
+      return;
+    }
+    pass_on(ready);
+    if (!error.empty()) pass_error_on(std::move(error));
+    bytes = bytes.substr(bytes.size() - judge_.unread());
+  } while (!bytes.empty());
+  chunks_ = judge_.events();
+  if (judge_.progress() != std::exchange(progress_, judge_.progress())) await_more();
+  if (stream_open_ && !was_answered && judge_.last_event_seen())
+    deadline_->expires_after(end_of_framing_wait);
+}
+
+/// An error in the middle of a stream, in the words of the client's dialect.
+void session_state::pass_error_on(std::string&& event) {
+  cut_out(event, context_->options.upstream_key);
+  if (detail_.empty()) detail_ = "an error event: " + first_event_data(event);
+  pass_on(worded_error_event(std::move(event), terms().wording, speaks(), judge_.next_sequence_number()));
 }
 
 void session_state::pass_on(std::string_view bytes) {
@@ -210,16 +230,32 @@ void session_state::end_stream() {
     return;
   }
   const auto rest = judge_.finish();
-  chunks_ = judge_.events();
-  usage_ = judge_.usage;
   if (!judge_.complete()) {
-    fail({errc::upstream_disconnected, {}, "the stream ended without [DONE] or finish_reason", {}});
+    chunks_ = judge_.events();
+    fail({errc::upstream_disconnected, {}, "the stream ended before its dialect's end", {}});
     return;
   }
+  end_complete_stream(rest);
+}
+
+/// `rest`: what the judge has held back of it.
+void session_state::end_complete_stream(std::string_view rest) {
+  cancel_upstream();
   pass_on(rest);
   tell_timing(rest);
-  if (!judge_.error_seen()) judge_upstream({errc::none, {}, {}, {}});
-  end_answer(judge_.error_seen() ? verdict::upstream_error : verdict::complete);
+  judge_complete_stream();
+  end_answer(stream_verdict());
+}
+
+verdict session_state::stream_verdict() const {
+  return judge_.error_seen() || judge_.failed_seen() ? verdict::upstream_error : verdict::complete;
+}
+
+/// Counts a stream that came to its dialect's end.
+void session_state::judge_complete_stream() {
+  chunks_ = judge_.events();
+  usage_ = judge_.usage;
+  if (stream_verdict() == verdict::complete) judge_upstream({errc::none, {}, {}, {}});
 }
 
 void session_state::hold(std::string&& bytes) {
@@ -305,13 +341,13 @@ void session_state::end_early_stream(const held_verdict& outcome) {
   const auto error = find_error(body);
   const std::string_view message =
       error.message.empty() ? describe(outcome.code).message : std::string_view{error.message};
-  client_->write(error_event(speaks(), {outcome.status, message, error.type, {}, error.code}));
+  client_->write(error_event(speaks(), {outcome.status, message, error.type, {}, error.code}, 0));
   break_answer(verdict_of(outcome.code));
 }
 
 void session_state::on_stream_failed(failure reason) {
   stream_open_ = false;
-  judge_upstream(reason);
+  if (!judge_.last_event_seen()) judge_upstream(reason);
   fail(std::move(reason));
 }
 
@@ -321,9 +357,7 @@ void session_state::grant() {
   const auto free = owed_ - std::min(owed_, kept);
   if (free < grant_portion) return;
   // Upstream was held up by a slow client: its time runs from now on.
-  if (owed_ >= credit_window && phase_ != phase::opening) {
-    deadline_->expires_after(context_->options.idle_timeout);
-  }
+  if (owed_ >= credit_window && phase_ != phase::opening) await_more();
   owed_ -= free;
   self_->send(lease_.adapter, grant_credit{self_->id(), free});
 }
@@ -336,6 +370,14 @@ void session_state::on_sent() {
 
 void session_state::on_client_gone() {
   enter(self_, [this] {
+    // Many SDKs close as soon as they have read the last event: they were served.
+    if (judge_.last_event_seen() && (last_event_sent_ || client_->backlog() == 0)) {
+      cancel_upstream();
+      bytes_out_ = client_->body_bytes_written();
+      judge_complete_stream();
+      finish(stream_verdict());
+      return;
+    }
     cancel_upstream(steady_clock::now());
     if (!client_->answer_started()) status_ = client_closed_request;
     bytes_out_ = client_->body_bytes_written();
@@ -349,6 +391,10 @@ void session_state::on_forced_end() {
 }
 
 void session_state::on_idle() {
+  if (judge_.last_event_seen()) {
+    end_complete_stream(judge_.finish_at_last_event());
+    return;
+  }
   // A client that reads slowly is not upstream's silence; CLIENT_WRITE_TIMEOUT watches it.
   if (phase_ != phase::opening && client_->backlog() > 0) {
     deadline_->expires_after(context_->options.idle_timeout);

@@ -15,6 +15,11 @@ void session_state::note_unreachable() {
 
 void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
+  if (judge_.last_event_seen()) {
+    // Whatever happens now, the client has a whole answer.
+    end_complete_stream(judge_.finish_at_last_event());
+    return;
+  }
   cancel_upstream();
   if (reason.code == errc::upstream_unreachable || reason.code == errc::upstreams_down) note_unreachable();
   detail_ = reason.detail;
@@ -31,7 +36,8 @@ void session_state::fail(failure reason) {
     return;
   }
   // The status line is gone: the client learns of it by an error event, and by an end that is none.
-  if (streaming && judged_ && !judge_.inside_event()) client_->write(error_event(speaks(), reason));
+  if (streaming && judged_ && !judge_.inside_event())
+    client_->write(error_event(speaks(), reason, judge_.next_sequence_number()));
   usage_ = judge_.usage;
   break_answer(verdict_of(reason.code, missed_));
 }

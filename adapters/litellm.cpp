@@ -16,6 +16,11 @@ using self_pointer = pinned_pointer<adapter_actor, litellm_state>;
 
 constexpr std::string_view timeout_name = "x-litellm-timeout";
 
+/// The end of an answer's framing, which nobody waits for: reading it keeps the connection for the next
+/// request. It is given up after so long or so many bytes.
+constexpr auto longest_drain = std::chrono::seconds{1};
+constexpr std::size_t largest_drain = 64 * 1024;
+
 /// In LiteLLM's unit, seconds with decimals: what is left of the request's time, or what its client asked
 /// LiteLLM for if that is less.
 std::string shorter_timeout(std::chrono::milliseconds left, std::optional<std::string_view> asked) {
@@ -114,10 +119,22 @@ class litellm_exchange final : public call_events {
   void give(body_part& part) { call_.send_part(std::move(part.data), part.last); }
   /// The sink does not want to hear any more.
   void abandon() { over_ = true; }
+  /// Nor does it here, and the answer needs only its end: reads on for a moment, then destroys this.
+  void drain(deadlines& timers) {
+    over_ = true;
+    drain_ = std::make_unique<drain_part>(timers, [this] { enter(self_, [this] { leave(); }); });
+    drain_->end.expires_after(longest_drain);
+    call_.grant(largest_drain);
+  }
 
   void on_input(call_input&& input) override {
     enter(self_, [&] {
       const bool whole = input.whole;
+      if (drain_) {
+        drain_->bytes += input.bytes.size();
+        if (whole || drain_->bytes > largest_drain) leave();
+        return;
+      }
       if (input.head) {
         promise_.deliver(
             stream_head{std::move(*input.head), call_.connect_time(), std::move(input.bytes), whole});
@@ -127,21 +144,33 @@ class litellm_exchange final : public call_events {
       }
       if (!whole) return;
       over_ = true;
-      self_->state.exchanges.erase(stream_);  // destroys this
+      leave();
     });
   }
   void on_part_sent(std::size_t bytes) override {
-    enter(self_, [&] { self_->send(sink_, body_taken{bytes}); });
+    enter(self_, [&] {
+      if (!over_) self_->send(sink_, body_taken{bytes});
+    });
   }
   void on_failed(failure reason) override {
     enter(self_, [&] {
-      over_ = true;
-      tell_failed(reason);
-      self_->state.exchanges.erase(stream_);  // destroys this
+      if (!std::exchange(over_, true)) tell_failed(reason);
+      leave();
     });
   }
 
  private:
+  /// Of an answer whose end is read for the connection's sake.
+  struct drain_part {
+    drain_part(deadlines& timers, deadline_call on_end) : end{timers, on_end} {}
+
+    deadline end;
+    std::size_t bytes = 0;
+  };
+
+  /// Destroys this.
+  void leave() { self_->state.exchanges.erase(stream_); }
+
   void tell_failed(const failure& reason) {
     if (head_sent_) {
       self_->send(sink_, stream_failed{reason});
@@ -155,6 +184,7 @@ class litellm_exchange final : public call_events {
   stream_sink sink_;
   caf::typed_response_promise<stream_head> promise_;
   client_call call_;
+  std::unique_ptr<drain_part> drain_;  // null: somebody waits for the answer
   bool head_sent_ = false;
   bool over_ = false;
 };
@@ -184,9 +214,13 @@ adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm
         const auto at = self->state.exchanges.find(grant.stream);
         if (at != self->state.exchanges.end()) at->second->grant(grant.bytes);
       },
-      [self, shared](const cancel_stream& cancel) {
+      [self, shared, home](const cancel_stream& cancel) {
         const auto at = self->state.exchanges.find(cancel.stream);
         if (at == self->state.exchanges.end()) return;
+        if (cancel.answered) {
+          at->second->drain(home->timers());
+          return;
+        }
         at->second->abandon();
         self->state.exchanges.erase(at);
         if (shared->counted && cancel.since != steady_clock::time_point{}) {

@@ -38,6 +38,7 @@ void completion_reader::reset() {
   seen = finished = {};
   uncountable = error = is_response = says_more = false;
   usage.reset();
+  sequence_number.reset();
   has_prompt_tokens = has_completion_tokens = false;
   type_size_ = model_size_ = 0;
   is_object_ = in_nested_usage_ = in_nested_model_ = false;
@@ -85,6 +86,8 @@ void completion_reader::take_top_member(json_token token) {
     if (top_ == member::type)
       type_size_ = token == json_token::string ? scanner_.text().copy(type_.data(), type_.size()) : 0;
     if (top_ == member::model) take_model(token);
+    if (top_ == member::sequence_number && token == json_token::number)
+      sequence_number = read_count(scanner_.text());
     if (top_ == member::object) is_response = token == json_token::string && scanner_.text() == "response";
     return;
   }
@@ -109,6 +112,8 @@ void completion_reader::take_top_member(json_token token) {
     top_ = member::object;
   } else if (key == "model") {
     top_ = member::model;
+  } else if (key == "sequence_number") {
+    top_ = member::sequence_number;
   } else {
     scanner_.skip_value();
   }

@@ -41,7 +41,7 @@ std::string error_body(dialect speaks, const failure& fault) {
   return body(speaks, words_of(fault), fault.code == errc::unauthorized ? R"("detail":"unauthorized",)" : "");
 }
 
-std::string error_event(dialect speaks, const error_words& words) {
+std::string error_event(dialect speaks, const error_words& words, std::uint64_t sequence_number) {
   switch (speaks) {
     case dialect::anthropic:
       return "event: error\n" + sse_event(error_body(speaks, words));
@@ -50,14 +50,15 @@ std::string error_event(dialect speaks, const error_words& words) {
       return "event: error\n" +
              sse_event(R"({"type":"error","code":)" + quoted_or_null(words.code) + R"(,"message":)" +
                        json_quoted(words.message) + R"(,"param":)" + quoted_or_null(words.param) +
-                       R"(,"error":{)" + members(words, words.type) + "}}");
+                       R"(,"sequence_number":)" + std::to_string(sequence_number) + R"(,"error":{)" +
+                       members(words, words.type) + "}}");
     default:
       return sse_event(error_body(speaks, words));
   }
 }
 
-std::string error_event(dialect speaks, const failure& fault) {
-  return error_event(speaks, words_of(fault));
+std::string error_event(dialect speaks, const failure& fault, std::uint64_t sequence_number) {
+  return error_event(speaks, words_of(fault), sequence_number);
 }
 
 std::string_view anthropic_error_type(unsigned status) {

@@ -4,6 +4,7 @@
 #include "http/dialect.hpp"
 #include "http/errc.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,13 +23,14 @@ struct error_words {
 /// `{"type":"error","error":{"type","message","param","code"}}`.
 std::string error_body(dialect speaks, const error_words& words);
 
-/// The event that ends a stream which failed.
-std::string error_event(dialect speaks, const error_words& words);
+/// The event that ends a stream which failed. `sequence_number`: the Responses API numbers its events, and
+/// clients that check them (AI SDK) break without it.
+std::string error_event(dialect speaks, const error_words& words, std::uint64_t sequence_number);
 
 /// For a failure of ours, or one that upstream did not put into words. A 401 also has the original service's
 /// `detail`.
 std::string error_body(dialect speaks, const failure& fault);
-std::string error_event(dialect speaks, const failure& fault);
+std::string error_event(dialect speaks, const failure& fault, std::uint64_t sequence_number);
 
 /// Anthropic's error type for a status (docs.anthropic.com, "Errors").
 std::string_view anthropic_error_type(unsigned status);

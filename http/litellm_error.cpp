@@ -168,6 +168,37 @@ std::string edited(std::string_view body, const std::vector<replacement>& edits)
   return out.append(body.substr(done));
 }
 
+/// Whether an error event is one that a client of this dialect takes for an error. OpenAI's SDKs raise on a
+/// top-level `error`, Anthropic's on the event's name, and those of the Responses API read the `type`, and
+/// count by the `sequence_number`.
+bool has_shape_of(dialect speaks, std::string_view name, std::string_view data) {
+  bool says_error = false;
+  bool has_error_type = false;
+  bool has_message = false;
+  bool has_number = false;
+  bool inner_message = false;
+  for_each_member(data, [&](std::string_view key, json_token kind, std::string_view raw) {
+    if (key == "type") says_error = raw == R"("error")";
+    if (key == "message")
+      has_message =
+          kind == json_token::string && without_internals(json_unescaped(raw)) == json_unescaped(raw);
+    if (key == "sequence_number") has_number = kind == json_token::number;
+    if (key != "error" || kind != json_token::begin_object) return;
+    for_each_member(raw, [&](std::string_view member, json_token value, std::string_view text) {
+      if (member == "message") inner_message = value == json_token::string;
+      if (member == "type") has_error_type = value == json_token::string && text != R"("None")";
+    });
+  });
+  switch (speaks) {
+    case dialect::anthropic:
+      return name == "error" && says_error && inner_message && has_error_type;
+    case dialect::responses:
+      return says_error && has_message && has_number;
+    default:
+      return inner_message;
+  }
+}
+
 /// The client's status for an error status of upstream's.
 unsigned client_status(unsigned status) {
   if (status < 500 || status == 503 || status == 504 || status == 529) return status;
@@ -293,19 +324,26 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   return out;
 }
 
-std::string worded_error_event(std::string events, error_wording wording, dialect speaks) {
-  const bool known = speaks == dialect::chat || speaks == dialect::anthropic;
-  if (wording == error_wording::raw || !known) return events;
-  const auto data = first_event_data(events);
+std::string worded_error_event(std::string event, error_wording wording, dialect speaks,
+                               std::uint64_t sequence_number) {
+  if (wording == error_wording::raw || speaks == dialect::opaque) return event;
+  sse_decoder decoder;
+  const auto decoded = decoder.feed(event);
+  if (decoded.empty()) return event;
+  const auto& [name, data, id] = decoded.front();
+  if (has_shape_of(speaks, name, data)) {
+    const auto found = find_edits(data, {});
+    if (found.edits.empty()) return event;
+    return (name.empty() ? "" : "event: " + name + "\n") + sse_event(edited(data, found.edits));
+  }
   const auto error = find_error(data);
-  if (!error.present) return events;
-  const auto worded = find_edits(data, {});
-  if (worded.edits.empty()) return events;
-  auto event = sse_event(edited(data, worded.edits));
-  if (speaks == dialect::anthropic) event = "event: error\n" + event;
-  auto end = events.find("\n\n");
-  if (const auto crlf = events.find("\r\n\r\n"); crlf < end) end = crlf + 2;
-  return end == std::string::npos ? event : event + events.substr(end + 2);
+  const unsigned status = error.status != 0 ? static_cast<unsigned>(error.status) : 502U;
+  auto said = error.present ? error.message : text_of_detail(data);
+  if (said.empty() && !is_json_object(data)) said = data;
+  if (said.empty()) said = "The model gateway reported an error in its stream.";
+  const auto message = without_internals(said);
+  const auto type = error.type.empty() ? openai_error_type(status) : std::string_view{error.type};
+  return error_event(speaks, {status, message, type, {}, error.code}, sequence_number);
 }
 
 std::string first_event_data(std::string_view stream) {

@@ -7,6 +7,7 @@
 #include "http/message.hpp"
 #include "http/openai.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -45,9 +46,12 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
 /// that the key is right and this model is not for it).
 bool refuses_our_key(unsigned status, const embedded_error& error);
 
-/// An error event in the middle of a stream, and what may follow it, as the client is to read it: with its
-/// internals cut if it has any, else byte for byte.
-std::string worded_error_event(std::string events, error_wording wording, dialect speaks);
+/// An error event in the middle of a stream (one event, whole) as a client of this dialect is to read it:
+/// LiteLLM writes OpenAI's chat shape on every route, which Anthropic's SDKs ignore and return half an
+/// answer. Byte for byte as it came if it has the dialect's shape already and tells nothing internal.
+/// `sequence_number`: of the event in the Responses API.
+std::string worded_error_event(std::string event, error_wording wording, dialect speaks,
+                               std::uint64_t sequence_number);
 
 /// The data of the first event of `stream` (whole events), for an error that came as one.
 std::string first_event_data(std::string_view stream);

@@ -10,7 +10,9 @@ namespace {
 
 // As OpenAI's SDKs do it: data that begins so ends the stream. No JSON text does.
 constexpr std::string_view done_mark = "[DONE]";
+constexpr std::string_view done_event = "data: [DONE]\n\n";
 constexpr std::string_view error_name = "error";
+constexpr std::string_view failed_name = "response.failed";
 constexpr std::uint8_t mismatch = 0xFF;
 
 /// Compares a text that comes in pieces to the beginning of `wanted`: `matched` counts its bytes, or is
@@ -71,7 +73,7 @@ void stream_judge::put_reader_away() {
 
 std::string_view stream_judge::feed(std::string_view bytes) {
   release();
-  if (error_told_) return bytes;
+  unread_ = 0;
   open_reader();
   const auto ready = take(bytes);
   put_reader_away();
@@ -85,6 +87,7 @@ std::string_view stream_judge::take(std::string_view bytes) {
   std::string_view rest = bytes;
   for (auto part = lines_.next(rest); part != sse_part::more; part = lines_.next(rest)) {
     bool boundary = false;
+    bool is_error = false;
     switch (part) {
       case sse_part::value:
         take_value(rest);
@@ -95,7 +98,8 @@ std::string_view stream_judge::take(std::string_view bytes) {
         break;
       case sse_part::blank_line:
         if (has_data_) judge_event(true);
-        lacks_line_feed_ = is_extra_usage_;
+        lacks_line_feed_ = is_left_out_;
+        is_error = is_error_ && !inside_event_;
         begin_event();
         boundary = true;
         break;
@@ -111,19 +115,20 @@ std::string_view stream_judge::take(std::string_view bytes) {
       kept_from = bytes.size() - rest.size();
       lacks_line_feed_ = part == sse_part::blank_line && rest.empty() && bytes.back() == '\r';
     }
-    if (error_ && part == sse_part::blank_line && !inside_event_) {
-      error_told_ = true;
-      error_tail_ = std::make_unique<std::string>();
+    at_boundary_ = boundary;
+    if (is_error) {
+      error_event_ = std::make_unique<std::string>();
       if (passable == 0) {
-        *error_tail_ = std::exchange(held_, {});
+        *error_event_ = std::exchange(held_, {});
       } else if (!left_out) {
         out_ = std::exchange(held_, {});
       }
       out_.append(bytes.substr(kept_from, passable - kept_from));
-      error_tail_->append(bytes.substr(passable));
+      const auto end = bytes.size() - rest.size();
+      error_event_->append(bytes.substr(passable, end - passable));
+      unread_ = rest.size();
       return out_;
     }
-    at_boundary_ = boundary;
     if (boundary) {
       passable = bytes.size() - rest.size();
       inside_event_ = false;
@@ -157,15 +162,23 @@ std::string_view stream_judge::take(std::string_view bytes) {
 }
 
 std::string_view stream_judge::finish() {
-  if (error_told_) return {};
   open_reader();
   if (has_data_ && judge_event(false)) inside_event_ = false;
-  const bool dropped = is_extra_usage_;
+  const bool dropped = is_left_out_;
   begin_event();
   put_reader_away();
   release();
   if (complete() && !dropped) out_.swap(held_);
   std::string().swap(held_);
+  if (done_ && done_left_out_) out_ += done_event;
+  return out_;
+}
+
+std::string_view stream_judge::finish_at_last_event() {
+  release();
+  std::string().swap(held_);
+  inside_event_ = false;
+  if (done_left_out_) out_ = done_event;
   return out_;
 }
 
@@ -217,25 +230,30 @@ void stream_judge::take_data(std::string_view data) {
 
 bool stream_judge::judge_event(bool ended) {
   const std::string_view name{name_.data(), name_size_};
+  is_error_ = name == error_name;
   if (is_plain_) {
     ++events_;
-    error_ = error_ || name == error_name;
+    error_ = error_ || is_error_;
     return true;
   }
   const bool is_done = done_matched_ == done_mark.size();
   const bool is_json = reader_->finish();
   if (!ended && !is_done && !is_json) return false;
   ++events_;
-  done_ = done_ || is_done;
-  error_ = error_ || name == error_name || (is_json && reader_->error && !reader_->is_response);
   done_ = done_ || ends_stream(speaks_, name);
-  is_extra_usage_ = swallows_usage_ && is_json && reader_->usage && all_finished() && !inside_event_ &&
-                    !reader_->error && !reader_->says_more && reader_->finished.empty();
-  if (is_extra_usage_) --events_;
+  failed_ = failed_ || (speaks_ == dialect::responses && name == failed_name);
+  if (is_done) judge_done();
   if (is_json) {
-    if (speaks_ != dialect::chat) {
-      done_ = done_ || ends_stream(speaks_, reader_->type());
-      error_ = error_ || reader_->type() == error_name;
+    const auto type = reader_->type();
+    done_ = done_ || ends_stream(speaks_, type);
+    failed_ = failed_ || (speaks_ == dialect::responses && type == failed_name);
+    is_error_ = is_error_ || type == error_name || (reader_->error && !reader_->is_response);
+    if (is_extra_usage()) {
+      is_left_out_ = true;
+      --events_;
+    }
+    if (reader_->sequence_number) {
+      next_sequence_number_ = std::max(next_sequence_number_, *reader_->sequence_number + 1);
     }
     seen_.add(reader_->seen);
     finished_.add(reader_->finished);
@@ -243,7 +261,24 @@ bool stream_judge::judge_event(bool ended) {
     if (model.empty()) model = reader_->model();
     merge_usage();
   }
+  error_ = error_ || is_error_;
   return true;
+}
+
+/// The event at hand is a [DONE].
+void stream_judge::judge_done() {
+  if (speaks_ == dialect::chat) {
+    done_ = true;
+  } else if (!done_ && !inside_event_) {
+    done_left_out_ = is_left_out_ = true;
+    --events_;
+  }
+}
+
+/// The event at hand is the usage chunk that the proxy asked for, and nothing else.
+bool stream_judge::is_extra_usage() const {
+  return swallows_usage_ && reader_->usage && all_finished() && !inside_event_ && !reader_->error &&
+         !reader_->says_more && reader_->finished.empty();
 }
 
 void stream_judge::merge_usage() {
@@ -256,7 +291,7 @@ void stream_judge::merge_usage() {
 
 void stream_judge::begin_event() {
   if (has_data_ && !is_plain_) reader_->reset();
-  has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_extra_usage_ = in_name_line_ = false;
+  has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_left_out_ = is_error_ = in_name_line_ = false;
   done_matched_ = name_size_ = 0;
 }
 

@@ -19,6 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (error.status < 400 || error.status > 599) std::abort();
   if (error.body.empty() ? !is_json_object(body) : !is_json_object(error.body)) std::abort();
   if (!error.body.empty() && !find_error(error.body).present) std::abort();
-  worded_error_event(std::string{body}, error_wording::normalized, speaks);
+  worded_error_event(std::string{body}, error_wording::normalized, speaks, 0);
   return 0;
 }

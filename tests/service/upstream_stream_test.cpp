@@ -107,10 +107,9 @@ TEST_CASE("stream: what makes it complete, and nothing is added", "[service][ups
   proxy service{litellm_settings(up.url())};
   for (const auto& text : std::vector<std::string>{
            event_of(delta) + done, event_of(delta) + event_of(stop), event_of(delta) + event_of(error),
-           event_of(delta) + "event: error\ndata: {\"message\":\"m\"}\n\n", done,
-           event_of(delta) + "data: [DONE]", event_of(delta) + "data: [DONE]\n",
-           event_of(delta) + "data: " + stop, event_of(delta) + event_of(stop) + ": bye\n\n",
-           event_of(finish(0)) + event_of(finish(1)),
+           event_of(delta) + "event: error\ndata: " + error + "\n\n", done, event_of(delta) + "data: [DONE]",
+           event_of(delta) + "data: [DONE]\n", event_of(delta) + "data: " + stop,
+           event_of(delta) + event_of(stop) + ": bye\n\n", event_of(finish(0)) + event_of(finish(1)),
            event_of(stop) +
                event_of(
                    R"({"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}})")}) {

@@ -139,22 +139,95 @@ TEST_CASE("litellm error: other shapes become the client's", "[unit][litellm_err
             .body.empty());
 }
 
-TEST_CASE("litellm error: an error event in a stream loses its internals and keeps all else",
-          "[unit][litellm_error]") {
-  const auto worded = [](const std::string& events, dialect speaks = dialect::chat) {
-    return worded_error_event(events, error_wording::normalized, speaks);
-  };
-  const std::string clean = "data:  {\"error\" : {\"message\":\"m\",\"type\":\"t\"}}\r\n\r\ndata: [DONE]\n\n";
+namespace {
+
+std::string worded(const std::string& event, dialect speaks = dialect::chat) {
+  return worded_error_event(event, error_wording::normalized, speaks, 7);
+}
+
+/// LiteLLM's in-band error, as it writes it on every route.
+const std::string chat_shaped =
+    "data: {\"error\":{\"message\":\"litellm.APIError: "
+    "down\",\"type\":\"None\",\"param\":\"None\",\"code\":\"503\"}}"
+    "\n\n";
+
+}  // namespace
+
+TEST_CASE(
+    "litellm error: an error event that has its dialect's shape passes byte for byte, but for internals",
+    "[unit][litellm_error]") {
+  const std::string clean = "id: 1\ndata:  {\"error\" : {\"message\":\"m\",\"type\":\"t\"}}\r\n\r\n";
   CHECK(worded(clean) == clean);
+  CHECK(worded(clean, dialect::events) == clean);
+  const std::string anthropic =
+      "event: error\ndata: "
+      "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"m\"}}\n\n";
+  CHECK(worded(anthropic, dialect::anthropic) == anthropic);
+  const std::string responses =
+      "event: error\ndata: "
+      "{\"type\":\"error\",\"code\":null,\"message\":\"m\",\"param\":null,\"sequence_number\":3}"
+      "\n\n";
+  CHECK(worded(responses, dialect::responses) == responses);
   const std::string inside =
       R"({"error":{"message":"m. Received Model Group=g","type":"None","code":"500"}})";
-  CHECK(worded("data: " + inside + "\n\ndata: [DONE]\n\n") ==
-        "data: {\"error\":{\"message\":\"m.\",\"type\":null,\"code\":\"500\"}}\n\ndata: [DONE]\n\n");
-  CHECK(worded_error_event("data: " + inside + "\n\n", error_wording::raw, dialect::chat) ==
-        "data: " + inside + "\n\n");
-  CHECK(worded("event: error\r\ndata: " + inside + "\r\n\r\n", dialect::anthropic)
-            .find("event: error\ndata: {\"error\"") == 0);
-  CHECK(worded("event: error\ndata: {}\n\n") == "event: error\ndata: {}\n\n");
+  CHECK(worded("data: " + inside + "\n\n") ==
+        "data: {\"error\":{\"message\":\"m.\",\"type\":null,\"code\":\"500\"}}\n\n");
+  for (const auto speaks : {dialect::chat, dialect::anthropic, dialect::responses}) {
+    CHECK(worded_error_event("data: " + inside + "\n\n", error_wording::raw, speaks, 7) ==
+          "data: " + inside + "\n\n");
+  }
+}
+
+TEST_CASE("litellm error: an error event of any shape becomes one that its dialect's SDKs raise",
+          "[unit][litellm_error]") {
+  const std::string flat = R"({"type":"error","code":"server_error","message":"flat","param":null})";
+  const std::string nested = R"({"type":"error","error":{"type":"api_error","message":"nested"}})";
+  struct row {
+    std::string event;
+    std::string message;
+  };
+  for (const auto& [event, message] :
+       {row{"data: " + flat + "\n\n", "flat"}, row{"data: " + nested + "\n\n", "nested"},
+        row{R"(data: {"error":"a text"})"
+            "\n\n",
+            "a text"},
+        row{R"(data: {"detail":"a detail"})"
+            "\n\n",
+            "a detail"},
+        row{"event: error\ndata: Internal Server Error\n\n", "Internal Server Error"},
+        row{"event: error\ndata: {}\n\n", "The model gateway reported an error in its stream."},
+        row{"event: error\ndata: {\"error\":{}}\n\n", "The model gateway reported an error in its stream."},
+        row{"event: error\r\ndata: {\"error\":{\"message\":\"at\r\ndata: http://10.0.0.7/x\"}}\r\n\r\n",
+            ""}}) {
+    CAPTURE(event);
+    const auto as_chat = worded(event);
+    CHECK(as_chat.find(R"("error":{)") != std::string::npos);
+    CHECK(as_chat.find(R"("message":")" + message) != std::string::npos);
+    const auto as_anthropic = worded(event, dialect::anthropic);
+    CHECK(as_anthropic.find("event: error\n") == 0);
+    CHECK(as_anthropic.find(R"("type":"error","error":{"message":")" + message) != std::string::npos);
+    const auto as_responses = worded(event, dialect::responses);
+    CHECK(as_responses.find("event: error\ndata: {\"type\":\"error\",\"code\":") == 0);
+    CHECK(as_responses.find(R"("message":")" + message) != std::string::npos);
+    CHECK(as_responses.find(R"("sequence_number":7)") != std::string::npos);
+    for (const auto& each : {as_chat, as_anthropic, as_responses}) {
+      CHECK(each.substr(each.size() - 2) == "\n\n");
+      CHECK(each.find("10.0.0.7") == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("litellm error: LiteLLM's chat-shaped error becomes Anthropic's and the Responses API's",
+          "[unit][litellm_error]") {
+  CHECK(worded(chat_shaped, dialect::anthropic).find("event: error\ndata: {\"type\":\"error\",\"error\":{") ==
+        0);
+  CHECK(worded(chat_shaped, dialect::anthropic).find(R"("type":"overloaded_error")") != std::string::npos);
+  CHECK(worded(chat_shaped, dialect::responses).find(R"("sequence_number":7)") != std::string::npos);
+  CHECK(worded(chat_shaped).find(R"("type":null,"param":null,"code":"503"})") != std::string::npos);
+  // A number of its own is not missed.
+  const std::string unnumbered =
+      "event: error\ndata: {\"type\":\"error\",\"code\":\"x\",\"message\":\"m\"}\n\n";
+  CHECK(worded(unnumbered, dialect::responses).find(R"("sequence_number":7)") != std::string::npos);
 }
 
 TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][error_text]") {
@@ -176,16 +249,18 @@ TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][er
 
 TEST_CASE("error shape: an event for each dialect", "[unit][error_shape]") {
   const failure cut{errc::upstream_timeout, "late", "10.0.0.1", {}};
-  CHECK(error_event(dialect::chat, cut) ==
+  CHECK(error_event(dialect::chat, cut, 3) ==
         "data: "
         "{\"error\":{\"message\":\"late\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_"
         "timeout\"}}\n\n");
-  CHECK(error_event(dialect::anthropic, cut) ==
+  CHECK(error_event(dialect::anthropic, cut, 3) ==
         "event: error\ndata: "
         "{\"type\":\"error\",\"error\":{\"message\":\"late\",\"type\":\"timeout_error\",\"param\":null,"
         "\"code\":\"upstream_timeout\"}}\n\n");
-  CHECK(error_event(dialect::responses, cut)
+  CHECK(error_event(dialect::responses, cut, 3)
             .find("event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_timeout\"") == 0);
+  CHECK(error_event(dialect::responses, cut, 3).find(R"("param":null,"sequence_number":3,)") !=
+        std::string::npos);
   CHECK(error_body(dialect::chat, failure{errc::unauthorized, {}, {}, {}})
             .find(R"({"detail":"unauthorized","error":{)") == 0);
 }

@@ -40,8 +40,12 @@ struct run {
   run& feed(std::string_view piece) {
     // In memory of its own: reads beyond the piece are then the sanitizer's to see.
     const std::vector<char> copy{piece.begin(), piece.end()};
-    out += stream.feed({copy.data(), copy.size()});
-    out += stream.take_error();
+    std::string_view rest{copy.data(), copy.size()};
+    do {
+      out += stream.feed(rest);
+      out += stream.take_error();
+      rest = rest.substr(rest.size() - stream.unread());
+    } while (!rest.empty());
     return *this;
   }
   run& finish() {
@@ -540,24 +544,148 @@ TEST_CASE("stream judge: swallows exactly the usage chunk that the client did no
   CHECK(plain.feed(finish + openai + "\n\n") == finish + openai + "\n\n");
 }
 
-TEST_CASE("stream judge: an error event is given away whole, in its place", "[stream_judge]") {
+TEST_CASE("stream judge: it stops behind each error event, gives it away whole, and reads on",
+          "[stream_judge]") {
   const std::string before = delta("a") + ": ping\n\n";
-  const std::string error = "data: {\"error\":{\"message\":\"m\"}}\n\n";
-  const std::string whole = before + error + done;
+  const std::string first = "data: {\"error\":{\"message\":\"m\"}}\n\n";
+  const std::string second = "event: error\ndata: {\"type\":\"error\",\"message\":\"n\"}\r\n\r\n";
+  const std::string whole = before + first + delta("b") + second + done;
   for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
     INFO(cut);
     stream_judge stream;
     std::string out;
-    std::string tail;
-    for (const auto piece : {std::string_view{whole}.substr(0, cut), std::string_view{whole}.substr(cut)}) {
-      const auto passed = stream.feed(piece);
-      (tail.empty() ? out : tail) += passed;
-      tail += stream.take_error();
+    std::vector<std::string> errors;
+    for (auto rest : {std::string_view{whole}.substr(0, cut), std::string_view{whole}.substr(cut)}) {
+      do {
+        out += stream.feed(rest);
+        if (auto error = stream.take_error(); !error.empty()) {
+          out += "<error>";
+          errors.push_back(std::move(error));
+        }
+        rest = rest.substr(rest.size() - stream.unread());
+      } while (!rest.empty());
     }
-    tail += stream.finish();
-    CHECK(out == before);
-    CHECK(tail == error + done);
+    out += stream.finish();
+    // The line feed of a split CR LF passes behind its event.
+    const auto wanted = before + "<error>" + delta("b") + "<error>" + done;
+    const bool split_line_end = cut == whole.size() - done.size() - 1;
+    CHECK(out == (split_line_end ? before + "<error>" + delta("b") + "<error>\n" + done : wanted));
+    REQUIRE(errors.size() == 2);
+    CHECK(errors[0] == first);
+    CHECK(errors[1] == (split_line_end ? second.substr(0, second.size() - 1) : second));
     CHECK(stream.complete());
     CHECK(stream.error_seen());
   }
+}
+
+namespace {
+
+/// What comes out of a stream in this dialect, whole or in pieces of `step` bytes.
+run read_in(dialect speaks, std::string_view bytes, std::size_t step) {
+  run read{{}, {}, stream_judge{speaks}};
+  for (std::size_t at = 0; at < bytes.size(); at += step) read.feed(bytes.substr(at, step));
+  return read;
+}
+
+const std::string text_delta = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\"}\n\n";
+const std::string message_stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+const std::string output_delta =
+    "data: {\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"delta\":\"x\"}\n\n";
+const std::string completed = "data: {\"type\":\"response.completed\",\"sequence_number\":5}\n\n";
+
+}  // namespace
+
+TEST_CASE("stream judge: a [DONE] ends no dialect but chat, and is left out before the dialect's own end",
+          "[stream_judge]") {
+  struct row {
+    dialect speaks;
+    std::string begun;
+    std::string end;
+  };
+  for (const auto& [speaks, begun, end] :
+       {row{dialect::anthropic, text_delta, message_stop}, row{dialect::responses, output_delta, completed},
+        row{dialect::events, "data: {\"type\":\"transcript.text.delta\"}\n\n",
+            "data: {\"type\":\"transcript.text.done\"}\n\n"}}) {
+    for (const std::string done_event :
+         {"data: [DONE]\n\n", "data:[DONE]\r\n\r\n", "id: 1\ndata: [DONE]\n\n"}) {
+      for (const std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
+        CAPTURE(static_cast<int>(speaks), done_event, step);
+        // Half an answer: nothing that says it is whole reaches the client.
+        auto half = read_in(speaks, begun + done_event, step);
+        CHECK(half.finish().out == begun);
+        CHECK(half.last.empty());
+        CHECK(state(half.stream) == "open events=1");
+        CHECK_FALSE(half.stream.last_event_seen());
+        // A whole one passes as it came.
+        auto whole = read_in(speaks, begun + end + done_event, step);
+        CHECK(whole.finish().out + whole.last == begun + end + done_event);
+        CHECK(state(whole.stream) == "complete done events=3");
+        // The own end behind it makes it a true one: then it comes last.
+        auto turned = read_in(speaks, begun + done_event + end, step);
+        CHECK(turned.finish().out == begun + end);
+        CHECK(turned.last == done);
+        CHECK(state(turned.stream) == "complete done events=2");
+        // Not even behind an error.
+        const auto error = event(R"({"type":"error","error":{"message":"m"}})");
+        auto failed = read_in(speaks, begun + error + done_event, step);
+        CHECK(failed.finish().out + failed.last == begun + error);
+        CHECK(state(failed.stream) == "complete error events=2");
+      }
+    }
+  }
+  auto alone = read_in(dialect::anthropic, "data: [DONE]", 100);
+  CHECK(alone.finish().last.empty());
+  CHECK(state(alone.stream) == "open events=0");
+}
+
+TEST_CASE("stream judge: the last event is the dialect's own, never a finish_reason or one of several",
+          "[stream_judge]") {
+  const auto last_seen = [](dialect speaks, std::string_view bytes) {
+    return read_in(speaks, bytes, 5).stream.last_event_seen();
+  };
+  CHECK(last_seen(dialect::chat, delta("a") + done));
+  CHECK_FALSE(last_seen(dialect::chat, chunk("0", "\"stop\"")));
+  CHECK_FALSE(last_seen(dialect::chat, "data: [DONE]\n"));  // its blank line may still bring more of it
+  CHECK(last_seen(dialect::anthropic, message_stop));
+  CHECK_FALSE(last_seen(dialect::anthropic, text_delta + done));
+  for (const std::string end : {"completed", "incomplete", "failed", "cancelled"})
+    CHECK(last_seen(dialect::responses, "event: response." + end + "\ndata: {}\n\n"));
+  CHECK_FALSE(last_seen(dialect::responses, output_delta + done));
+  CHECK_FALSE(last_seen(dialect::events, "data: {\"type\":\"transcript.text.done\"}\n\n"));
+  CHECK_FALSE(last_seen(dialect::chat, event(R"({"error":{"message":"m"}})")));
+}
+
+TEST_CASE("stream judge: behind the last event an unfinished one is dropped when the rest is not waited for",
+          "[stream_judge]") {
+  auto chat = read_in(dialect::chat, delta("a") + done + ": half a comm", 100);
+  CHECK(chat.stream.finish_at_last_event().empty());
+  CHECK(chat.stream.held() == 0);
+  auto messages = read_in(dialect::anthropic, text_delta + done + message_stop + "data: {", 100);
+  CHECK(messages.out == text_delta + message_stop);
+  CHECK(messages.stream.finish_at_last_event() == done);
+}
+
+TEST_CASE("stream judge: response.failed is the end of a whole stream that failed", "[stream_judge]") {
+  for (const auto& failed :
+       {"event: response.failed\ndata: {\"response\":{\"error\":{\"code\":\"server_error\"}}}\n\n"s,
+        event(R"({"type":"response.failed","response":{"error":{"code":"server_error"}}})")}) {
+    auto read = read_in(dialect::responses, output_delta + failed, 4);
+    CHECK(read.finish().out + read.last == output_delta + failed);
+    CHECK(state(read.stream) == "complete done events=2");
+    CHECK(read.stream.failed_seen());
+  }
+  CHECK_FALSE(read_in(dialect::responses, completed, 4).stream.failed_seen());
+  CHECK_FALSE(read_in(dialect::chat, event(R"({"type":"response.failed"})"), 4).stream.failed_seen());
+}
+
+TEST_CASE("stream judge: the next sequence number follows the largest that was seen", "[stream_judge]") {
+  const auto next = [](std::string_view bytes) {
+    return read_in(dialect::responses, bytes, 7).stream.next_sequence_number();
+  };
+  CHECK(next("") == 0);
+  CHECK(next(event(R"({"type":"response.created"})")) == 0);
+  CHECK(next(event(R"({"type":"response.created","sequence_number":0})")) == 1);
+  CHECK(next(output_delta + event(R"({"type":"x","sequence_number":3})")) == 5);
+  CHECK(next(output_delta + event(R"({"sequence_number":-7,"response":{"sequence_number":99}})")) == 5);
+  CHECK(next(event(R"({"sequence_number":"8"})")) == 0);
 }
