@@ -1,6 +1,7 @@
-// Mock mode's chat completions: reads what a request asks for and writes the answer in OpenAI's JSON.
+// What mock mode answers, in any dialect, and how it reads as one of OpenAI's chat completions.
 #pragma once
 
+#include "http/fake_request.hpp"
 #include "http/token_usage.hpp"
 
 #include <cstdint>
@@ -10,27 +11,14 @@
 
 namespace llm_proxy {
 
-/// What the fake adapter answers to, out of a body that passed the gate.
-struct fake_request {
-  std::string model;
-  std::string user_text;           // the last user message: its string, or the text parts of its array joined
-  std::vector<std::string> tools;  // names: tools[].function.name and functions[].name
-  bool after_tools = false;        // the last message is a tool's result, which user_text then holds
-  std::string schema;  // response_format's JSON schema, or "{}" for any object; empty: none is asked for
-  bool stream = false;
-  bool include_usage = false;
-};
-
-fake_request read_fake_request(std::string_view body);
-
 struct fake_call {
-  std::string id;  // call_...
+  std::string number;  // empty for the first one, then _1, _2 …: the ids of calls end by it
   std::string name;
   std::string arguments;  // JSON object
 };
 
 struct fake_reply {
-  std::string id;            // chatcmpl-...
+  std::string unique;        // what its ids are made of
   std::int64_t created = 0;  // seconds since 1970
   std::string model;
   std::string text;
@@ -39,7 +27,8 @@ struct fake_reply {
 };
 
 /// The mock answer: `Mock LLM response: <user text>`, or a call of each tool that the user text names by
-/// `call <tool>`, or an object after the schema that was asked for. `unique` makes the ids.
+/// `call <tool>`, or an object after the schema that was asked for; once there is a tool's result, the text
+/// again.
 fake_reply make_fake_reply(const fake_request& request, std::string_view unique, std::int64_t created);
 
 /// The whole answer as one JSON object.

@@ -2,7 +2,8 @@
 
 #include "http/error_shape.hpp"
 #include "http/fake_completion.hpp"
-#include "http/fake_dialects.hpp"
+#include "http/fake_message.hpp"
+#include "http/fake_response.hpp"
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
 #include "http/sse.hpp"
@@ -144,7 +145,7 @@ fake_answer completions(std::string_view body, std::string_view unique, std::int
 }
 
 fake_answer chat(std::string_view body, std::string_view unique, std::int64_t created) {
-  const auto request = read_fake_request(body);
+  const auto request = read_fake_chat(body);
   const auto reply = make_fake_reply(request, unique, created);
   if (!request.stream) return json(fake_completion(reply));
   fake_answer answer{200, "text/event-stream; charset=utf-8", {}};

@@ -162,4 +162,86 @@ TEST_CASE("mock: a streamed tool call has its arguments in fragments", "[service
   CHECK(events.back() == "[DONE]");
 }
 
+namespace {
+
+/// A tool loop of one dialect: what asks for the call, what brings its result, and what the answers hold.
+struct tool_loop {
+  std::string path;
+  std::string ask;     // up to where "stream" may stand
+  std::string result;  // likewise
+  std::string called;  // whole
+  std::string called_streamed;
+  std::string argument_member;  // of the fragments of a streamed call's arguments
+  std::string text_member;
+};
+
+const std::string call_text = "please call weather";
+const std::string arguments = R"({"text":"please call weather"})";
+
+std::vector<tool_loop> tool_loops() {
+  const std::string chat_tools = R"("tools":[{"type":"function","function":{"name":"weather"}}])";
+  const std::string asked = R"({"role":"user","content":"please call weather"})";
+  return {
+      {"/v1/chat/completions", R"({"model":"m",)" + chat_tools + R"(,"messages":[)" + asked + "]",
+       R"({"model":"m",)" + chat_tools + R"(,"messages":[)" + asked +
+           R"(,{"role":"assistant","tool_calls":[]},{"role":"tool","tool_call_id":"c","content":"sunny"}])",
+       R"("finish_reason":"tool_calls")", R"("finish_reason":"tool_calls")", "arguments", "content"},
+      {"/v1/responses",
+       R"({"model":"m","tools":[{"type":"function","name":"weather","parameters":{}}],"input":[)" + asked +
+           "]",
+       R"({"model":"m","tools":[{"type":"function","name":"weather","parameters":{}}],"input":[)" + asked +
+           R"(,{"type":"function_call","call_id":"c","name":"weather","arguments":"{}"},)"
+           R"({"type":"function_call_output","call_id":"c","output":"sunny"}])",
+       R"("type":"function_call","call_id":"call_)", "event: response.function_call_arguments.done\n",
+       "delta", "delta"},
+      {"/v1/messages",
+       R"({"model":"m","max_tokens":9,"tools":[{"name":"weather","input_schema":{"type":"object"}}],"messages":[)" +
+           asked + "]",
+       R"({"model":"m","max_tokens":9,"tools":[{"name":"weather","input_schema":{"type":"object"}}],"messages":[)" +
+           asked +
+           R"(,{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"weather","input":{}}]},)"
+           R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"sunny"}]}])",
+       R"("stop_reason":"tool_use")", R"("stop_reason":"tool_use")", "partial_json", "text"}};
+}
+
+}  // namespace
+
+TEST_CASE("mock: a tool loop goes from the call over its result to a text, in each dialect, streamed or not",
+          "[service][mock]") {
+  proxy service{mock_settings()};
+  const auto post = [&](const tool_loop& loop, const std::string& body) {
+    return request(service.port(), "POST", loop.path, with_key, body);
+  };
+  for (const auto& loop : tool_loops()) {
+    CAPTURE(loop.path);
+    const auto called = post(loop, loop.ask + "}");
+    CHECK(called.status == 200);
+    CHECK(holds(called.body, loop.called));
+    CHECK(holds(called.body, "weather"));
+    const auto streamed = post(loop, loop.ask + R"(,"stream":true})");
+    CHECK(streamed.complete);
+    CHECK(holds(streamed.body, loop.called_streamed));
+    CHECK(joined(sse_events(streamed.body), loop.argument_member) == arguments);
+    CHECK(holds(post(loop, loop.result + "}").body, "Mock LLM response: sunny"));
+    const auto final_text = post(loop, loop.result + R"(,"stream":true})");
+    CHECK(final_text.complete);
+    CHECK(holds(joined(sse_events(final_text.body), loop.text_member), "Mock LLM response: sunny"));
+  }
+}
+
+TEST_CASE("mock: structured output follows the schema in the Responses and the Messages API",
+          "[service][mock]") {
+  proxy service{mock_settings()};
+  const std::string format =
+      R"("format":{"type":"json_schema","name":"n","schema":{"type":"object","properties":{"n":{"type":"integer"}}}})";
+  const auto response = request(service.port(), "POST", "/v1/responses", with_key,
+                                R"({"model":"m","input":"hi","text":{)" + format + "}}");
+  CHECK(holds(response.body, R"("text":"{\"n\":0}")"));
+  const auto message =
+      request(service.port(), "POST", "/v1/messages", with_key,
+              R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"output_config":{)" +
+                  format + "}}");
+  CHECK(holds(message.body, R"("text":"{\"n\":0}")"));
+}
+
 }  // namespace llm_proxy::test

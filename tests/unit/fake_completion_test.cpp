@@ -14,7 +14,7 @@ using namespace llm_proxy;
 
 TEST_CASE("fake: reads the last user message", "[fake]") {
   const auto text_of = [](const std::string& messages) {
-    return read_fake_request(R"({"messages":)" + messages + "}").user_text;
+    return read_fake_chat(R"({"messages":)" + messages + "}").user_text;
   };
   CHECK(text_of(R"([{"role":"user","content":"one"},{"role":"assistant","content":"two"}])") == "one");
   CHECK(
@@ -32,7 +32,7 @@ TEST_CASE("fake: reads the last user message", "[fake]") {
 }
 
 TEST_CASE("fake: reads tools and options, of duplicates the last", "[fake]") {
-  const auto request = read_fake_request(
+  const auto request = read_fake_chat(
       R"({"model":"m","stream":false,"stream":true,"stream_options":{"include_usage":true},"tools":[{"type":"function","function":{"name":"a",
       "parameters":{"name":"no"}}},{"function":null},7,{"type":"function","function":{"name":"b"}}],"functions":[{"name":"c"},{"name":1}]})");
   CHECK(request.model == "m");
@@ -40,9 +40,9 @@ TEST_CASE("fake: reads tools and options, of duplicates the last", "[fake]") {
   CHECK(request.include_usage);
   CHECK(request.tools == std::vector<std::string>{"a", "b", "c"});
   CHECK_FALSE(
-      read_fake_request(R"({"stream":null,"stream_options":{"include_usage":true},"stream_options":null})")
+      read_fake_chat(R"({"stream":null,"stream_options":{"include_usage":true},"stream_options":null})")
           .include_usage);
-  CHECK(read_fake_request(R"({"tools":null,"functions":null})").tools.empty());
+  CHECK(read_fake_chat(R"({"tools":null,"functions":null})").tools.empty());
 }
 
 TEST_CASE("fake: words joined are the text", "[fake]") {
@@ -134,18 +134,18 @@ TEST_CASE("fake: calls the tool that the user names", "[fake]") {
 }
 
 TEST_CASE("fake: calls several tools, and answers by text once it has their results", "[fake]") {
-  auto request = read_fake_request(
+  auto request = read_fake_chat(
       R"({"model":"m","tools":[{"type":"function","function":{"name":"a"}},{"type":"function","function":{"name":"b"}}],"messages":[{"role":"user","content":"call b and call a"}]})");
   const auto reply = make_fake_reply(request, "u", 1);
   REQUIRE(reply.calls.size() == 2);
-  CHECK(reply.calls[0].id != reply.calls[1].id);
+  CHECK(reply.calls[0].number != reply.calls[1].number);
   std::string all;
   for (const auto& each : fake_chunks(reply, false)) all += each;
   CHECK(
       all.find(
           R"("tool_calls":[{"index":1,"id":"call_u_1","type":"function","function":{"name":"b","arguments":""}}])") !=
       std::string::npos);
-  request = read_fake_request(
+  request = read_fake_chat(
       R"({"model":"m","tools":[{"type":"function","function":{"name":"a"}}],"messages":[{"role":"user","content":"call a"},{"role":"assistant","tool_calls":[]},{"role":"tool","tool_call_id":"x","content":"42 in call a"}]})");
   CHECK(make_fake_reply(request, "u", 1).text == "Mock LLM response: 42 in call a");
 }
@@ -153,8 +153,8 @@ TEST_CASE("fake: calls several tools, and answers by text once it has their resu
 TEST_CASE("fake: a schema is answered by an object after it", "[fake]") {
   const auto text = [](const std::string& format) {
     return make_fake_reply(
-               read_fake_request(R"({"messages":[{"role":"user","content":"hi"}],"response_format":)" +
-                                 format + "}"),
+               read_fake_chat(R"({"messages":[{"role":"user","content":"hi"}],"response_format":)" + format +
+                              "}"),
                "u", 1)
         .text;
   };
@@ -164,4 +164,42 @@ TEST_CASE("fake: a schema is answered by an object after it", "[fake]") {
       text(
           R"({"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","properties":{"s":{"type":"string"},"n":{"type":["integer","null"]},"e":{"enum":["x","y"]},"o":{"type":"object","properties":{"b":{"type":"boolean"}}},"a":{"type":"array"}}}}})") ==
       R"({"s":"Mock LLM response: hi","n":0,"e":"x","o":{"b":false},"a":[]})");
+}
+
+TEST_CASE("fake: each dialect's text, tools and format are read", "[fake]") {
+  const auto response = read_fake_response(
+      R"({"model":"m","stream":true,"input":[{"role":"user","content":[{"type":"input_text","text":"a "},)"
+      R"({"type":"input_image","text":"no"},{"type":"input_text","text":"b"}]},{"role":"developer","content":"x"}],)"
+      R"("tools":[{"type":"function","name":"f"},{"type":"web_search"},{"type":"mcp","name":"no"}],)"
+      R"("text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}}})");
+  CHECK(response.model == "m");
+  CHECK(response.stream);
+  CHECK(response.user_text == "a b");
+  CHECK_FALSE(response.after_tools);
+  CHECK(response.tools == std::vector<std::string>{"f"});
+  CHECK(response.schema == R"({"type":"object"})");
+  CHECK(read_fake_response(R"({"input":"plain"})").user_text == "plain");
+  const auto output = read_fake_response(
+      R"({"input":[{"role":"user","content":"call f"},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},)"
+      R"({"type":"function_call_output","call_id":"c","output":"42"}]})");
+  CHECK(output.after_tools);
+  CHECK(output.user_text == "42");
+  CHECK(read_fake_response(R"({"text":{"format":{"type":"text"}}})").schema.empty());
+
+  const auto message = read_fake_message(
+      R"({"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"call f"}]}],)"
+      R"("tools":[{"name":"f","input_schema":{}},{"type":"web_search_20250305","name":"no"},{"type":"custom","name":"g"}],)"
+      R"("output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}})");
+  CHECK(message.user_text == "call f");
+  CHECK(message.tools == std::vector<std::string>{"f", "g"});
+  CHECK(message.schema == R"({"type":"object"})");
+  for (const std::string content : {R"("42")", R"([{"type":"text","text":"42"}])"}) {
+    const auto result = read_fake_message(
+        R"({"messages":[{"role":"user","content":"call f"},{"role":"assistant","content":[]},)"
+        R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":)" +
+        content + R"(}]}],"output_format":{"type":"json_schema","schema":{}}})");
+    CHECK(result.after_tools);
+    CHECK(result.user_text == "42");
+    CHECK(result.schema == "{}");
+  }
 }

@@ -1,0 +1,17 @@
+// Mock mode's answers in Anthropic's Messages API.
+#pragma once
+
+#include "http/fake_surface.hpp"
+
+#include <string_view>
+
+namespace llm_proxy {
+
+/// The answer to POST /v1/messages, streamed where the body asks for it: a text, or calls of the tools that
+/// the user names. `unique` makes the ids.
+fake_answer fake_message(std::string_view body, std::string_view unique);
+
+/// The answer to POST /v1/messages/count_tokens: words for tokens.
+fake_answer fake_token_count(std::string_view body);
+
+}  // namespace llm_proxy
