@@ -56,6 +56,7 @@ verdict verdict_of(errc code, missed deadline) {
     case errc::rate_limited:
       return verdict::rejected_limit;
     case errc::overloaded:
+    case errc::out_of_resources:
       return verdict::rejected_overload;
     case errc::drained:
       return verdict::drained;

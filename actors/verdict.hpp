@@ -20,7 +20,7 @@ enum class verdict : std::uint8_t {
   client_gone,                  ///< the client left first
   rejected_auth,                ///< no key, a wrong one, or one that may not
   rejected_limit,               ///< over a limit of its key
-  rejected_overload,            ///< over a limit of the service
+  rejected_overload,            ///< over a limit of the service or of its machine
   rejected_invalid,             ///< not a request that can be served
   drained,                      ///< cut by the shutdown
   internal,                     ///< our fault

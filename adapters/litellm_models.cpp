@@ -75,9 +75,7 @@ void litellm_model_fetch::ended(const failure& reason) {
 }
 
 void litellm_model_fetch::list_ended(const failure& reason) {
-  if (reason.code == errc::upstream_disconnected) {
-    give_up({errc::upstream_invalid_response, {}, reason.detail, {}});
-  } else if (reason.code != errc::none) {
+  if (reason.code != errc::none) {
     give_up(reason);
   } else if (refuses_our_key(status_, find_error(body_))) {
     spdlog::error("upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)");

@@ -30,12 +30,13 @@ enum class errc : std::uint8_t {
   rate_limited,               ///< a limit of the key is reached
   overloaded,                 ///< a limit of the service that the operator set is reached
   drained,                    ///< the service is shutting down
+  out_of_resources,           ///< no descriptor, port or memory is left for a connection to upstream
   upstream_auth,              ///< upstream refused *our* key
   upstream_unreachable,       ///< no upstream address took the connection
   upstreams_down,             ///< of several upstreams none took the connection
   upstream_timeout,           ///< upstream did not answer, or went silent
-  upstream_invalid_response,  ///< upstream's answer is cut, empty, no HTTP or not what was asked for
-  upstream_disconnected,      ///< a stream ended before its end
+  upstream_invalid_response,  ///< upstream's answer is empty, no HTTP or not what was asked for
+  upstream_disconnected,      ///< upstream closed the connection before its answer was whole
   upstream_error,             ///< upstream failed and said nothing usable
   internal,                   ///< a fault of ours
 };

@@ -71,6 +71,9 @@ class response_parser {
                    failure& fault);
   /// The peer closed. Sets `fault` when the message was not complete.
   void read_end(failure& fault);
+  /// What to say of an answer that ends here, before it is whole: upstream_disconnected, and how far it came.
+  /// `detail`: how the connection ended, for the log.
+  failure broken_off(std::string detail) const;
 
   bool head_done() const { return head_done_; }
   bool done() const { return head_done_ && (body_.done() || closed_); }
@@ -81,7 +84,9 @@ class response_parser {
   std::size_t read_head(std::string_view bytes, std::optional<response_head>& head, failure& fault);
 
   body_reader body_;
-  std::size_t checked_ = 0;  // bytes of an unfinished head that were looked at
+  std::size_t checked_ = 0;                 // bytes of an unfinished head that were looked at
+  std::uint64_t body_bytes_ = 0;            // of the body so far
+  std::optional<std::uint64_t> announced_;  // of the body, by content-length
   bool to_head_;
   bool any_byte_ = false;
   bool head_done_ = false;

@@ -14,10 +14,18 @@ bool is_encoded(const response_head& head) {
   return encoding && !iequals(trimmed(*encoding), "identity") && !encoding->empty();
 }
 
-held_verdict unusable(const answer_terms& terms, const std::string& detail) {
+constexpr std::string_view bodiless = "The model gateway answered without a body.";
+
+held_verdict unusable(const answer_terms& terms, const std::string& detail, std::string_view message) {
   constexpr auto code = errc::upstream_invalid_response;
-  return {describe(code).status, code,   error_body(terms.speaks, failure{code, {}, {}, {}}),
-          advice_for(code),      detail, {}};
+  return {
+      describe(code).status, code,   error_body(terms.speaks, failure{code, std::string{message}, {}, {}}),
+      advice_for(code),      detail, {}};
+}
+
+/// RFC 9110 §15.3.5 and §15.3.6: there is no content, and nothing is missing.
+bool has_no_content(unsigned status) {
+  return status == 204 || status == 205;
 }
 
 held_verdict judge_error(const response_head& head, std::string_view body, const answer_terms& terms) {
@@ -26,18 +34,17 @@ held_verdict judge_error(const response_head& head, std::string_view body, const
   if (!error.body.empty()) out.body = std::move(error.body);
   // Nothing that could be passed on.
   if (body.empty() && !out.body) {
-    out.body = error_body(terms.speaks, {out.status,
-                                         "The model gateway answered without a body.",
-                                         describe(out.code).type,
-                                         {},
-                                         describe(out.code).name});
+    out.body = error_body(terms.speaks,
+                          {out.status, bodiless, describe(out.code).type, {}, describe(out.code).name});
   }
   return out;
 }
 
 held_verdict judge_success(const response_head& head, std::string_view body, const answer_terms& terms) {
+  if (terms.may_be_empty && has_no_content(head.status) && body.empty())
+    return {head.status, errc::none, std::nullopt, {}, {}, {}};
   if (is_encoded(head)) {
-    if (body.empty()) return unusable(terms, "empty body");
+    if (body.empty()) return unusable(terms, "empty body", bodiless);
     return {head.status, errc::none, std::nullopt, {}, {}, {}};
   }
   completion_reader reader;
@@ -46,7 +53,9 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
   const bool whole = reader.finish();
   if (whole && (!reader.error || reader.is_response))
     return {head.status, errc::none, std::nullopt, {}, {}, reader.usage, std::string{reader.model()}};
-  if (!is_valid_json(body)) return unusable(terms, body.empty() ? "empty body" : "body is not JSON");
+  if (body.empty()) return unusable(terms, "empty body", bodiless);
+  if (!is_valid_json(body))
+    return unusable(terms, "body is not JSON", "The model gateway's answer is not valid JSON.");
   const auto error = find_error(body);
   if (!error.present) return {head.status, errc::none, std::nullopt, {}, {}, {}};
   // It counts as if it had come under the status it names.
@@ -59,6 +68,7 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
 }  // namespace
 
 answer_plan plan_answer(const response_head& head, const answer_terms& terms) {
+  if (head.status == 304 && terms.has_condition) return answer_plan::pass;
   if (head.status >= 300 && head.status < 400) return answer_plan::refuse;
   if (head.status < 200 || head.status > 599) return answer_plan::refuse;
   if (head.status >= 300) return answer_plan::hold;
@@ -77,8 +87,10 @@ held_verdict judge_held(const response_head& head, std::string_view body, const 
 }
 
 failure cut_answer(failure reason, bool streaming) {
-  if (streaming && reason.code == errc::upstream_invalid_response) reason.code = errc::upstream_disconnected;
-  if (!streaming && reason.code == errc::upstream_disconnected) reason.code = errc::upstream_invalid_response;
+  if (!streaming) return reason;
+  if (reason.code == errc::upstream_invalid_response) reason.code = errc::upstream_disconnected;
+  if (reason.code == errc::upstream_disconnected && reason.message.empty())
+    reason.message = "The model gateway ended the stream before its end.";
   return reason;
 }
 

@@ -25,8 +25,10 @@ enum class answer_plan : std::uint8_t {
 struct answer_terms {
   dialect speaks = dialect::chat;
   error_wording wording = error_wording::normalized;
-  bool any_media = false;   ///< a success need not be JSON
-  bool may_stream = false;  ///< the client asked for an event stream, or gets one if upstream says so
+  bool any_media = false;      ///< a success need not be JSON
+  bool may_stream = false;     ///< the client asked for an event stream, or gets one if upstream says so
+  bool may_be_empty = false;   ///< a 204 is a success, as the answer to DELETE is
+  bool has_condition = false;  ///< the client asked for a 304 where it applies (RFC 9110 §13)
 };
 
 answer_plan plan_answer(const response_head& head, const answer_terms& terms);
@@ -47,8 +49,9 @@ struct held_verdict {
 /// error.
 held_verdict judge_held(const response_head& head, std::string_view body, const answer_terms& terms);
 
-/// What a client is told when a held or streamed body did not come to its end.
-/// `streaming`: an event stream was being passed on.
+/// What a client is told when an answer could not be used, or did not come to its end.
+/// `streaming`: an event stream was being passed on. Whatever broke it, all that counts then is that it ended
+/// too early.
 failure cut_answer(failure reason, bool streaming);
 
 }  // namespace llm_proxy

@@ -239,6 +239,14 @@ TEST_CASE("answer: a success that is no whole JSON is a 502, for streams too",
       if (what == "cut") reply.close();
       if (what == "reset") reply.reset();
     }
+    if (what == "bodiless") {
+      reply.head(200, sized);
+      reply.close();
+    }
+    if (what == "half-head" || what == "half-line") {
+      reply.send(what == "half-line" ? "HTTP/1.1 20" : "HTTP/1.1 200 OK\r\ncontent-type: appl");
+      reply.close();
+    }
     if (what == "cut-chunk") {
       reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
       reply.send("8\r\n{\"a\":1}\n");
@@ -272,14 +280,46 @@ TEST_CASE("answer: a success that is no whole JSON is a 502, for streams too",
     if (what == "nothing-reset") reply.reset();
   })};
   proxy service{litellm_settings(up.url())};
+  const std::string unusable = "upstream_invalid_response";
+  const std::string broken = "upstream_disconnected";
+  const std::string no_json = "The model gateway's answer is not valid JSON.";
+  const std::string no_http = "The model gateway's answer is not valid HTTP.";
+  const std::string nothing = "The model gateway closed the connection without an answer.";
+  const std::string bodiless = "The model gateway answered without a body.";
+  struct row {
+    std::string what, code, message;
+  };
+  const std::vector<row> rows{
+      {"html", unusable, no_json},
+      {"empty", unusable, bodiless},
+      {"no-content", unusable, bodiless},
+      {"utf8", unusable, no_json},
+      {"two", unusable, no_json},
+      {"nul", unusable, no_json},
+      {"half", unusable, no_json},
+      {"cut", broken, "The model gateway ended its answer before it was whole (7 of 100 bytes)."},
+      {"reset", broken, "The model gateway "},
+      {"cut-chunk", broken, "The model gateway ended its answer before it was whole (after 8 bytes)."},
+      {"bodiless", broken, "The model gateway ended its answer before it was whole (0 of 100 bytes)."},
+      {"half-head", broken, "The model gateway closed the connection within the head of its answer."},
+      {"half-line", broken, "The model gateway closed the connection within the head of its answer."},
+      {"bad-chunk", unusable, "The chunked framing of the model gateway's answer is broken."},
+      {"unknown-coding", unusable, no_http},
+      {"two-lengths", unusable, no_http},
+      {"no-http", unusable, no_http},
+      {"http2", unusable, no_http},
+      {"upgrade", unusable, "The model gateway switched protocols without being asked to."},
+      {"endless-head", unusable, "The head of the model gateway's answer is too large."},
+      {"nothing", broken, nothing},
+      {"nothing-reset", broken, nothing}};
   for (const bool stream : {false, true}) {
-    for (const auto* what : {"html", "empty", "no-content", "utf8", "two", "nul", "half", "cut", "reset",
-                             "cut-chunk", "bad-chunk", "unknown-coding", "two-lengths", "no-http", "http2",
-                             "upgrade", "endless-head", "nothing", "nothing-reset"}) {
+    for (const auto& [what, code, message] : rows) {
       INFO(what << " stream " << stream);
       const auto answer = chat(service, chat_body(what, stream));
       CHECK(answer.status == 502);
-      CHECK(contains(answer.body, R"("code":"upstream_invalid_response")"));
+      CHECK(contains(answer.body, "\"code\":\"" + code + '"'));
+      CHECK(contains(answer.body, message));
+      CHECK(answer.header("x-should-retry") == "true");
       CHECK(answer.complete);
       CHECK(answer.all("content-type") == std::vector<std::string>{"application/json"});
     }

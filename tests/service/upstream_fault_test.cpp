@@ -122,8 +122,8 @@ const std::vector<fault> faults{
        }
      },
      200, "upstream_timeout", "upstream_timeout_total"},
-    {"reset before the head", false, [](auto& reply) { reply.reset(); }, 502, "upstream_invalid_response",
-     "upstream_error"},
+    {"reset before the head", false, [](auto& reply) { reply.reset(); }, 502, "upstream_disconnected",
+     "truncated"},
     {"reset mid-stream", true,
      [](auto& reply) {
        reply.sse_head();
@@ -138,7 +138,7 @@ const std::vector<fault> faults{
        reply.send("{");
        reply.close();
      },
-     502, "upstream_invalid_response", "upstream_error"},
+     502, "upstream_disconnected", "truncated"},
     {"an end without [DONE]", true,
      [](auto& reply) {
        reply.sse_head();

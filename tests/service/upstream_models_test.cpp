@@ -122,7 +122,7 @@ TEST_CASE("models: without a list ever, upstream's failure is told", "[service][
            {plain(200, "{}"), "upstream_invalid_response"},
            {plain(302, "{}"), "upstream_error"},
            {[](const upstream_request&, upstream_reply& reply) { reply.close(); },
-            "upstream_invalid_response"}}) {
+            "upstream_disconnected"}}) {
     other.set_script(script);
     (void)get(alone, "/v1/models");  // may have been asked of the script before
     const auto answer = get(alone, "/v1/models");

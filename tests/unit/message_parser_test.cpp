@@ -167,6 +167,42 @@ TEST_CASE("response parser: an end within an answer is a disconnect, after an en
   CHECK_FALSE(until_close.keep_alive);
 }
 
+TEST_CASE("response parser: an answer that breaks off says how far it came", "[unit][message_parser]") {
+  const auto told = [](std::string_view bytes) { return read_response(bytes, 3, false, true).fault; };
+  for (const auto& [bytes, message] : std::vector<std::pair<std::string, std::string>>{
+           {"", "The model gateway closed the connection without an answer."},
+           {"HT", "The model gateway closed the connection within the head of its answer."},
+           {"HTTP/1.1 2", "The model gateway closed the connection within the head of its answer."},
+           {"HTTP/1.1 200 OK\r\nconte",
+            "The model gateway closed the connection within the head of its answer."},
+           {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1",
+            "The model gateway closed the connection within the head of its answer."},
+           {"HTTP/1.1 200 OK\r\ncontent-length: 5678\r\n\r\n",
+            "The model gateway ended its answer before it was whole (0 of 5,678 bytes)."},
+           {"HTTP/1.1 200 OK\r\ncontent-length: 1234567\r\n\r\n" + std::string(1234, 'a'),
+            "The model gateway ended its answer before it was whole (1,234 of 1,234,567 bytes)."},
+           {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\nwo",
+            "The model gateway ended its answer before it was whole (after 7 bytes)."}}) {
+    INFO(bytes.substr(0, 80));
+    const auto fault = told(bytes);
+    CHECK(fault.code == errc::upstream_disconnected);
+    CHECK(fault.message == message);
+  }
+}
+
+TEST_CASE("response parser: what cannot become HTTP any more is refused before its end",
+          "[unit][message_parser]") {
+  for (const std::string bytes : {"2", "220 mail", "SSH-2.0-x", "HTTQ", "http/1.1 200 OK", "\x15\x03\x01"}) {
+    INFO(bytes);
+    const auto fault = read_response(bytes, 1).fault;
+    CHECK(fault.code == errc::upstream_invalid_response);
+    CHECK(fault.message == "The model gateway's answer is not valid HTTP.");
+  }
+  for (const std::string bytes : {"H", "HTTP", "HTTP/1.1"}) {
+    CHECK(read_response(bytes, 1).fault.code == errc::none);
+  }
+}
+
 TEST_CASE("response parser: no HTTP is an invalid response", "[unit][message_parser]") {
   for (const std::string& bytes : std::vector<std::string>{
            "nonsense\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n",

@@ -130,11 +130,45 @@ TEST_CASE("upstream answer: an error inside a success counts as under the status
   CHECK(judged(head(200), R"({"error":"text"})").status == 502);
 }
 
+TEST_CASE("upstream answer: a 204 is a success where nothing is asked for but that, and nowhere else",
+          "[unit][upstream]") {
+  answer_terms deleting;
+  deleting.may_be_empty = true;
+  for (const unsigned status : {204U, 205U}) {
+    const auto done = judge_held({status, {}}, "", deleting);
+    CHECK(done.code == errc::none);
+    CHECK(done.status == status);
+    CHECK_FALSE(done.body);
+    CHECK(judge_held({status, {}}, "", {}).code == errc::upstream_invalid_response);
+  }
+  CHECK(judge_held(head(200), "", deleting).code == errc::upstream_invalid_response);
+}
+
+TEST_CASE("upstream answer: a 304 passes where the client sent a condition, other 3xx nowhere",
+          "[unit][upstream]") {
+  answer_terms asked{dialect::opaque, error_wording::raw, true, true};
+  CHECK(plan_answer({304, {}}, asked) == answer_plan::refuse);
+  asked.has_condition = true;
+  CHECK(plan_answer({304, {}}, asked) == answer_plan::pass);
+  for (const unsigned status : {300U, 301U, 302U, 303U, 307U, 308U}) {
+    CHECK(plan_answer({status, {}}, asked) == answer_plan::refuse);
+  }
+  CHECK(plan_answer({206, {}}, asked) == answer_plan::pass);
+  CHECK(plan_answer({412, {}}, asked) == answer_plan::hold);
+}
+
+TEST_CASE("upstream answer: an answer that cannot be used says what is wrong with it", "[unit][upstream]") {
+  const auto told = [](std::string_view body) { return *judge_held(head(200), body, {}).body; };
+  CHECK(told("").find("The model gateway answered without a body.") != std::string::npos);
+  CHECK(told("<html>").find("The model gateway's answer is not valid JSON.") != std::string::npos);
+}
+
 TEST_CASE("upstream answer: what a cut is called depends on what was cut", "[unit][upstream]") {
   const auto named = [](errc code, bool streaming) { return cut_answer({code, {}, {}, {}}, streaming).code; };
   CHECK(named(errc::upstream_invalid_response, true) == errc::upstream_disconnected);
   CHECK(named(errc::upstream_disconnected, true) == errc::upstream_disconnected);
-  CHECK(named(errc::upstream_disconnected, false) == errc::upstream_invalid_response);
+  CHECK(named(errc::upstream_disconnected, false) == errc::upstream_disconnected);
+  CHECK(named(errc::upstream_invalid_response, false) == errc::upstream_invalid_response);
   for (const bool streaming : {false, true}) {
     CHECK(named(errc::upstream_timeout, streaming) == errc::upstream_timeout);
     CHECK(named(errc::drained, streaming) == errc::drained);
