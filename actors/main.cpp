@@ -4,6 +4,7 @@
 #include "config/command_line.hpp"
 #include "config/logging.hpp"
 #include "config/reload.hpp"
+#include "http/descriptor_limit.hpp"
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/route.hpp"
@@ -28,6 +29,15 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void warn_of_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= llm_proxy::least_descriptors) return;
+  spdlog::warn(
+      "the limit on open files is {} (ulimit -n, LimitNOFILE): a request takes two, and some are kept "
+      "for all else; set it to at least {}",
+      limit.rlim_cur, llm_proxy::least_descriptors);
 }
 
 /// Blocked in every thread (the mask is inherited), taken one by one with sigwait: no code runs in a handler.
@@ -122,6 +132,7 @@ bool comes_within(const sigset_t& signals, std::chrono::milliseconds time) {
 int serve(llm_proxy::settings values) {
   const auto end_signals = block_signals();
   llm_proxy::start_logging(values);
+  warn_of_descriptor_limit();
   try {
     const auto inherited = llm_proxy::take_inherited_descriptor();
     llm_proxy::proxy service{values, {}, inherited, {}, {}, llm_proxy::facts().commit};

@@ -37,9 +37,9 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   auto& state = self->state;
   end_fetch(state, state.options.retry_every);
   const auto reason = to_failure(error);
-  // Any other failure is an answer: upstream is there.
+  // Any other failure is an answer: upstream is there. One of ours says nothing about it.
   const bool silent = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
-  state.options.health->usable_upstreams = silent ? 0 : 1;
+  if (reason.code != errc::out_of_resources) state.options.health->usable_upstreams = silent ? 0 : 1;
   spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
                state.list ? "the last one is served on" : "there is none yet");
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
@@ -56,7 +56,8 @@ void ask(self_pointer self, upstream_set tried) {
                 .then([self, slot = lease.slot](models& answer) { take_list(self, answer.list); },
                       [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
                         const auto& upstreams = self->state.upstreams;
-                        if (upstreams && upstreams->any_usable_but(now_tried)) {
+                        const bool ours = to_failure(error).code == errc::out_of_resources;
+                        if (!ours && upstreams && upstreams->any_usable_but(now_tried)) {
                           ask(self, now_tried);
                         } else {
                           failed(error);

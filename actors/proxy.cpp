@@ -11,6 +11,7 @@
 #include "adapters/litellm.hpp"
 #include "adapters/pool.hpp"
 #include "adapters/upstream_probe.hpp"
+#include "http/descriptor_limit.hpp"
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/resident_memory.hpp"
@@ -106,13 +107,12 @@ key_table_ptr read_keys(const std::string& file) {
   return make_key_table(std::move(read.entries));
 }
 
-/// How many connections may be open; 64 descriptors are kept for everything else.
+/// How many connections may be open.
 std::size_t connection_limit(const settings& values) {
   if (values.max_connections > 0) return values.max_connections;
-  constexpr rlim_t kept = 64;
   rlimit descriptors{};
-  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur <= kept) return 1;
-  return static_cast<std::size_t>(descriptors.rlim_cur - kept);
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return 1;
+  return connections_within(descriptors.rlim_cur, values.thread_count());
 }
 
 /// HOST has been checked for this with the settings; a socket handed over has not.

@@ -54,6 +54,8 @@ void session_state::on_head(stream_head&& head) {
   if (head.done) stream_open_ = false;
   answer_ = std::move(head.head);
   connect_time_ = head.connect;
+  if (connect_time_.count() > 0 && context_->health->shortage.ends())
+    spdlog::info("connections to upstream can be opened again");
   begin_answer();
   const bool goes_on = phase_ == phase::streaming || phase_ == phase::holding;
   if (goes_on && (head.done || !head.data.empty())) on_chunk({std::move(head.data), head.done});
@@ -64,7 +66,11 @@ void session_state::begin_answer() {
     overhead_ = read_overhead(*told).value_or(overhead_);
   switch (plan_answer(answer_, terms())) {
     case answer_plan::refuse:
-      fail({errc::upstream_invalid_response, {}, "upstream status " + std::to_string(answer_.status), {}});
+      fail({errc::upstream_invalid_response,
+            "The model gateway answered with the status " + std::to_string(answer_.status) +
+                ", which is of no use here.",
+            "upstream status " + std::to_string(answer_.status),
+            {}});
       break;
     case answer_plan::stream: {
       const auto encoding = answer_.headers.find("content-encoding");
@@ -221,7 +227,7 @@ void session_state::end_upstream() {
 void session_state::end_stream() {
   if (!judged_) {
     if (chunks_ == 0 && route_.row->speaks != dialect::opaque) {
-      fail({errc::upstream_invalid_response, {}, "empty body", {}});
+      fail({errc::upstream_invalid_response, "The model gateway answered without a body.", "empty body", {}});
       return;
     }
     if (!client_->answer_started()) commit_stream();

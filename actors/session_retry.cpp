@@ -64,6 +64,10 @@ void session_state::on_open_failed(failure reason) {
   // Before a head only the connect has a deadline in the adapter.
   if (reason.code == errc::upstream_timeout) missed_ = missed::connect;
   judge_upstream(reason);
+  if (reason.code == errc::out_of_resources && context_->health->shortage.begins(steady_clock::now())) {
+    spdlog::error("no connection to upstream can be opened for now ({}): requests get 503 out_of_resources",
+                  reason.detail);
+  }
   const bool no_connect = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
   if (no_connect) connect_time_ = steady_clock::now() - opened_;
   if (no_connect && several_upstreams() && phase_ == phase::opening) {

@@ -193,9 +193,12 @@ litellm_state::litellm_state() = default;
 litellm_state::~litellm_state() = default;
 
 adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm_options options) {
-  self->state.upstream = std::make_unique<client>(
-      home->io(), home->sockets(), home->timers(),
-      client_options{options.address, options.tls, options.connect_timeout, std::chrono::seconds{4}});
+  self->state.upstream =
+      std::make_unique<client>(home->io(), home->sockets(), home->timers(),
+                               client_options{options.address, options.tls, options.connect_timeout,
+                                              std::chrono::seconds{4}, [counted = options.counted] {
+                                                if (counted) ++counted->upstream_resends;
+                                              }});
   const auto shared = std::make_shared<const litellm_options>(std::move(options));
   return {
       [self, shared](open_stream& order) -> caf::result<stream_head> {

@@ -97,7 +97,9 @@ void span_exporter_state::on_input(call_input&& input) {
 }
 
 void span_exporter_state::on_failed(failure reason) {
-  enter(self_, [&] { on_fault(reason.detail, true); });
+  const bool ours = reason.code == errc::out_of_resources;
+  enter(self_,
+        [&] { on_fault((ours ? "this service cannot open a connection: " : "") + reason.detail, true); });
 }
 
 void span_exporter_state::on_answer() {

@@ -32,6 +32,7 @@ class liveliness_call final : public call_events {
     enter(self_, [this] { ended(status_ == 200); });
   }
   void on_part_sent(std::size_t) override {}
+  /// A failure of ours ends the probe likewise: whether upstream is back is not known then.
   void on_failed(failure) override {
     enter(self_, [this] { ended(false); });
   }

@@ -35,7 +35,7 @@ const std::array table{
     option{"TLS_CERT_FILE", &s::tls_cert_file, kind::file, 0, 4096, open, service, "Certificate to speak TLS with, its chain behind it (PEM); read again on SIGHUP."},
     option{"TLS_KEY_FILE", &s::tls_key_file, kind::file, 0, 4096, open, service, "Its key (PEM, no passphrase)."},
     option{"TLS_CLIENT_CA_FILE", &s::tls_client_ca_file, kind::file, 0, 4096, open, service, "Who must have signed the certificate that clients then need (PEM)."},
-    option{"MAX_CONNECTIONS", &s::max_connections, kind::count, 0, million, open, service, "Client connections at once; more of them wait in the system's backlog. 0 = the limit on open files less 64."},
+    option{"MAX_CONNECTIONS", &s::max_connections, kind::count, 0, million, open, service, "Client connections at once; more of them wait in the system's backlog. 0 = half of the limit on open files, less a reserve (64, or 16 and 8 per thread)."},
     option{"MAX_CONCURRENT_REQUESTS", &s::max_concurrent_requests, kind::count, 0, million, live, service, "Requests served at once, over all clients; 0 = no limit."},
     option{"QUEUE_SIZE", &s::queue_size, kind::count, 0, million, live, service, "Requests of one key that may wait for a place when a limit of concurrent requests is reached; 0 = refused at once."},
     option{"QUEUE_TIMEOUT", &s::queue_timeout, kind::seconds, 0, month, live, service, "How long a request waits for a place."},

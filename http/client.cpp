@@ -1,5 +1,7 @@
 #include "http/client.hpp"
 
+#include "http/local_shortage.hpp"
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
 
@@ -85,7 +87,12 @@ void client::drop(idle_socket& which) {
 
 client_call::client_call(client& owner, std::shared_ptr<const std::string> head,
                          std::shared_ptr<const std::string> body, std::size_t credit, call_events& events)
-    : owner_{owner}, head_{std::move(head)}, body_{std::move(body)}, events_{events}, credit_{credit} {}
+    : owner_{owner},
+      head_{std::move(head)},
+      body_{std::move(body)},
+      events_{events},
+      parser_{head_->starts_with("HEAD ")},
+      credit_{credit} {}
 
 client_call::~client_call() {
   if (gone_ != nullptr) *gone_ = true;
@@ -119,7 +126,8 @@ void client_call::open() {
 void client_call::on_connected(const boost::system::error_code& ec) {
   connect_deadline_.reset();
   if (ec) {
-    fail({errc::upstream_unreachable, {}, ec.message(), {}});
+    const auto code = is_local_shortage(ec) ? errc::out_of_resources : errc::upstream_unreachable;
+    fail({code, {}, ec.message(), {}});
     return;
   }
   connect_time_ = steady_clock::now() - connect_began_;
@@ -196,20 +204,25 @@ void client_call::read_on() {
 void client_call::on_read(const boost::system::error_code& ec) {
   const bool ended = ec == boost::asio::error::eof || ec == boost::asio::ssl::error::stream_truncated;
   if (!socket_->input().empty()) any_byte_ = true;
-  if (ec && !any_byte_ && try_again()) return;
+  if (ec && !any_byte_ && try_again(ec)) return;
   if (ec && !ended) {
-    fail({errc::upstream_disconnected, {}, ec.message(), {}});
+    fail(parser_.broken_off(ec.message()));
     return;
   }
   take_input(ended);
 }
 
-bool client_call::try_again() {
-  // A kept connection that dies before any byte of the answer was closed by upstream while idle: nobody saw
-  // the request. Once, on a new connection.
-  if (!reused_ || any_byte_) return false;
+/// Those that HTTP calls idempotent (RFC 9110 §9.2.2), but for PUT: what stands behind a path here is not
+/// known to keep to it.
+bool client_call::is_idempotent() const {
+  return head_->starts_with("GET ") || head_->starts_with("HEAD ") || head_->starts_with("DELETE ");
+}
+
+bool client_call::try_again(const boost::system::error_code& how) {
+  if (!reused_ || !(is_idempotent() || socket_->nothing_received(how))) return false;
   socket_->close();
   sent_ = false;
+  if (owner_.options_.on_resend) owner_.options_.on_resend();
   open();
   return true;
 }
@@ -221,8 +234,7 @@ void client_call::take_input(bool ended) {
   input.consume(parser_.read(input.view(), came.head, came.bytes, fault));
   if (fault.code == errc::none && ended && !parser_.done()) {
     parser_.read_end(fault);
-    if (fault.code == errc::none && !parser_.done())
-      fault = {errc::upstream_disconnected, {}, "closed early", {}};
+    if (fault.code == errc::none && !parser_.done()) fault = parser_.broken_off("closed early");
   }
   // Each event may end this call, and with it this object: nothing of it is touched after the last.
   came.whole = fault.code == errc::none && parser_.done();

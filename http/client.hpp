@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct client_options {
   std::chrono::milliseconds connect_timeout{5000};  ///< name look-up and TLS included; 0 = off
   /// Uvicorn, LiteLLM's server, closes idle connections after 5 s: be first.
   std::chrono::milliseconds idle_timeout{4000};
+  /// Told of each request that is sent again on a new connection; may be empty.
+  std::function<void()> on_resend = {};
 };
 
 /// What one read brought of an answer.
@@ -41,7 +44,8 @@ class call_events {
   virtual void on_input(call_input&& input) = 0;
   /// So many bytes of send_part() were sent.
   virtual void on_part_sent(std::size_t bytes) = 0;
-  /// upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.
+  /// out_of_resources (ours), upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or
+  /// upstream_disconnected.
   virtual void on_failed(failure reason) = 0;
 
  protected:
@@ -50,7 +54,9 @@ class call_events {
 
 class client;
 
-/// One request and its answer. Destroying it cancels: the connection is closed unless the answer was whole.
+/// One request and its answer. Sent again at most once, on a new connection, where a kept one died before a
+/// byte of the answer and that can do no harm: the method is idempotent, or nothing of the request was
+/// received (RFC 9110 §9.2.2). Destroying it cancels: the connection is closed unless the answer was whole.
 class client_call final : public upstream_socket_user {
  public:
   /// `head`: request line and all headers, blank line included. `events` outlives the call.
@@ -84,7 +90,8 @@ class client_call final : public upstream_socket_user {
   void take_input(bool ended);
   void finish();
   void fail(failure reason);
-  bool try_again();
+  bool try_again(const boost::system::error_code& how);
+  bool is_idempotent() const;
 
   client& owner_;
   std::shared_ptr<const std::string> head_;

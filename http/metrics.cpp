@@ -104,6 +104,7 @@ void thread_metrics::add(const thread_metrics& from) {
   bytes_out_ += from.bytes_out_;
   retries_ += from.retries_;
   connections_accepted += from.connections_accepted;
+  upstream_resends += from.upstream_resends;
   sessions += from.sessions;
   streams_open += from.streams_open;
   queue_wait.add(from.queue_wait);
@@ -148,6 +149,9 @@ void thread_metrics::write_requests(prometheus_text& text) const {
   text.sample({}, bytes_out_);
   text.family("llm_proxy_retries_total", "counter", "Further tries of requests (RETRIES).");
   text.sample({}, retries_);
+  text.family("llm_proxy_upstream_resends_total", "counter",
+              "Requests sent again since a kept connection to upstream died before it took any of them.");
+  text.sample({}, upstream_resends);
 }
 
 void thread_metrics::write_models(prometheus_text& text) const {

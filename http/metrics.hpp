@@ -113,6 +113,7 @@ class thread_metrics {
 
   // Counted where it happens.
   std::uint64_t connections_accepted = 0;
+  std::uint64_t upstream_resends = 0;  ///< requests sent again by themselves (client_options::on_resend)
   std::int64_t sessions = 0;
   std::int64_t streams_open = 0;
   metric_histogram<duration_bounds> queue_wait;

@@ -1,9 +1,12 @@
 #include "http/name_lookup.hpp"
 
+#include "http/local_shortage.hpp"
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <exception>
 #include <map>
 #include <mutex>
 #include <signal.h>
@@ -35,8 +38,14 @@ class lookup_thread {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    std::thread{[this] { io_.run(); }}.detach();
+    std::exception_ptr failed;
+    try {
+      std::thread{[this] { io_.run(); }}.detach();
+    } catch (...) {
+      failed = std::current_exception();
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failed) std::rethrow_exception(failed);
   }
 
   boost::asio::io_context io_{1};
@@ -47,12 +56,21 @@ class lookup_thread {
 
 void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done) {
-  auto& io = lookup_thread::of(host).io();
+  boost::asio::io_context* thread = nullptr;
+  try {
+    thread = &lookup_thread::of(host).io();
+  } catch (...) {
+    // Told later, as every other outcome is.
+    home->post([done = std::move(done), ec = error_of(std::current_exception())] { done(ec, {}); });
+    return;
+  }
+  auto& io = *thread;
   boost::asio::post(io, [&io, host = std::move(host), port = std::move(port), home = std::move(home),
                          done = std::move(done)]() mutable {
     boost::asio::ip::tcp::resolver resolver{io};
     boost::system::error_code ec;
     auto found = resolver.resolve(host, port, ec);
+    ec = or_shortage(ec);
     home->post([done = std::move(done), ec, found = std::move(found)] { done(ec, found); });
   });
 }

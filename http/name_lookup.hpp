@@ -16,7 +16,8 @@ using name_lookup_result = boost::asio::ip::tcp::resolver::results_type;
 
 /// Looks `host` up and tells `done` on the thread of `home`. One name is looked up once at a time, anew each
 /// time; different ones don't wait for each other. `done` is dropped if that thread has ended; it is
-/// destroyed on any thread, so it must not own what belongs to one.
+/// destroyed on any thread, so it must not own what belongs to one. A look-up that fails since this process
+/// has run out of descriptors, memory or threads says so (is_local_shortage()).
 void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done);
 

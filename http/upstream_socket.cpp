@@ -1,7 +1,9 @@
 #include "http/upstream_socket.hpp"
 
+#include "http/local_shortage.hpp"
+#include "http/tcp_progress.hpp"
+
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -11,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <exception>
+#include <iterator>
 #include <sys/socket.h>
 #include <utility>
 
@@ -22,6 +26,13 @@ namespace {
 constexpr std::size_t largest_send = 256 * 1024;
 constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5.1)
 
+/// Which of two reasons is told: what could not be tried for want of a descriptor may well be there, whatever
+/// the other addresses say.
+boost::system::error_code worse_of(const boost::system::error_code& before,
+                                   const boost::system::error_code& now) {
+  return is_local_shortage(before) ? before : now;
+}
+
 }  // namespace
 
 upstream_socket::upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls)
@@ -30,6 +41,14 @@ upstream_socket::upstream_socket(boost::asio::io_context& io, reactor& home, boo
 // -- connecting ---------------------------------------------------------------------
 
 void upstream_socket::connect(const upstream_address& address) {
+  try {
+    begin_connect(address);
+  } catch (...) {
+    tell_later(error_of(std::current_exception()));  // out of memory or threads
+  }
+}
+
+void upstream_socket::begin_connect(const upstream_address& address) {
   if (tls_context_ != nullptr) {
     tls_ = std::make_unique<tls_stream>(io_, *tls_context_);
     boost::system::error_code not_an_ip;
@@ -62,30 +81,69 @@ void upstream_socket::connect(const upstream_address& address) {
 void upstream_socket::connect_to(const name_lookup_result& endpoints) {
   home_.asio_used();
   connecting_ = std::make_unique<tcp::socket>(io_);
-  boost::asio::async_connect(
-      *connecting_, endpoints,
-      [self = shared_from_this()](const boost::system::error_code& ec, const tcp::endpoint&) {
-        if (self->closed_) return;
-        if (ec) {
-          self->connected(ec);
-          return;
-        }
-        boost::system::error_code ignored;
-        self->connecting_->set_option(tcp::no_delay{true}, ignored);
-        if (self->tls_) {
-          self->shake_hands();
-        } else {
-          self->plain_.open(self->home_, self->connecting_->release(), *self);
-          self->connected({});
-        }
-      });
+  connect_next(endpoints, endpoints.begin(), boost::asio::error::host_not_found);
+}
+
+/// Tries the endpoints from `at` on, one after the other. `failed`: why those before it were of no use.
+/// (Asio's async_connect() for a range tells a socket that cannot be opened as cancelled.)
+void upstream_socket::connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
+                                   boost::system::error_code failed) {
+  for (; at != endpoints.end(); ++at) {
+    boost::system::error_code ec;
+    connecting_->close(ec);
+    connecting_->open(at->endpoint().protocol(), ec);
+    if (ec) {
+      failed = worse_of(failed, ec);
+      continue;
+    }
+    connecting_->async_connect(at->endpoint(), [self = shared_from_this(), endpoints, at,
+                                                failed](const boost::system::error_code& outcome) {
+      if (self->closed_) return;
+      if (!outcome) {
+        self->connect_ended({});
+        return;
+      }
+      const auto told = worse_of(failed, connect_error(outcome, at->endpoint()));
+      self->connect_next(endpoints, std::next(at), told);
+    });
+    return;
+  }
+  tell_later(failed);
+}
+
+/// on_connected() is never called before connect() has returned.
+void upstream_socket::tell_later(const boost::system::error_code& ec) {
+  home_.inbox()->post([weak = weak_from_this(), ec] {
+    const auto self = weak.lock();
+    if (self && !self->closed_) self->connect_ended(ec);
+  });
+}
+
+void upstream_socket::connect_ended(const boost::system::error_code& ec) {
+  if (ec) {
+    connected(ec);
+    return;
+  }
+  boost::system::error_code ignored;
+  connecting_->set_option(tcp::no_delay{true}, ignored);
+  if (tls_) {
+    shake_hands();
+    return;
+  }
+  boost::system::error_code failed;
+  try {
+    plain_.open(home_, connecting_->release(), *this);
+  } catch (...) {
+    failed = error_of(std::current_exception());  // epoll takes no more
+  }
+  connected(failed);
 }
 
 void upstream_socket::shake_hands() {
   tls_->next_layer() = std::move(*connecting_);
   tls_->async_handshake(boost::asio::ssl::stream_base::client,
                         [self = shared_from_this()](const boost::system::error_code& ec) {
-                          if (!self->closed_) self->connected(ec);
+                          if (!self->closed_) self->connected(or_shortage(ec));
                         });
 }
 
@@ -98,8 +156,10 @@ void upstream_socket::connected(const boost::system::error_code& ec) {
 
 void upstream_socket::send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body) {
   sending_ = true;
+  reset_in_send_ = false;
   if (tls_) {
     home_.asio_used();
+    tls_bytes_before_ = BIO_number_written(SSL_get_wbio(tls_->native_handle()));
     const std::array<boost::asio::const_buffer, 2> buffers{
         boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
     boost::asio::async_write(*tls_, buffers,
@@ -141,7 +201,31 @@ void upstream_socket::send_rest() {
 
 void upstream_socket::sent(const boost::system::error_code& ec) {
   sending_ = false;
+  if (ec == boost::asio::error::connection_reset) reset_in_send_ = true;
   if (user_ != nullptr) user_->on_sent(ec);
+}
+
+// A peer that closes while idle sends a FIN. What comes to it afterwards it never reads; it is answered by a
+// reset that acknowledges nothing. The FIN itself acknowledges all that had come before it. So after a FIN,
+// which reads as an end even if a reset follows it, the bytes that are unacknowledged are those that came too
+// late.
+//
+// A reset without a FIN proves nothing: it carries its acknowledgement in itself, Linux does not count that,
+// and a peer that has read a small request and resets the connection at once looks the same as one that is
+// gone. Then only what was never handed to the system is certain not to have come.
+bool upstream_socket::nothing_received(const boost::system::error_code& how) {
+  const bool ended = how == boost::asio::error::eof || how == boost::asio::ssl::error::stream_truncated;
+  const auto waiting = unacknowledged_bytes(descriptor());
+  if (!waiting) return false;
+  if (tls_) {
+    // What TLS has made may still be on its way to the system: what that has taken is counted instead.
+    const auto acknowledged = acknowledged_bytes(descriptor());
+    if (!acknowledged || *acknowledged > tls_bytes_before_) return false;
+    const bool taken = *acknowledged + *waiting > tls_bytes_before_;
+    return !taken || (ended && !reset_in_send_);
+  }
+  if (sent_bytes_ == 0) return true;
+  return ended && !reset_in_send_ && *waiting >= sent_bytes_;
 }
 
 // -- reading ------------------------------------------------------------------------
@@ -189,6 +273,8 @@ void upstream_socket::read_tls(std::size_t limit) {
 
 bool upstream_socket::readable() {
   char byte = 0;
+  // TLS may have read the peer's goodbye already, together with the end of an answer (RFC 8446 §6.1).
+  if (tls_ && (SSL_get_shutdown(tls_->native_handle()) & SSL_RECEIVED_SHUTDOWN) != 0) return true;
   const auto n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n >= 0 || errno != EAGAIN || !in_.empty();
 }

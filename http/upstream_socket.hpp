@@ -15,6 +15,7 @@
 #include <boost/asio/ssl/stream.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,9 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   void read(std::size_t limit);
   /// Bytes or an end have come that were not read yet.
   bool readable();
+  /// True if the peer cannot have got any of what the last send() sent, seen from the end of the connection
+  /// that a read told as `how`. See upstream_socket.cpp for what proves it.
+  bool nothing_received(const boost::system::error_code& how);
   byte_buffer& input() { return in_; }
   /// Forgets the user and closes at once, by a reset while a request is being sent. A TLS peer gets no
   /// goodbye: the request is over or given up.
@@ -64,6 +68,11 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
 
   void on_ready(readiness now) override;
   void connect_to(const name_lookup_result& endpoints);
+  void begin_connect(const upstream_address& address);
+  void connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
+                    boost::system::error_code failed);
+  void tell_later(const boost::system::error_code& ec);
+  void connect_ended(const boost::system::error_code& ec);
   void connected(const boost::system::error_code& ec);
   void shake_hands();
   void send_rest();
@@ -84,7 +93,9 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   std::size_t wanted_ = 0;  // the limit of the read that is under way; 0: none is
   std::shared_ptr<const std::string> head_;
   std::shared_ptr<const std::string> body_;
-  std::size_t sent_bytes_ = 0;  // of both
+  std::size_t sent_bytes_ = 0;          // of both
+  std::uint64_t tls_bytes_before_ = 0;  // that TLS had made before the last send()
+  bool reset_in_send_ = false;          // a write of the last send() found the connection reset
   bool sending_ = false;
   bool closed_ = false;
 };

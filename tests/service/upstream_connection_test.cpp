@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <dlfcn.h>
@@ -11,6 +12,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -79,65 +82,128 @@ TEST_CASE("connections: idle ones are closed at 4 s, before uvicorn does at 5",
   CHECK(closing->at - answered < 4900ms);
 }
 
-TEST_CASE("connections: a kept one that dies costs nobody a request", "[service][upstream][keepalive]") {
-  std::atomic<int> how{0};
-  scripted_upstream up{chats([&](const upstream_request& req, upstream_reply& reply) {
-    // In the race the request is on its way when upstream gives up its idle connection.
-    if (req.number > 0 && how == 1) return reply.close();
-    if (req.number > 0 && how == 2) return reply.reset();
-    ok(req, reply);
-    if (how == 3) reply.close();  // no race: closed while idle
-  })};
-  proxy service{one_thread(up.url())};
-  REQUIRE(get(service, "/v1/models").status == 200);
-  for (int each : {1, 2, 3, 3, 0}) {
-    how = each;
-    INFO(each);
-    const auto answer = chat(service, chat_body("m", each == 2));
-    CHECK(answer.status == 200);
-    CHECK(answer.body == R"({"ok":true})");
-    if (each == 3) CHECK(up.wait_for_open(0));
-  }
-}
-
-TEST_CASE("connections: a request is sent again once at most, and never after a byte of an answer",
+TEST_CASE("connections: a kept one that dies while idle costs nobody a request",
           "[service][upstream][keepalive]") {
-  std::atomic<bool> speak{false};
-  scripted_upstream up{chats([&](const auto&, auto& reply) {
-    if (speak) reply.send("HTTP/1.1 ");
+  scripted_upstream up{chats([&](const upstream_request& req, upstream_reply& reply) {
+    ok(req, reply);
     reply.close();
   })};
   proxy service{one_thread(up.url())};
   REQUIRE(get(service, "/v1/models").status == 200);
-  auto answer = chat(service, chat_body("m"));
-  CHECK(answer.status == 502);
-  CHECK(chats_of(up).size() == 2);  // the kept connection, then a fresh one
-  up.clear_requests();
-  answer = chat(service, chat_body("m"));
-  CHECK(answer.status == 502);
-  CHECK(chats_of(up).size() == 1);  // a fresh one
-  proxy other{one_thread(up.url())};
-  REQUIRE(get(other, "/v1/models").status == 200);
-  speak = true;
-  up.clear_requests();
-  CHECK(chat(other, chat_body("m")).status == 502);
-  CHECK(chats_of(up).size() == 1);
+  for (int i = 0; i < 6; ++i) {
+    INFO(i);
+    const auto answer = chat(service, chat_body("m", i % 2 == 1));
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"ok":true})");
+    CHECK(up.wait_for_open(0));
+  }
+  CHECK(chats_of(up).size() == 6);
+  CHECK(contains(get(service, "/metrics").body, "\nllm_proxy_upstream_resends_total 0\n"));
 }
 
-TEST_CASE("connections: a large body and an upload survive a kept connection that dies",
+TEST_CASE("connections: a POST that upstream has read is never sent again by itself",
+          "[service][upstream][keepalive]") {
+  std::atomic<int> how{0};
+  scripted_upstream up{chats([&](const upstream_request&, upstream_reply& reply) {
+    if (how == 1 || how == 3) reply.sleep(120ms);  // worked on for longer than acknowledgements wait
+    if (how < 2) return reply.close();
+    if (how < 4) return reply.reset();
+    reply.send("HTTP/1.1 ");
+    reply.close();
+  })};
+  for (const bool keyed : {false, true}) {
+    for (how = 0; how < 5; ++how) {
+      for (const bool streamed : {false, true}) {
+        INFO(how << (streamed ? ", streamed" : "") << (keyed ? ", idempotency-key" : ""));
+        proxy service{one_thread(up.url())};
+        REQUIRE(get(service, "/v1/models").status == 200);  // its connection is kept
+        up.clear_requests();
+        const auto accepted = up.accepted();
+        const auto answer = chat(service, chat_body("m", streamed),
+                                 keyed ? header_list{{"idempotency-key", "k"}} : header_list{});
+        CHECK(answer.status == 502);
+        CHECK(contains(answer.body, R"("code":"upstream_disconnected")"));
+        CHECK(answer.header("x-should-retry") == "true");
+        CHECK(answer.header("x-llm-proxy-error-source") == "litellm");
+        CHECK(chats_of(up).size() == 1);
+        CHECK(up.accepted() == accepted);
+      }
+    }
+  }
+}
+
+TEST_CASE("connections: with RETRIES a POST is tried again as its operator wants",
           "[service][upstream][keepalive]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
-    if (req.number > 0) return reply.reset();
+    if (req.number > 0) return reply.close();
+    ok(req, reply);
+  })};
+  auto values = one_thread(up.url());
+  values.retries = 1;
+  proxy service{values};
+  REQUIRE(get(service, "/v1/models").status == 200);
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chats_of(up).size() == 2);
+  const auto counted = get(service, "/metrics").body;
+  CHECK(contains(counted, "\nllm_proxy_retries_total 1\n"));
+  CHECK(contains(counted, "\nllm_proxy_upstream_resends_total 0\n"));
+}
+
+TEST_CASE("connections: GET and DELETE are sent again once, and never after a byte of an answer",
+          "[service][upstream][keepalive]") {
+  std::atomic<int> how{0};
+  const auto is_response = [](const upstream_request& req) { return contains(req.target, "/responses/"); };
+  scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
+    if (!is_response(req)) {
+      reply.json(200, R"({"data":[]})");
+    } else if (how == 0 && req.number == 0) {
+      reply.json(200, R"({"id":"r"})");
+    } else {
+      if (how == 2) reply.send("HTTP/1.1 ");
+      reply.close();
+    }
+  }};
+  for (const auto* method : {"GET", "DELETE"}) {
+    const auto counted = [&](const proxy& service) {
+      const auto answer = request(service.port(), method, "/v1/responses/r", {key_field});
+      const auto all = up.requests();
+      return std::pair{answer.status, std::count_if(all.begin(), all.end(), is_response)};
+    };
+    for (const auto& [ends, status, times, resends] :
+         {std::tuple{0, 200, 2, "1"}, std::tuple{1, 502, 2, "1"}, std::tuple{2, 502, 1, "0"}}) {
+      INFO(method << ' ' << ends);
+      how = ends;
+      proxy service{one_thread(up.url())};
+      REQUIRE(get(service, "/v1/models").status == 200);
+      up.clear_requests();
+      CHECK((counted(service) == std::pair{status, std::ptrdiff_t{times}}));
+      CHECK(contains(get(service, "/metrics").body,
+                     "\nllm_proxy_upstream_resends_total " + std::string{resends} + '\n'));
+    }
+  }
+}
+
+TEST_CASE("connections: an upload needs no kept connection, and a large body is sent once",
+          "[service][upstream][keepalive]") {
+  std::atomic<bool> resets{false};
+  scripted_upstream up{chats([&resets](const upstream_request& req, upstream_reply& reply) {
+    if (resets && req.number > 0) return reply.reset();
     ok(req, reply);
   })};
   proxy service{one_thread(up.url())};
   for (int i = 0; i < 4; ++i) {
-    REQUIRE(get(service, "/v1/models").status == 200);
-    REQUIRE(chat(service, chat_body("m")).status == 200);
+    INFO(i);
+    resets = false;
+    REQUIRE(chat(service, chat_body("m")).status == 200);  // its connection is kept
+    resets = true;
     up.clear_requests();
     const auto large = chat_body("m", false, std::string(3'000'000, 'b'));
-    CHECK(chat(service, large).status == 200);
+    CHECK(chat(service, large).status == 502);
+    CHECK(chats_of(up).size() == 1);
     CHECK((wait_for_chat(up).body == large));
+    resets = false;
+    REQUIRE(chat(service, chat_body("m")).status == 200);
+    resets = true;
     up.clear_requests();
     const std::string file = "--x\r\n\r\n" + std::string(3'000'000, 'f') + "\r\n--x--\r\n";
     CHECK(request(service.port(), "POST", "/v1/audio/transcriptions",

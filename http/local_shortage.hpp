@@ -1,0 +1,28 @@
+// Failures of this machine, not of who was to be reached: no descriptor, port or memory is left.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <exception>
+
+namespace llm_proxy {
+
+/// True for the errors of socket(2), connect(2), epoll_ctl(2), getaddrinfo(3) and pthread_create(3) that say
+/// that this process or its machine has run out of something.
+bool is_local_shortage(const boost::system::error_code& ec);
+
+/// `ec`, or the error of opening a descriptor if none can be opened at the moment: libraries that open files
+/// on their way (the resolver, TLS's certificate store) say then that nothing was found.
+boost::system::error_code or_shortage(const boost::system::error_code& ec);
+
+/// What connect(2) to `peer` failed with. EADDRNOTAVAIL has two meanings: every local port is in use, which
+/// is a local shortage, or this machine has no address of that kind at all (IPv6 is off), which is none and
+/// becomes network_unreachable.
+boost::system::error_code connect_error(const boost::system::error_code& ec,
+                                        const boost::asio::ip::tcp::endpoint& peer);
+
+/// The error that an exception of Asio or of the standard library stands for; `fault` if it stands for none.
+boost::system::error_code error_of(const std::exception_ptr& thrown);
+
+}  // namespace llm_proxy
