@@ -21,6 +21,7 @@
 #include "actors/upstream_table.hpp"
 #include "http/deadlines.hpp"
 #include "http/errc.hpp"
+#include "http/header_policy.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
@@ -143,6 +144,7 @@ struct upstream_request {
   std::optional<std::uint64_t> body_length = std::nullopt;
   /// What its client allows; upstream is told.
   std::optional<std::chrono::milliseconds> time_left = std::nullopt;
+  header_policy headers = header_policy::model_call;  ///< which of the client's headers go with it
   std::string traceparent = {};   ///< instead of the client's; empty: that goes on as it is
   bool drops_tracestate = false;  ///< of the client: it belongs to no trace that goes on
 };
@@ -208,7 +210,7 @@ struct open_stream {
 
 /// Speaks for one upstream (litellm) or makes answers up (fake).
 ///   open_stream   -> stream_head, or an error (upstream_unreachable, upstream_timeout,
-///   upstream_invalid_response,
+///   upstream_invalid_response, upstream_disconnected, out_of_resources,
 ///                    internal); after a head that is not all: stream_chunk* to the sink, the last one
 ///                    `done`, or stream_failed
 ///   body_part     -> body_taken to the sink, as upstream takes it

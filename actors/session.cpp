@@ -297,7 +297,9 @@ void session_state::open() {
   auto request = std::make_shared<upstream_request>();
   request->head = head_;
   request->request_id = id_;
-  request->method = head_->method == "HEAD" ? "GET" : head_->method;
+  // A row for GET answers HEAD too, by what a GET brings; a row for every method passes HEAD on.
+  request->method = head_->method == "HEAD" && !route_.row->method.empty() ? "GET" : head_->method;
+  request->headers = route_.row->headers;
   request->path = route_.path;
   request->path += std::string_view{head_->target}.substr(head_->path().size());  // the query
   request->body = may_open_again() ? body_ : std::move(body_);

@@ -190,6 +190,8 @@ class session_state : public exchange_events, private live_session {
   void hold(std::string&& bytes);
   void release_held();
   void end_held();
+  void answer_head_only(unsigned status, header_list headers);
+  header_list answer_headers();
   void end_early_stream(const held_verdict& outcome);
   void grant();
   void on_idle();

@@ -170,7 +170,7 @@ void session_state::commit_stream() {
   if (!early_) body_.reset();
   status_ = answer_.status;
   const auto length = event_stream_ ? std::nullopt : known_length(answer_);
-  response_head out{status_, client_headers(std::move(answer_.headers))};
+  response_head out{status_, answer_headers()};
   out.headers.reserve(out.headers.size() + 4, 0);
   if (event_stream_) {
     out.headers.add("cache-control", "no-cache");
@@ -292,7 +292,7 @@ void session_state::release_held() {
   released_ = true;
   body_.reset();
   status_ = answer_.status;
-  response_head out{status_, client_headers(std::move(answer_.headers))};
+  response_head out{status_, answer_headers()};
   out.headers.add("x-request-id", id_);
   add_timing(out.headers);
   client_->start_answer(out, body_framing::chunked, 0, false);
@@ -327,14 +327,35 @@ void session_state::end_held() {
     end_early_stream(outcome);
     return;
   }
-  auto headers = client_headers(std::move(answer_.headers));
+  auto headers = answer_headers();
   if (outcome.code != errc::none) add_advice(headers, outcome.advice);
   if (outcome.body) {
     headers.remove("content-type");
     headers.remove("content-encoding");
   }
-  answer_json(outcome.status, outcome.body ? *outcome.body : held_, std::move(headers));
+  if (head_->method == "HEAD" && route_.row->method.empty()) {
+    answer_head_only(outcome.status, std::move(headers));
+  } else {
+    answer_json(outcome.status, outcome.body ? *outcome.body : held_, std::move(headers));
+  }
   end_answer(verdict_of(outcome.code));
+}
+
+/// The error that answers a HEAD which upstream got: how long the body of the same GET is, nobody has said.
+void session_state::answer_head_only(unsigned status, header_list headers) {
+  status_ = status;
+  headers.add("x-request-id", id_);
+  add_timing(headers);
+  client_->start_answer({status, std::move(headers)}, body_framing::chunked, 0, false);
+}
+
+/// What the client gets of upstream's headers, which are used up with that.
+header_list session_state::answer_headers() {
+  const auto policy = route_.row->headers;
+  // Only there may a header name upstream's host.
+  const bool has_host = policy == header_policy::resource && context_->upstreams;
+  return client_headers(std::move(answer_.headers), policy,
+                        has_host ? std::string_view{context_->upstreams->name(lease_.upstream)} : "");
 }
 
 /// A stream that was opened early turned out to be none.

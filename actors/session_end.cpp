@@ -46,7 +46,11 @@ answer_terms session_state::terms() const {
   const auto& row = *route_.row;
   // Shapes of an unknown dialect are not ours to rewrite.
   const auto wording = row.speaks == dialect::opaque ? error_wording::raw : context_->options.wording;
-  return {row.speaks, wording, row.any_media, wants_stream_ || row.body != body_kind::json};
+  answer_terms out{row.speaks, wording, row.any_media, wants_stream_ || row.body != body_kind::json};
+  out.may_be_empty = row.method == "DELETE";
+  out.has_condition = row.headers == header_policy::resource &&
+                      (head_->headers.find("if-none-match") || head_->headers.find("if-modified-since"));
+  return out;
 }
 
 dialect session_state::speaks() const {
@@ -57,7 +61,7 @@ dialect session_state::speaks() const {
 void session_state::answer_json(unsigned status, std::string_view body, header_list headers) {
   const auto type = headers.find("content-type");
   const bool encoded = headers.find("content-encoding").has_value();
-  if (!encoded && (!type || !is_json_media(media_type(*type)))) {
+  if (status != 204 && !encoded && (!type || !is_json_media(media_type(*type)))) {
     // SDKs hand out a string instead of an object when this is missing.
     headers.remove("content-type");
     headers.add("content-type", "application/json");

@@ -53,9 +53,11 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   std::optional<std::string_view> own_timeout;
   const bool traced = !request.traceparent.empty();
   if (request.head) {
+    const bool has_options = has_connection_options(request.head->headers);
     for (const auto field : request.head->headers) {
+      if (has_options && is_connection_option(request.head->headers, field.name)) continue;
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
-      if (!goes_upstream(field.name, options.forward_headers)) continue;
+      if (!goes_upstream(field.name, options.forward_headers, request.headers)) continue;
       const bool is_type = iequals(field.name, "content-type");
       if (is_type && !request.body && !request.body_follows) continue;
       if (request.time_left && iequals(field.name, timeout_name)) {
@@ -86,7 +88,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     append_header(head, "content-length", std::to_string(*request.body_length));
   } else if (request.body_follows) {
     append_header(head, "transfer-encoding", "chunked");
-  } else if (request.method != "GET") {
+  } else if (request.method != "GET" && request.method != "HEAD") {
     append_header(head, "content-length", "0");
   }
   head += "\r\n";

@@ -25,7 +25,6 @@ constexpr std::array<std::pair<std::string_view, double>, 4> time_units{
 /// Credentials, what belongs to one connection only (RFC 9110 section 7.6.1), and what llm-proxy writes
 /// itself.
 constexpr auto never_forwarded = std::to_array<std::string_view>({"authorization",
-                                                                  "proxy-authorization",
                                                                   "x-internal-auth",
                                                                   "x-api-key",
                                                                   "api-key",
@@ -38,11 +37,9 @@ constexpr auto never_forwarded = std::to_array<std::string_view>({"authorization
                                                                   "ocp-apim-subscription-key",
                                                                   "cookie",
                                                                   "set-cookie",
-                                                                  "proxy-authenticate",
                                                                   "www-authenticate",
                                                                   "host",
                                                                   "connection",
-                                                                  "proxy-connection",
                                                                   "keep-alive",
                                                                   "te",
                                                                   "trailer",
@@ -242,7 +239,8 @@ complaint read(const option& o, std::string_view value, std::vector<std::string>
     if (!std::all_of(name.begin(), name.end(),
                      [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))
       return in_quotes(name) + " is no header name; it takes names such as x-tenant, comma-separated";
-    if (std::find(never_forwarded.begin(), never_forwarded.end(), name) != never_forwarded.end())
+    if (std::find(never_forwarded.begin(), never_forwarded.end(), name) != never_forwarded.end() ||
+        name.starts_with("proxy-") || name.starts_with("access-control-"))
       return in_quotes(name) +
              " is never forwarded: it is a credential, belongs to one connection or is set by llm-proxy";
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);

@@ -101,7 +101,8 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void take_more(std::size_t bytes);
 
   /// Writes status line and headers. `length` counts for body_framing::content_length. An answer to HTTP/1.0
-  /// is never chunked. `close`: the connection ends with this answer.
+  /// is never chunked. A 204, a 304 and the answer to HEAD have no body and no framing, whatever is asked
+  /// for. `close`: the connection ends with this answer.
   void start_answer(const response_head& head, body_framing framing, std::uint64_t length, bool close);
   /// Writes bytes of the body, framed.
   void write(std::string_view bytes);
@@ -195,7 +196,7 @@ class connection final : public turn_task, private watcher, public std::enable_s
   bool scheduled_ = false;
   bool waiting_writable_ = false;
   bool answer_started_ = false;
-  bool suppress_body_ = false;  // HEAD
+  bool suppress_body_ = false;  // the answer ends with its head
   bool close_after_ = false;
   bool end_written_ = false;  // shut down once all is sent
   bool reset_after_ = false;  // reset then, instead

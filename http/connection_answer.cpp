@@ -28,9 +28,17 @@ void connection::start_answer(const response_head& head, body_framing framing, s
                               bool close) {
   answer_started_ = true;
   const bool http_1_0 = head_->minor_version == 0;
-  if (framing == body_framing::chunked && http_1_0) framing = body_framing::until_close;
+  // RFC 9112 §6.3: these end with their head, whatever it says, and a length in it is that of another answer.
+  suppress_body_ = head_->method == "HEAD" || head.status == 204 || head.status == 304;
+  // RFC 9110 §8.6: never in a 204, and only a true one in a 304.
+  const bool tells_length =
+      framing == body_framing::content_length && head.status != 204 && (head.status != 304 || length > 0);
+  if (suppress_body_) {
+    framing = body_framing::content_length;
+  } else if (framing == body_framing::chunked && http_1_0) {
+    framing = body_framing::until_close;
+  }
   framing_ = framing;
-  suppress_body_ = head_->method == "HEAD";
   const bool body_unread = !is_read();
   const bool body_too_long = body_unread && head_->content_length.value_or(0) > max_discard;
   if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
@@ -47,7 +55,7 @@ void connection::start_answer(const response_head& head, body_framing framing, s
   for (const auto field : head.headers) append_header(out, field.name, field.value);
   if (framing == body_framing::chunked) {
     append_header(out, "transfer-encoding", "chunked");
-  } else if (framing == body_framing::content_length) {
+  } else if (tells_length) {
     out += "content-length: ";
     append_number(out, length, 10);
     out += "\r\n";
@@ -80,7 +88,7 @@ void connection::write(std::string_view bytes) {
 void connection::end_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
-  if (framing_ == body_framing::chunked && !suppress_body_) outgoing() += "0\r\n\r\n";
+  if (framing_ == body_framing::chunked) outgoing() += "0\r\n\r\n";
   schedule();
   if (close_after_ || draining_) {
     finish_close();

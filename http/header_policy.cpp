@@ -30,14 +30,31 @@ constexpr std::array<std::string_view, 19> upstream_names{
     "x-litellm-enable-message-redaction",
 };
 
+/// RFC 9110 §13.1 and §14.2.
+constexpr std::array<std::string_view, 6> resource_upstream_names{
+    "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
+
+/// Belong to one connection, whether it names them or not (RFC 9110 §7.6.1), or to who may speak on it.
+constexpr std::array<std::string_view, 10> never_names{
+    "connection", "keep-alive", "te",         "trailer",       "transfer-encoding",
+    "upgrade",    "cookie",     "set-cookie", "authorization", "location"};
+constexpr std::array<std::string_view, 2> never_prefixes{"proxy-", "access-control-"};
+
+/// RFC 9110 §8.8 and §14, RFC 6266, RFC 8288, RFC 9530 and its forerunner RFC 3230. The content-length is the
+/// framing's.
+constexpr std::array<std::string_view, 9> resource_client_names{
+    "content-range", "accept-ranges", "content-disposition", "etag", "last-modified",
+    "digest",        "repr-digest",   "content-digest",      "link"};
+
 constexpr std::array<std::string_view, 7> client_names{"content-type",   "content-encoding", "retry-after",
                                                        "retry-after-ms", "x-should-retry",   "request-id",
                                                        "server-timing"};
-constexpr std::array<std::string_view, 5> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
-                                                          "x-litellm-", "llm_provider-"};
+constexpr std::array<std::string_view, 4> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
+                                                          "x-litellm-"};
+/// LiteLLM puts it before the name of each header that its provider sent.
+constexpr std::string_view provider_prefix = "llm_provider-";
 /// LiteLLM's own: what our key spent, where the model runs (litellm.md, "Headers back").
-constexpr std::array<std::string_view, 3> withheld{"x-litellm-key-spend", "x-litellm-model-api-base",
-                                                   "llm_provider-set-cookie"};
+constexpr std::array<std::string_view, 2> withheld{"x-litellm-key-spend", "x-litellm-model-api-base"};
 
 template <class Names>
 bool contains(const Names& names, std::string_view name) {
@@ -45,21 +62,93 @@ bool contains(const Names& names, std::string_view name) {
                      [name](std::string_view known) { return iequals(known, name); });
 }
 
+template <class Prefixes>
+bool begins_with_one(const Prefixes& prefixes, std::string_view name) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [name](std::string_view prefix) { return istarts_with(name, prefix); });
+}
+
+bool never_crosses(std::string_view name) {
+  return contains(never_names, name) || begins_with_one(never_prefixes, name);
+}
+
+/// Calls `found` with each word of the Connection fields; true as soon as it returns true.
+template <class Found>
+bool any_connection_word(const header_list& all, Found found) {
+  for (const auto field : all) {
+    if (!iequals(field.name, "connection")) continue;
+    for (auto rest = field.value;;) {
+      const auto comma = rest.find(',');
+      if (found(trimmed(rest.substr(0, comma)))) return true;
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+  }
+  return false;
+}
+
+/// Whether `text` has `host` in it, in any letter case, not as a part of a longer name.
+bool names_host(std::string_view text, std::string_view host) {
+  const auto is_part_of_name = [](char c) {
+    const char low = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  for (std::size_t at = 0; at + host.size() <= text.size(); ++at) {
+    if (!iequals(text.substr(at, host.size()), host)) continue;
+    const auto end = at + host.size();
+    const bool begins = at == 0 || !is_part_of_name(text[at - 1]);
+    if (begins && (end == text.size() || !is_part_of_name(text[end]))) return true;
+  }
+  return false;
+}
+
+bool links_to(const header_list& all, std::string_view host) {
+  if (host.empty()) return false;
+  for (const auto field : all) {
+    if (iequals(field.name, "link") && names_host(field.value, host)) return true;
+  }
+  return false;
+}
+
+/// Without its port; an IPv6 address without its brackets.
+std::string_view host_of(std::string_view upstream) {
+  auto host = upstream.substr(0, upstream.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host;
+}
+
 }  // namespace
 
-bool goes_upstream(std::string_view name, const std::vector<std::string>& extra) {
-  return contains(upstream_names, name) || istarts_with(name, "x-stainless-") || contains(extra, name);
+bool goes_upstream(std::string_view name, const std::vector<std::string>& extra, header_policy policy) {
+  if (contains(upstream_names, name) || istarts_with(name, "x-stainless-")) return true;
+  if (policy == header_policy::resource && contains(resource_upstream_names, name)) return true;
+  return contains(extra, name) && !never_crosses(name);
 }
 
-bool comes_back(std::string_view name) {
+bool comes_back(std::string_view name, header_policy policy) {
   if (contains(withheld, name)) return false;
-  return contains(client_names, name) ||
-         std::any_of(client_prefixes.begin(), client_prefixes.end(),
-                     [name](auto prefix) { return istarts_with(name, prefix); });
+  if (istarts_with(name, provider_prefix)) return !never_crosses(name.substr(provider_prefix.size()));
+  if (policy == header_policy::resource && contains(resource_client_names, name)) return true;
+  return contains(client_names, name) || begins_with_one(client_prefixes, name);
 }
 
-header_list client_headers(header_list from) {
-  from.keep_if(comes_back);
+bool has_connection_options(const header_list& all) {
+  return any_connection_word(all, [](std::string_view word) {
+    return !word.empty() && !iequals(word, "keep-alive") && !iequals(word, "close");
+  });
+}
+
+bool is_connection_option(const header_list& all, std::string_view name) {
+  return any_connection_word(all, [name](std::string_view word) { return iequals(word, name); });
+}
+
+header_list client_headers(header_list from, header_policy policy, std::string_view upstream) {
+  if (has_connection_options(from)) {
+    // A copy is asked: the list itself changes meanwhile.
+    from.keep_if([named = from](std::string_view name) { return !is_connection_option(named, name); });
+  }
+  from.keep_if([policy](std::string_view name) { return comes_back(name, policy); });
+  if (policy == header_policy::resource && links_to(from, host_of(upstream))) from.remove("link");
   return from;
 }
 

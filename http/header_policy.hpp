@@ -3,19 +3,39 @@
 
 #include "http/message.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace llm_proxy {
 
-/// May this client header go upstream? `extra`: names the operator added, lower case. Never a credential.
-bool goes_upstream(std::string_view name, const std::vector<std::string>& extra);
+/// What kind of exchange an endpoint is, as far as its headers go.
+enum class header_policy : std::uint8_t {
+  model_call,  ///< a question to a model and its answer
+  resource,    ///< files and the like: ranges, conditions and what describes the content cross too
+};
 
-/// May this upstream header reach the client? Never what tells of upstream's address or our key.
-bool comes_back(std::string_view name);
+/// May this client header go upstream? `extra`: names the operator added, lower case. Never a credential, and
+/// never what belongs to one connection (RFC 9110 §7.6.1), whatever the operator added.
+bool goes_upstream(std::string_view name, const std::vector<std::string>& extra,
+                   header_policy policy = header_policy::model_call);
 
-/// Those of `from` that may reach the client.
-header_list client_headers(header_list from);
+/// May this upstream header reach the client? Never what tells of upstream's address or our key, a cookie, or
+/// a permission for browsers.
+bool comes_back(std::string_view name, header_policy policy = header_policy::model_call);
+
+/// True if the Connection field of `all` names other fields than its own two words, `close` and `keep-alive`:
+/// then is_connection_option() has to be asked.
+bool has_connection_options(const header_list& all);
+
+/// True if the Connection field of `all` names the field `name`, which must then not be forwarded (RFC 9110
+/// §7.6.1).
+bool is_connection_option(const header_list& all, std::string_view name);
+
+/// Those of `from` that may reach the client. `upstream`: its host and port, as `host:port`. A Link that
+/// names that host is left out: it would tell the address and lead nowhere. Empty: there is none.
+header_list client_headers(header_list from, header_policy policy = header_policy::model_call,
+                           std::string_view upstream = {});
 
 }  // namespace llm_proxy

@@ -58,7 +58,13 @@ constexpr std::array routes{
 };
 
 /// The operator's prefixes.
-constexpr route passed_through{"", "", upstream, {}, body_kind::any, dialect::opaque, nullptr, true};
+constexpr route passed_through{.method = "",
+                               .path = "",
+                               .target = upstream,
+                               .body = body_kind::any,
+                               .speaks = dialect::opaque,
+                               .any_media = true,
+                               .headers = header_policy::resource};
 
 /// First segments (behind a version) of LiteLLM's own management and of what shows its inside: its routes of
 /// 1.103.2 without those that speak to models.

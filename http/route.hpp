@@ -3,6 +3,7 @@
 
 #include "http/body_rules.hpp"
 #include "http/dialect.hpp"
+#include "http/header_policy.hpp"
 #include "http/keys.hpp"
 #include "http/message.hpp"
 
@@ -57,6 +58,7 @@ struct route {
   const body_rules* rules = nullptr;
   bool any_media = false;            // a 2xx need not be JSON: audio, text
   answer_function answer = nullptr;  // for endpoint::own
+  header_policy headers = header_policy::model_call;
 };
 
 struct route_match {

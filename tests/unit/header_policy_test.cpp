@@ -7,6 +7,15 @@
 
 namespace llm_proxy {
 
+namespace {
+
+std::string lower(std::string text) {
+  for (auto& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return text;
+}
+
+}  // namespace
+
 TEST_CASE("header policy: what goes upstream is named, in any letter case", "[unit][header_policy]") {
   for (const auto* name :
        {"accept", "Content-Type", "USER-AGENT", "traceparent", "tracestate", "openai-organization",
@@ -47,6 +56,80 @@ TEST_CASE("header policy: what comes back is named, and tells nothing of our key
     INFO(name);
     CHECK_FALSE(comes_back(name));
   }
+}
+
+TEST_CASE("header policy: ranges, conditions and what describes content cross on passed-through paths only",
+          "[unit][header_policy]") {
+  using enum header_policy;
+  for (const auto* name :
+       {"range", "If-Range", "if-match", "If-None-Match", "if-modified-since", "if-unmodified-since"}) {
+    INFO(name);
+    CHECK(goes_upstream(name, {}, resource));
+    CHECK_FALSE(goes_upstream(name, {}, model_call));
+    CHECK_FALSE(comes_back(name, resource));
+  }
+  for (const auto* name : {"content-range", "Accept-Ranges", "content-disposition", "ETag", "last-modified",
+                           "digest", "Repr-Digest", "content-digest", "link"}) {
+    INFO(name);
+    CHECK(comes_back(name, resource));
+    CHECK_FALSE(comes_back(name, model_call));
+    CHECK_FALSE(goes_upstream(name, {}, resource));
+  }
+}
+
+TEST_CASE("header policy: cookies, credentials, permissions for browsers and connection headers never cross",
+          "[unit][header_policy]") {
+  for (const auto* name :
+       {"set-cookie", "Cookie", "authorization", "Location", "access-control-allow-origin",
+        "Access-Control-Expose-Headers", "connection", "keep-alive", "te", "trailer", "transfer-encoding",
+        "upgrade", "proxy-authorization", "proxy-authenticate", "Proxy-Connection"}) {
+    INFO(name);
+    for (const auto policy : {header_policy::model_call, header_policy::resource}) {
+      // Not even where the operator asks for it.
+      CHECK_FALSE(goes_upstream(name, {lower(name)}, policy));
+      CHECK_FALSE(comes_back(name, policy));
+      CHECK_FALSE(comes_back("llm_provider-" + std::string{name}, policy));
+    }
+  }
+}
+
+TEST_CASE("header policy: what a Connection field names is not forwarded", "[unit][header_policy]") {
+  header_list from;
+  from.add("content-type", "text/plain");
+  from.add("x-ratelimit-a", "1");
+  from.add("x-ratelimit-b", "2");
+  from.add("etag", "\"e\"");
+  CHECK_FALSE(has_connection_options(from));
+  CHECK(client_headers(from, header_policy::resource).size() == 4);
+  from.add("connection", "Keep-Alive, close");
+  CHECK_FALSE(has_connection_options(from));
+  from.add("Connection", "close,X-RateLimit-A ,, etag");
+  CHECK(has_connection_options(from));
+  CHECK(is_connection_option(from, "x-ratelimit-a"));
+  CHECK(is_connection_option(from, "ETag"));
+  CHECK_FALSE(is_connection_option(from, "x-ratelimit"));
+  const auto kept = client_headers(from, header_policy::resource);
+  CHECK(kept.size() == 2);
+  CHECK(kept.find("content-type"));
+  CHECK(kept.find("x-ratelimit-b"));
+}
+
+TEST_CASE("header policy: a Link that names upstream's host stays on its side", "[unit][header_policy]") {
+  const auto passes = [](const std::string& value, std::string_view host) {
+    header_list from;
+    from.add("etag", "1");
+    from.add("Link", value);
+    const auto kept = client_headers(from, header_policy::resource, host);
+    CHECK(kept.find("etag"));
+    return kept.find("link").has_value();
+  };
+  CHECK(passes("</v1/files?after=b>; rel=\"next\"", "litellm:4000"));
+  CHECK(passes("<https://docs.example.com/litellm-files>; rel=help", "docs.example:4000"));
+  CHECK(passes("<http://litellm:4000/v1/files>", ""));
+  CHECK_FALSE(passes("<http://litellm:4000/v1/files?after=b>; rel=\"next\"", "litellm:4000"));
+  CHECK_FALSE(passes("<https://LiteLLM/v1/files>; rel=next, </v1/x>; rel=prev", "litellm:4000"));
+  CHECK_FALSE(passes("<http://10.1.2.3/v1/files>", "10.1.2.3:4000"));
+  CHECK_FALSE(passes("<http://[fd00::1]:4000/v1/files>", "fd00::1:4000"));
 }
 
 TEST_CASE("header policy: kept headers keep order, spelling and doubles", "[unit][header_policy]") {
