@@ -89,6 +89,11 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     };
     CHECK(eventually([&] { return chat_status() == 200; }));
     for (int i = 0; i < 20; ++i) CHECK(chat_status() == 200);
+    // An upload opens a connection of its own.
+    CHECK(request(port, "POST", "/v1/audio/transcriptions",
+                  {key_field, {"content-type", "multipart/form-data; boundary=x"}},
+                  "--x\r\n\r\na\r\n--x--\r\n")
+              .status == 200);
     const auto metrics = request(port, "GET", "/metrics", {key_field}).body;
     CHECK(contains(metrics, R"(status="503",verdict="rejected_overload")"));
     for (const auto* fault : {R"(status="502")", R"(status="500")", R"(status="504")"}) {
