@@ -2,6 +2,7 @@
 #include "actors/session.hpp"
 #include "config/log_safe.hpp"
 #include "http/error_shape.hpp"
+#include "http/error_words.hpp"
 #include "http/header_policy.hpp"
 #include "http/litellm_error.hpp"
 #include "http/openai.hpp"
@@ -206,12 +207,11 @@ void session_state::on_silence() {
   if (!judge_.inside_event() && judged_ && event_stream_) client_->write(": keep-alive\n\n");
 }
 
-/// An error that came as a stream's first event, under a 200: the client gets the status it names.
+/// An error that came as a stream's first event, under a 200: the client gets the status that it means.
 void session_state::refuse_first_event(std::string_view event) {
   cancel_upstream();
   held_ = first_event_data(event);
-  const auto error = find_error(held_);
-  answer_.status = error.status != 0 ? static_cast<unsigned>(error.status) : 502U;
+  answer_.status = meaning_of(find_error(sole_object(held_))).status;
   answer_.headers.remove("content-type");
   end_held();
 }

@@ -36,7 +36,7 @@ bool is_end(json_token token) {
 void completion_reader::reset() {
   scanner_.reset();
   seen = finished = {};
-  uncountable = error = is_response = says_more = false;
+  uncountable = error = is_response = is_error = says_more = false;
   usage.reset();
   sequence_number.reset();
   has_prompt_tokens = has_completion_tokens = false;
@@ -88,7 +88,10 @@ void completion_reader::take_top_member(json_token token) {
     if (top_ == member::model) take_model(token);
     if (top_ == member::sequence_number && token == json_token::number)
       sequence_number = read_count(scanner_.text());
-    if (top_ == member::object) is_response = token == json_token::string && scanner_.text() == "response";
+    if (top_ == member::object) {
+      is_response = token == json_token::string && scanner_.text() == "response";
+      is_error = token == json_token::string && scanner_.text() == "error";
+    }
     return;
   }
   // A duplicate overrules what its namesake said.

@@ -48,6 +48,7 @@ class completion_reader {
   bool error = false;        // a top-level `error` that is not null, false or ""
   bool says_more = false;    // a choice with more than an index and an empty delta
   bool is_response = false;  // a top-level `object` says "response": its own `error` is a part of it
+  bool is_error = false;     // a top-level `object` says "error": the whole text is one (vLLM)
   std::optional<std::uint64_t> sequence_number;  // of an event of the Responses API
   std::optional<token_usage> usage;
   bool has_prompt_tokens = false;      // of usage

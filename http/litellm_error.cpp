@@ -2,89 +2,44 @@
 
 #include "http/error_shape.hpp"
 #include "http/error_text.hpp"
+#include "http/error_words.hpp"
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
 #include "http/sse.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <vector>
 
 namespace llm_proxy {
 
 namespace {
 
-// -- the table ---------------------------------------------------------------
+// -- whose fault it is -----------------------------------------------------------
 
-struct class_row {
-  std::string_view name;  // as it stands behind "litellm."
-  blame source;
-  bool retryable;
-};
-
-/// LiteLLM's exceptions (litellm/exceptions.py). Where a message names a `<Provider>Exception` and the row
-/// says litellm, the provider is to blame (docs/proxy/error_diagnosis).
-constexpr std::array classes{
-    class_row{"BadRequestError", blame::client, false},
-    class_row{"InvalidRequestError", blame::client, false},
-    class_row{"UnsupportedParamsError", blame::client, false},
-    class_row{"ContextWindowExceededError", blame::client, false},
-    class_row{"ContentPolicyViolationError", blame::client, false},
-    class_row{"RejectedRequestError", blame::client, false},
-    class_row{"UnprocessableEntityError", blame::client, false},
-    class_row{"NotFoundError", blame::client, false},
-    class_row{"JSONSchemaValidationError", blame::provider, true},
-    class_row{"APIResponseValidationError", blame::provider, true},
-    class_row{"AuthenticationError", blame::litellm, false},
-    class_row{"PermissionDeniedError", blame::litellm, false},
-    class_row{"BudgetExceededError", blame::litellm, false},
-    class_row{"RateLimitError", blame::litellm, true},
-    class_row{"Timeout", blame::litellm, true},
-    class_row{"InternalServerError", blame::litellm, true},
-    class_row{"APIConnectionError", blame::litellm, true},
-    class_row{"APIError", blame::litellm, true},
-    class_row{"BadGatewayError", blame::litellm, true},
-    class_row{"ServiceUnavailableError", blame::litellm, true},
-    class_row{"MidStreamFallbackError", blame::litellm, true},
-};
-
-/// For messages of no known class.
-class_row row_of_status(unsigned status) {
-  if (status == 408 || status == 409 || status == 429 || status >= 500) {
-    return {"", status == 409 ? blame::client : blame::litellm, true};
-  }
-  if (status == 401 || status == 402 || status == 403) return {"", blame::litellm, false};
-  return {"", blame::client, false};
+/// By the class that the message names; for messages of none, and LiteLLM's APIError, which it makes of any
+/// status that it has no class for, by the status.
+blame source_of(unsigned status, std::string_view message) {
+  const auto* row = litellm_class_in(message);
+  if (row != nullptr && (row->name != "APIError" || status >= 500)) return row->source;
+  if (status == 408 || status == 429 || status >= 500) return blame::litellm;
+  if (status == 401 || status == 402 || status == 403) return blame::litellm;
+  return blame::client;
 }
 
-class_row row_of(unsigned status, std::string_view message) {
-  constexpr std::string_view prefix = "litellm.";
-  const auto at = message.find(prefix);
-  if (at != std::string_view::npos) {
-    const auto rest = message.substr(at + prefix.size());
-    const auto name = rest.substr(0, rest.find_first_of(":. ("));
-    for (const auto& row : classes) {
-      if (row.name != name) continue;
-      // APIError is what LiteLLM makes of any status it has no class for.
-      return name == "APIError" && status < 500 ? row_of_status(status) : row;
-    }
-  }
-  return row_of_status(status);
+/// Whether to try again, by the class that the message names, else by what status and words mean. A word that
+/// says no is more precise than its class: insufficient_quota is a RateLimitError too.
+bool may_pass(unsigned status, const error_meaning& meaning, std::string_view message) {
+  const auto* row = litellm_class_in(message);
+  if (row == nullptr || (row->name == "APIError" && status < 500)) return meaning.retryable;
+  return row->retryable && (meaning.retryable || !meaning.in_words);
 }
 
-bool names_provider(std::string_view message) {
-  const auto at = message.find("Exception - ");
-  return at != std::string_view::npos && at > 0 &&
-         std::isalpha(static_cast<unsigned char>(message[at - 1])) != 0;
-}
-
-bool is_over_budget(const embedded_error& error) {
-  constexpr std::array<std::string_view, 4> words{"Budget has been exceeded", "ExceededBudget",
-                                                  "BudgetExceeded", "exceeded budget"};
-  if (error.type == "budget_exceeded" || error.code == "budget_exceeded") return true;
-  return std::any_of(words.begin(), words.end(),
-                     [&](auto each) { return error.message.find(each) != std::string::npos; });
+/// Whether that is so sure that upstream's own headers do not count: what is spent does not come back at
+/// once.
+bool is_final(const error_meaning& meaning) {
+  const bool spent = meaning.status == 402 || meaning.status == 429;
+  return meaning.in_words && !meaning.retryable && (spent || !meaning.code.empty());
 }
 
 // -- the body ------------------------------------------------------------------
@@ -231,12 +186,16 @@ std::string header_or_empty(const header_list& headers, std::string_view name) {
   return value ? std::string{trimmed(*value)} : std::string{};
 }
 
-}  // namespace
-
-std::string_view to_string(blame source) {
-  constexpr std::array<std::string_view, 4> names{"client", "proxy", "litellm", "provider"};
-  return names[static_cast<std::size_t>(source)];
+/// When to try again, as a header or the text says; empty: nothing does.
+std::string retry_after_of(const header_list& headers, const embedded_error& error, bool retryable) {
+  auto told = header_or_empty(headers, "retry-after");
+  if (told.empty()) told = header_or_empty(headers, "llm_provider-retry-after");
+  if (!told.empty() || !retryable) return told;
+  const auto seconds = waiting_time(error.message);
+  return seconds > 0 ? std::to_string(seconds) : std::string{};
 }
+
+}  // namespace
 
 error_advice advice_for(errc code) {
   const auto& row = describe(code);
@@ -244,11 +203,15 @@ error_advice advice_for(errc code) {
                       : row.source == error_source::upstream ? blame::litellm
                                                              : blame::proxy;
   // About as long as it takes until one of them is found to be back.
-  return {source, row.retryable, code == errc::upstreams_down ? "3" : ""};
+  return {source, row.retryable, code == errc::upstreams_down ? "3" : "", false};
 }
 
 void add_advice(header_list& headers, const error_advice& advice) {
   headers.add("x-llm-proxy-error-source", to_string(advice.source));
+  if (advice.is_final) {
+    for (const std::string_view name : {"x-should-retry", "retry-after", "retry-after-ms"})
+      headers.remove(name);
+  }
   if (!headers.find("x-should-retry")) headers.add("x-should-retry", advice.retryable ? "true" : "false");
   if (!advice.retry_after.empty() && !headers.find("retry-after"))
     headers.add("retry-after", advice.retry_after);
@@ -256,8 +219,12 @@ void add_advice(header_list& headers, const error_advice& advice) {
 
 bool refuses_our_key(unsigned status, const embedded_error& error) {
   // LiteLLM without a database takes an unknown key for one that it would have to look up.
-  if (status == 400) return error.type == "no_db_connection";
-  return status == 401 && error.type != "key_model_access_denied";
+  constexpr std::array<std::string_view, 3> of_the_key{"no_db_connection", "expired_key",
+                                                       "token_not_found_in_db"};
+  if (status == 400) return std::find(of_the_key.begin(), of_the_key.end(), error.type) != of_the_key.end();
+  if (status != 401) return false;
+  // LiteLLM's key_model_access_denied and its siblings for teams, users and vector stores.
+  return !error.type.ends_with("_access_denied") && error.type != "team_member_permission_error";
 }
 
 decoded_error decode_error(const response_head& head, std::string_view body, bool readable,
@@ -267,24 +234,23 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   out.code = errc::upstream_error;
   out.detail = "upstream status " + std::to_string(head.status);
   if (!readable) {
-    const auto row = row_of_status(head.status);
-    out.advice = {row.source, row.retryable, {}};
+    const auto meaning = meaning_of({}, head.status);
+    out.advice = {source_of(head.status, {}), meaning.retryable, {}, false};
     if (head.status == 401) replace_by(out, speaks, {errc::upstream_auth, {}, {}, {}});
     if (head.status == 408) replace_by(out, speaks, {errc::upstream_timeout, {}, {}, {}});
     return out;
   }
-  const bool is_object = is_json_object(body);
-  const auto error = is_object ? find_error(body) : embedded_error{};
-  const auto row = row_of(head.status, error.message);
+  const auto object = sole_object(body);
+  const bool is_object = is_json_object(object);
+  const auto error = is_object ? find_error(object) : embedded_error{};
+  const auto meaning = meaning_of(error, head.status);
+  const auto source = source_of(head.status, error.message);
   const bool provider = names_provider(error.message);
-  out.advice.source = provider && row.source == blame::litellm ? blame::provider : row.source;
-  out.advice.retryable = row.retryable;
-  out.advice.retry_after = header_or_empty(head.headers, "retry-after");
-  if (out.advice.retry_after.empty())
-    out.advice.retry_after = header_or_empty(head.headers, "llm_provider-retry-after");
-  if (const auto seconds = waiting_time(error.message);
-      out.advice.retry_after.empty() && seconds > 0 && row.retryable)
-    out.advice.retry_after = std::to_string(seconds);
+  out.advice.source = provider && source == blame::litellm ? blame::provider : source;
+  out.advice.retryable = may_pass(head.status, meaning, error.message);
+  out.advice.is_final = is_final(meaning);
+  if (!out.advice.is_final)
+    out.advice.retry_after = retry_after_of(head.headers, error, out.advice.retryable);
 
   if (refuses_our_key(head.status, error)) {
     out.advice.source = provider ? blame::provider : blame::litellm;
@@ -311,14 +277,12 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
     out.body = error_body(speaks, {out.status, message, describe(code).type, {}, describe(code).name});
     return out;
   }
-  std::string_view new_code;
-  if (is_over_budget(error)) {
-    out.status = 429;
-    out.advice = {blame::litellm, false, {}};
-    new_code = "budget_exceeded";
+  if (!meaning.code.empty()) {
+    out.status = meaning.status;
+    out.advice.source = is_over_budget(error) ? blame::litellm : blame::client;
   }
   if (wording == error_wording::normalized) {
-    out.body = normalized(out, body, error, speaks, new_code);
+    out.body = normalized(out, body, error, speaks, meaning.code);
     if (!out.body.empty()) out.detail += ": " + (error.present ? error.message : std::string{body});
   }
   return out;

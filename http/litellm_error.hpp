@@ -4,6 +4,7 @@
 
 #include "http/dialect.hpp"
 #include "http/errc.hpp"
+#include "http/litellm_classes.hpp"
 #include "http/message.hpp"
 #include "http/openai.hpp"
 
@@ -13,19 +14,17 @@
 
 namespace llm_proxy {
 
-enum class blame : std::uint8_t { client, proxy, litellm, provider };
-std::string_view to_string(blame source);
-
-/// What an error answer says beyond its body; sent as headers where upstream sent none.
+/// What an error answer says beyond its body; sent as headers.
 struct error_advice {
   blame source = blame::proxy;  ///< x-llm-proxy-error-source
-  bool retryable = false;       ///< x-should-retry
-  std::string retry_after;      ///< retry-after; empty: nobody said
+  bool retryable = false;       ///< x-should-retry, where upstream sent none
+  std::string retry_after;      ///< retry-after, where upstream sent none; empty: nobody said
+  bool is_final = false;        ///< no retry can help, whatever upstream's own headers say of it
 };
 
 /// The advice for a failure that no upstream put into words.
 error_advice advice_for(errc code);
-/// Adds it to an answer's headers, each where it is not there yet.
+/// Adds it to an answer's headers, each where it is not there yet. Advice that is final replaces upstream's.
 void add_advice(header_list& headers, const error_advice& advice);
 
 enum class error_wording : std::uint8_t { normalized, raw };

@@ -16,14 +16,22 @@ namespace llm_proxy {
 
 /// An upstream's error object.
 struct embedded_error {
-  bool present = false;  // a top-level `error` that is not null, false or ""
-  int status = 0;        // 400-599 as its `code` (number or numeric string) names it; 0: it names none
-  std::string type;      // empty: none ("None" is none)
-  std::string code;      // its spelling; empty: none
-  std::string message;   // as upstream wrote it: for logs, not for clients
+  bool present = false;     // there is one; an `error` that is null, false or "" is none
+  int status = 0;           // 400-599 as a number, or digits, in it name it; 0: nothing does
+  std::string type;         // empty: none ("None" is none)
+  std::string code;         // its spelling; empty: none
+  std::string status_name;  // Google's `status` in words; empty: none
+  std::string message;      // as upstream wrote it: for logs, not for clients
 };
 
+/// Reads the error that a JSON object is or holds: the member `error` (an object, another `error` inside
+/// that, or a text), the same in the `response` of a response.failed, an error event of OpenAI's Responses
+/// API
+/// (`{"type":"error","code":…,"message":…}`), vLLM's `{"object":"error",…}`.
 embedded_error find_error(std::string_view json);
+
+/// The first element of a JSON array if that is an object, else `json` itself: Google sends its errors so.
+std::string_view sole_object(std::string_view json);
 
 /// Valid JSON whose top value is an object.
 bool is_json_object(std::string_view json);

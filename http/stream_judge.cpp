@@ -247,7 +247,8 @@ bool stream_judge::judge_event(bool ended) {
     const auto type = reader_->type();
     done_ = done_ || ends_stream(speaks_, type);
     failed_ = failed_ || (speaks_ == dialect::responses && type == failed_name);
-    is_error_ = is_error_ || type == error_name || (reader_->error && !reader_->is_response);
+    is_error_ = is_error_ || type == error_name || reader_->is_error ||
+                (reader_->error && !reader_->is_response);
     if (is_extra_usage()) {
       is_left_out_ = true;
       --events_;

@@ -2,6 +2,7 @@
 
 #include "http/completion_reader.hpp"
 #include "http/error_shape.hpp"
+#include "http/error_words.hpp"
 #include "http/json_scanner.hpp"
 #include "http/openai.hpp"
 
@@ -51,15 +52,21 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
   reader.feed(body);
   // The object that a response is has an error of its own, null or not.
   const bool whole = reader.finish();
-  if (whole && (!reader.error || reader.is_response))
+  const bool is_error = (reader.error && !reader.is_response) || reader.is_error || reader.type() == "error";
+  if (whole && !is_error)
     return {head.status, errc::none, std::nullopt, {}, {}, reader.usage, std::string{reader.model()}};
   if (body.empty()) return unusable(terms, "empty body", bodiless);
   if (!is_valid_json(body))
     return unusable(terms, "body is not JSON", "The model gateway's answer is not valid JSON.");
-  const auto error = find_error(body);
-  if (!error.present) return {head.status, errc::none, std::nullopt, {}, {}, {}};
-  // It counts as if it had come under the status it names.
-  const response_head named{error.status != 0 ? static_cast<unsigned>(error.status) : 502U, head.headers};
+  const auto error = find_error(sole_object(body));
+  if (!error.present) {
+    // Rows of any media may answer with whatever JSON; all others promise an object.
+    if (!terms.any_media)
+      return unusable(terms, "body is no JSON object", "The model gateway's answer is not a JSON object.");
+    return {head.status, errc::none, std::nullopt, {}, {}, {}};
+  }
+  // It counts as if it had come under the status that it means.
+  const response_head named{meaning_of(error).status, head.headers};
   auto verdict = judge_error(named, body, terms);
   verdict.detail += ", inside a " + std::to_string(head.status);
   return verdict;

@@ -98,7 +98,7 @@ TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]
   CHECK(good.usage->completion_tokens == 2);
   CHECK(good.model.empty());
   CHECK(judge_held(head(200), R"({"model":"m-1","choices":[]})", {}).model == "m-1");
-  for (const std::string body : {"1", "[]", "\"a\"", "{\"error\":null}", "{\"error\":\"\"}"}) {
+  for (const std::string body : {"{}", "{\"error\":null}", "{\"error\":\"\"}"}) {
     INFO(body);
     CHECK(judged(head(200), body).code == errc::none);
   }
@@ -112,6 +112,22 @@ TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]
   CHECK(judged(head(200, "application/json", "br"), "\xff").code == errc::none);
   CHECK(judged(head(200, "application/json", "br"), "").status == 502);
   CHECK(judged(head(200, "application/json", "identity"), "\xff").status == 502);
+}
+
+TEST_CASE("upstream answer: a success that is JSON but no object is a 502, but not where any media may come",
+          "[unit][upstream]") {
+  for (const std::string body :
+       {"null", " null ", "[]", "[{}]", "[1]", "\"a\"", "\"\"", "1", "0", "true", "false"}) {
+    INFO(body);
+    for (const auto speaks : {dialect::chat, dialect::responses, dialect::anthropic, dialect::events}) {
+      const auto bad = judge_held(head(200), body, {.speaks = speaks});
+      CHECK(bad.status == 502);
+      CHECK(bad.code == errc::upstream_invalid_response);
+      CHECK(bad.advice.retryable);
+      CHECK(bad.body);
+    }
+    CHECK(judge_held(head(200), body, {.any_media = true}).code == errc::none);
+  }
 }
 
 TEST_CASE("upstream answer: an error inside a success counts as under the status it names",
@@ -128,6 +144,9 @@ TEST_CASE("upstream answer: an error inside a success counts as under the status
   CHECK(status("\"x\"") == 502);
   CHECK(status("302") == 502);
   CHECK(judged(head(200), R"({"error":"text"})").status == 502);
+  CHECK(judged(head(200), R"({"type":"error","code":"rate_limit_exceeded","message":"m"})").status == 429);
+  CHECK(judged(head(200), R"({"object":"error","type":"BadRequestError","message":"m"})").status == 400);
+  CHECK(judged(head(200), R"([{"error":{"code":404,"message":"m"}}])").status == 404);
 }
 
 TEST_CASE("upstream answer: a 204 is a success where nothing is asked for but that, and nowhere else",
