@@ -211,7 +211,9 @@ void session_state::on_silence() {
 void session_state::refuse_first_event(std::string_view event) {
   cancel_upstream();
   held_ = first_event_data(event);
-  answer_.status = meaning_of(find_error(sole_object(held_))).status;
+  auto error = as_error(held_);
+  answer_.status = meaning_of(find_error(sole_object(error))).status;
+  if (terms().wording == error_wording::normalized) held_ = std::move(error);
   answer_.headers.remove("content-type");
   end_held();
 }

@@ -1,5 +1,7 @@
 #include "http/error_text.hpp"
 
+#include "http/litellm_message.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -81,16 +83,8 @@ std::size_t object_length(std::string_view text) {
 }  // namespace
 
 std::string without_internals(std::string_view message) {
-  constexpr std::array<std::string_view, 7> marks{
-      "Received Model Group=", "Available Model Group Fallbacks=",  "Deployment Info:",
-      "LiteLLM Retried:",      "Traceback (most recent call last)", "stack trace:",
-      "LiteLLM Max Retries:"};
-  auto end = message.size();
-  for (const auto mark : marks) end = std::min(end, message.find(mark));
-  auto kept = message.substr(0, end);
-  if (end != message.size()) {
-    while (!kept.empty() && (kept.back() == ' ' || kept.back() == '\n')) kept.remove_suffix(1);
-  }
+  const auto kept_text = without_additions(message);
+  const std::string_view kept = kept_text;
   std::string out;
   out.reserve(kept.size());
   for (std::size_t i = 0; i < kept.size();) {

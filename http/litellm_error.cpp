@@ -50,15 +50,18 @@ struct replacement {
   std::string text;
 };
 
-/// FastAPI's `detail`: a text, or a list of faults with a `msg` each.
-std::string text_of_detail(std::string_view body) {
+/// FastAPI's `detail`: a text, an object with an `error` or a `message`, or a list of faults with a `msg`
+/// each.
+std::string text_of_detail(std::string_view body, int depth = 0) {
+  constexpr int deepest = 3;
   std::string text;
   for_each_member(body, [&](std::string_view key, json_token kind, std::string_view raw) {
     if (key == "error" && kind == json_token::string) text = json_unescaped(raw);
+    if (key == "error" && kind == json_token::begin_object) text = find_error(body).message;
     if (key == "message" && kind == json_token::string && text.empty()) text = json_unescaped(raw);
     if (key != "detail") return;
     if (kind == json_token::string) text = json_unescaped(raw);
-    if (kind == json_token::begin_object) text = find_error(body).message;
+    if (kind == json_token::begin_object && depth < deepest) text = text_of_detail(raw, depth + 1);
     if (kind != json_token::begin_array) return;
     for_each_element(raw, [&](json_token, std::string_view fault) {
       for_each_member(fault, [&](std::string_view name, json_token value, std::string_view msg) {
@@ -96,7 +99,7 @@ body_edits find_edits(std::string_view body, std::string_view new_code) {
       has_message = has_message || name == "message";
       has_code = has_code || name == "code";
       if (name == "code" && !new_code.empty()) {
-        edit(json_quoted(new_code));
+        if (auto code = json_quoted(new_code); code != text) edit(std::move(code));
       } else if ((name == "type" || name == "param" || name == "code") && text == R"("None")") {
         edit("null");
       } else if (name == "message" && value == json_token::string) {
@@ -166,13 +169,18 @@ void replace_by(decoded_error& out, dialect speaks, failure fault) {
   out.body = error_body(speaks, fault);
 }
 
-/// The body in the words of a client of this dialect.
-std::string normalized(const decoded_error& out, std::string_view body, const embedded_error& error,
-                       dialect speaks, std::string_view new_code) {
-  const auto found = find_edits(body, new_code);
-  const bool right_shape = found.known && found.says_error == (speaks == dialect::anthropic);
+/// The body in the words of a client of this dialect; empty: its own bytes are that. `object`: the body, or
+/// what stands in it as an array's first element.
+std::string normalized(const decoded_error& out, std::string_view body, std::string_view object,
+                       const embedded_error& error, dialect speaks, std::string_view new_code) {
+  // Anthropic has no codes: its SDK looks at the type.
+  const bool has_codes = speaks != dialect::anthropic || new_code == "budget_exceeded";
+  const auto found = find_edits(object, has_codes ? new_code : std::string_view{});
+  const bool is_whole = object.size() == body.size();
+  const bool right_shape = found.known && is_whole && found.says_error == (speaks == dialect::anthropic);
   if (right_shape) return found.edits.empty() ? std::string{} : edited(body, found.edits);
-  auto said = error.present ? error.message : text_of_detail(body);
+  auto said = error.message;
+  if (said.empty() && !error.code.empty()) said = "The model gateway reported the error " + error.code + ".";
   if (said.empty()) said = "The model gateway answered " + std::to_string(out.status) + ".";
   const auto message = without_internals(said);
   const std::string_view type =
@@ -242,7 +250,8 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   }
   const auto object = sole_object(body);
   const bool is_object = is_json_object(object);
-  const auto error = is_object ? find_error(object) : embedded_error{};
+  auto error = is_object ? find_error(object) : embedded_error{};
+  if (is_object && !error.present) error.message = text_of_detail(object);
   const auto meaning = meaning_of(error, head.status);
   const auto source = source_of(head.status, error.message);
   const bool provider = names_provider(error.message);
@@ -282,7 +291,7 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
     out.advice.source = is_over_budget(error) ? blame::litellm : blame::client;
   }
   if (wording == error_wording::normalized) {
-    out.body = normalized(out, body, error, speaks, meaning.code);
+    out.body = normalized(out, body, object, error, speaks, meaning.code);
     if (!out.body.empty()) out.detail += ": " + (error.present ? error.message : std::string{body});
   }
   return out;

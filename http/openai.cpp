@@ -135,6 +135,20 @@ std::string_view sole_object(std::string_view json) {
   return is_array && !found.empty() ? found : json;
 }
 
+std::string as_error(std::string event_data) {
+  if (find_error(sole_object(event_data)).present) return event_data;
+  bool is_bare = false;
+  const bool is_object =
+      for_each_member(event_data, [&](std::string_view key, json_token kind, std::string_view) {
+        is_bare = is_bare || ((key == "message" || key == "code") && kind == json_token::string);
+      });
+  if (is_object) return is_bare ? R"({"error":)" + event_data + "}" : event_data;
+  const bool is_text = !is_valid_json(event_data);
+  if (is_text) return R"({"error":)" + json_quoted(event_data) + "}";
+  return event_data.find('"') == event_data.find_first_not_of(" \t\r\n") ? R"({"error":)" + event_data + "}"
+                                                                         : event_data;
+}
+
 embedded_error find_error(std::string_view json) {
   // Usually there is none, and one pass that keeps nothing tells.
   completion_reader reader;

@@ -30,6 +30,10 @@ struct embedded_error {
 /// (`{"type":"error","code":…,"message":…}`), vLLM's `{"object":"error",…}`.
 embedded_error find_error(std::string_view json);
 
+/// The data of an event that is an error by its name, as find_error() reads it: `{"error":…}` around a text,
+/// JSON or not, and around a bare object with a `message` or a `code`; else as it is.
+std::string as_error(std::string event_data);
+
 /// The first element of a JSON array if that is an object, else `json` itself: Google sends its errors so.
 std::string_view sole_object(std::string_view json);
 

@@ -102,6 +102,120 @@ TEST_CASE("litellm error: both budget forms are a 429 budget_exceeded that is no
   }
 }
 
+TEST_CASE("litellm error: what is spent is not worth a retry, whatever upstream's own headers say",
+          "[unit][litellm_error]") {
+  const std::string deployment =
+      "No deployments available - crossed budget: Exceeded budget for deployment model_name: inner, try "
+      "again in 5s";
+  for (const auto& body :
+       {litellm(deployment, "429"),
+        litellm("litellm.RateLimitError: Budget has been exceeded, retry after 9 s", "429"),
+        std::string{
+            R"({"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}})"}}) {
+    for (const auto wording : {error_wording::normalized, error_wording::raw}) {
+      INFO(body);
+      const auto answer =
+          head(429, {{"x-should-retry", "true"}, {"retry-after", "5"}, {"retry-after-ms", "5000"}});
+      const auto error = decode_error(answer, body, true, wording, dialect::chat);
+      CHECK(error.status == 429);
+      CHECK_FALSE(error.advice.retryable);
+      CHECK(error.advice.retry_after.empty());
+      CHECK(error.body.find("inner") == std::string::npos);
+      CHECK((wording == error_wording::normalized || error.body.empty()));
+      auto headers = answer.headers;
+      add_advice(headers, error.advice);
+      CHECK(headers.find("x-should-retry") == "false");
+      CHECK_FALSE(headers.find("retry-after"));
+      CHECK_FALSE(headers.find("retry-after-ms"));
+    }
+  }
+  auto headers = head(429, {{"x-should-retry", "false"}, {"retry-after", "5"}}).headers;
+  add_advice(headers, decoded(429, litellm("litellm.RateLimitError: slow", "429")).advice);
+  CHECK(headers.find("x-should-retry") == "false");
+  CHECK(headers.find("retry-after") == "5");
+}
+
+TEST_CASE("litellm error: an exceeded context window has OpenAI's code where errors have codes",
+          "[unit][litellm_error]") {
+  const auto body = litellm(
+      "litellm.ContextWindowExceededError: OpenAIException - too long. Received Model Group=g", "400");
+  for (const auto speaks : {dialect::chat, dialect::responses, dialect::events}) {
+    const auto error = decoded(400, body, speaks);
+    CHECK(error.status == 400);
+    CHECK_FALSE(error.advice.retryable);
+    CHECK(error.body.find(R"("code":"context_length_exceeded")") != std::string::npos);
+  }
+  // A 500 that would fail again is none of the gateway's.
+  const auto failed = decoded(500, litellm("litellm.APIConnectionError: maximum context length is 8", "500"));
+  CHECK(failed.status == 400);
+  CHECK_FALSE(failed.advice.retryable);
+  CHECK(to_string(failed.advice.source) == "client");
+  const std::string own =
+      R"({"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 > 8"}})";
+  CHECK(decoded(400, own, dialect::anthropic).body.empty());
+  CHECK(decoded(400, own).body.find(R"("code":"context_length_exceeded")") != std::string::npos);
+  const std::string known =
+      R"({"error":{"message":"m","type":"t","param":"p","code" : "context_length_exceeded"}})";
+  CHECK(decoded(400, known).body.empty());
+  const auto raw = decode_error(head(400), body, true, error_wording::raw, dialect::chat);
+  CHECK(raw.body.empty());
+  CHECK_FALSE(raw.advice.retryable);
+}
+
+TEST_CASE("litellm error: an error in an array keeps its message", "[unit][litellm_error]") {
+  const std::string body =
+      R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}])";
+  CHECK(
+      decoded(400, body).body ==
+      R"({"error":{"message":"API key not valid.","type":"invalid_request_error","param":null,"code":"400"}})");
+  CHECK(
+      decoded(400, body, dialect::anthropic).body ==
+      R"({"type":"error","error":{"message":"API key not valid.","type":"invalid_request_error","param":null,"code":"400"}})");
+  CHECK(decode_error(head(400), body, true, error_wording::raw, dialect::chat).body.empty());
+  CHECK(decoded(422, R"([{"detail":"no"}])").body.find(R"("message":"no")") != std::string::npos);
+  CHECK(decoded(400, "[]").body.find("without a usable body") != std::string::npos);
+  CHECK(decoded(400, "[1,{}]").body.find("without a usable body") != std::string::npos);
+}
+
+TEST_CASE("litellm error: flat and nested errors get the shape of the route", "[unit][litellm_error]") {
+  for (const std::string body :
+       {R"({"type":"error","code":"rate_limit_exceeded","message":"m","param":null})",
+        R"({"error":{"error":{"code":"rate_limit_exceeded","message":"m"}}})",
+        R"({"object":"error","code":"rate_limit_exceeded","message":"m"})"}) {
+    INFO(body);
+    CHECK(decoded(429, body).body ==
+          R"({"error":{"message":"m","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}})");
+    CHECK(
+        decoded(429, body, dialect::anthropic).body ==
+        R"({"type":"error","error":{"message":"m","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}})");
+  }
+  CHECK(decoded(400, R"({"detail":{"error":"no such key"}})").body.find(R"("message":"no such key")") !=
+        std::string::npos);
+  CHECK(decoded(429, R"({"error":{"code":"insufficient_quota"}})").body.find("insufficient_quota.") !=
+        std::string::npos);
+}
+
+TEST_CASE("litellm error: a refused key of ours is not the client's, a model that it may not use is",
+          "[unit][litellm_error]") {
+  const auto status = [](unsigned upstream, const std::string& type) {
+    return decoded(upstream,
+                   R"({"error":{"message":"m","type":")" + type + R"(","param":null,"code":"401"}})")
+        .status;
+  };
+  for (const std::string type : {"no_db_connection", "expired_key", "token_not_found_in_db"}) {
+    INFO(type);
+    CHECK(status(400, type) == 502);
+    CHECK(status(401, type) == 502);
+  }
+  for (const std::string type :
+       {"key_model_access_denied", "team_model_access_denied", "org_vector_store_access_denied"}) {
+    INFO(type);
+    CHECK(status(401, type) == 403);
+  }
+  CHECK(status(401, "auth_error") == 502);
+  CHECK(status(400, "auth_error") == 400);
+}
+
 TEST_CASE("litellm error: retry-after comes from a header, the provider's, or the text",
           "[unit][litellm_error]") {
   const auto body = litellm("litellm.RateLimitError: Please try again in 1m30.5s.", "429");

@@ -18,6 +18,20 @@ TEST_CASE("openai: is_json_object", "[openai]") {
   CHECK(is_json_object("{\"a\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}"));
 }
 
+TEST_CASE("openai: an event that is an error by its name is read as one, whatever its data",
+          "[unit][openai]") {
+  for (const std::string same : {R"({"error":{"message":"m"}})", R"({"type":"error","message":"m"})",
+                                 R"([{"error":"m"}])", R"({"detail":"m"})", "{}", "[]", "1"}) {
+    INFO(same);
+    CHECK(as_error(same) == same);
+  }
+  CHECK(as_error("Overloaded") == R"({"error":"Overloaded"})");
+  CHECK(as_error("\"Overloaded\"") == R"({"error":"Overloaded"})");
+  CHECK(as_error("a \"quoted\" text") == R"({"error":"a \"quoted\" text"})");
+  CHECK(as_error(R"({"code":"overloaded"})") == R"({"error":{"code":"overloaded"}})");
+  CHECK(find_error(as_error(R"({"message":"m","type":"t"})")).type == "t");
+}
+
 TEST_CASE("openai: finds an embedded error", "[openai]") {
   const auto found =
       find_error(R"({"error":{"message":"no \u0041","type":"None","param":"None","code":"429"}})");
