@@ -304,19 +304,24 @@ std::string worded_error_event(std::string event, error_wording wording, dialect
   const auto decoded = decoder.feed(event);
   if (decoded.empty()) return event;
   const auto& [name, data, id] = decoded.front();
+  const auto error = find_error(data);
+  const auto meaning = meaning_of(error);
+  if (refuses_our_key(meaning.status, error))
+    return error_event(speaks, failure{errc::upstream_auth, {}, {}, {}}, sequence_number);
   if (has_shape_of(speaks, name, data)) {
-    const auto found = find_edits(data, {});
+    // Anthropic has no codes: its SDK looks at the type.
+    const auto found = find_edits(data, speaks == dialect::anthropic ? std::string_view{} : meaning.code);
     if (found.edits.empty()) return event;
     return (name.empty() ? "" : "event: " + name + "\n") + sse_event(edited(data, found.edits));
   }
-  const auto error = find_error(data);
-  const unsigned status = error.status != 0 ? static_cast<unsigned>(error.status) : 502U;
-  auto said = error.present ? error.message : text_of_detail(data);
+  const auto status = client_status(meaning.status);
+  auto said = error.message.empty() ? text_of_detail(data) : error.message;
   if (said.empty() && !is_json_object(data)) said = data;
   if (said.empty()) said = "The model gateway reported an error in its stream.";
   const auto message = without_internals(said);
   const auto type = error.type.empty() ? openai_error_type(status) : std::string_view{error.type};
-  return error_event(speaks, {status, message, type, {}, error.code}, sequence_number);
+  const auto code = meaning.code.empty() ? std::string_view{error.code} : meaning.code;
+  return error_event(speaks, {status, message, type, {}, code}, sequence_number);
 }
 
 std::string first_event_data(std::string_view stream) {

@@ -125,7 +125,7 @@ TEST_CASE("error words: with ERROR_STYLE=raw the bytes stay, and status and retr
           "[service][upstream][error_words]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
-  values.error_style = error_wording::raw;
+  values.error_style = error_style::raw;
   proxy service{values};
   for (const auto& each : words) {
     if (each.status == 502 && !each.retryable) continue;  // our key: never in upstream's words
