@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -51,9 +52,10 @@ std::size_t chunk_reader::read(std::string_view bytes, std::string& sink) {
     }
     const auto end = rest.find('\n');
     if (end == std::string_view::npos) {
-      if (rest.size() > max_line) part_ = part::broken;
+      if (!may_become_line(rest)) part_ = part::broken;
       break;
     }
+    line_checked_ = 0;
     if (end == 0 || rest[end - 1] != '\r' || has_control(rest.substr(0, end - 1))) {
       part_ = part::broken;
       break;
@@ -63,6 +65,22 @@ std::size_t chunk_reader::read(std::string_view bytes, std::string& sink) {
     part_ == part::size_line ? take_size(line) : take_trailer(line);
   }
   return used;
+}
+
+/// `begin`: a line without its end; of it only what is new is looked at.
+bool chunk_reader::may_become_line(std::string_view begin) {
+  if (begin.size() > max_line) return false;
+  if (begin.ends_with('\r')) begin.remove_suffix(1);  // half a line's end, perhaps
+  const auto known = std::exchange(line_checked_, begin.size());
+  if (has_control(begin.substr(std::min(known, begin.size())))) return false;
+  if (part_ != part::size_line) return true;
+  // As take_size() will see it.
+  const auto head = begin.substr(0, max_size_digits + 1);
+  const auto digits = std::min(head.find_first_not_of("0123456789abcdefABCDEF"), head.size());
+  if (digits == begin.size()) return digits <= max_size_digits;
+  const auto behind = begin.find_first_not_of(" \t", digits);
+  return digits > 0 && digits <= max_size_digits &&
+         (behind == std::string_view::npos || begin[behind] == ';');
 }
 
 void chunk_reader::take_size(std::string_view line) {

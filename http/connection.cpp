@@ -208,7 +208,8 @@ void connection::receive_body() {
   const auto before = request.body.size();
   in_.consume(request.parser.read_body(in_.view(), request.body, fault));
   request.read += request.body.size() - before;
-  if (request.read > request.limit) fault = {errc::body_too_large, {}, {}, {}};
+  // A chunk that is announced to go beyond the limit is not waited for.
+  if (request.read + request.parser.announced() > request.limit) fault = {errc::body_too_large, {}, {}, {}};
   if (fault.code != errc::none) {
     if (fault.code == errc::bad_request) close_after_ = true;
     stage_ = stage::deciding;
@@ -251,7 +252,8 @@ void connection::discard_body() {
   std::string dropped;
   if (incoming_) in_.consume(incoming_->parser.read_body(in_.view(), dropped, fault));
   discarded_ += dropped.size();
-  if (fault.code != errc::none || discarded_ > max_discard) {
+  const auto announced = incoming_ ? incoming_->parser.announced() : 0;
+  if (fault.code != errc::none || discarded_ > max_discard || announced > max_discard - discarded_) {
     finish_close();
   } else if (is_read()) {
     next_request();

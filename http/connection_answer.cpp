@@ -4,6 +4,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -40,7 +41,8 @@ void connection::start_answer(const response_head& head, body_framing framing, s
   }
   framing_ = framing;
   const bool body_unread = !is_read();
-  const bool body_too_long = body_unread && head_->content_length.value_or(0) > max_discard;
+  const bool body_too_long =
+      body_unread && std::max(head_->content_length.value_or(0), incoming_->parser.announced()) > max_discard;
   if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
       (continue_owed_ && body_unread)) {
     close_after_ = true;

@@ -16,16 +16,12 @@ inline constexpr std::size_t max_request_line = 8 * 1024;
 inline constexpr std::size_t max_head = 32 * 1024;
 
 /// Reads a whole request head, from the request line to the blank line, both included, into `head`.
-/// Answers errc::none or the code to refuse it with; the message names what is wrong, and `head` is not to be
-/// believed.
+/// Returns errc::none or the code to refuse it with, for what is wrong first in it; the message names that,
+/// and `head` is not to be believed.
 failure parse_request_head(std::string_view text, request_head& head);
 
 /// Reads a whole response head likewise. What is wrong with it is the detail of upstream_invalid_response.
 failure parse_response_head(std::string_view text, response_head& head, message_framing& framing);
-
-/// Checks what has arrived of a request head whose end has not come yet, so that a hopeless one is refused at
-/// once: limits, bare LF. `from` is where the last call ended.
-failure check_partial_head(std::string_view head, std::size_t from);
 
 /// RFC 9110 §7.2, RFC 3986 §3.2.2: host, optional port.
 bool is_valid_host(std::string_view host);

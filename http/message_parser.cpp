@@ -57,12 +57,14 @@ std::size_t request_parser::read_head(std::string_view bytes, failure& fault) {
   const auto text = bytes.substr(blank);
   const auto size = head_size(text, checked_);
   if (size == 0) {
-    fault = check_partial_head(text, checked_ - std::min(checked_, head_end.size() - 1));
+    if (!partial_) partial_ = std::make_unique<partial_head>();
+    fault = partial_->check(text);
     checked_ = text.size();
     return 0;
   }
   fault = parse_request_head(text.substr(0, size), head_);
   if (fault.code != errc::none) return 0;
+  partial_.reset();
   head_done_ = true;
   if (head_.chunked) {
     body_.expect_chunks();

@@ -4,9 +4,11 @@
 #include "http/chunk_reader.hpp"
 #include "http/errc.hpp"
 #include "http/message.hpp"
+#include "http/partial_head.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +30,8 @@ class body_reader {
   bool ends_by_close() const { return ends_ == by::close; }
   bool done() const { return ends_ == by::length ? left_ == 0 : ends_ == by::chunks && chunks_.done(); }
   bool broken() const { return chunks_.broken(); }
+  /// Payload bytes that are sure to follow, if the peer keeps its word: of the body, or of the chunk at hand.
+  std::uint64_t announced() const { return ends_ == by::chunks ? chunks_.left_of_chunk() : left_; }
 
  private:
   enum class by : std::uint8_t { length, chunks, close };
@@ -48,13 +52,16 @@ class request_parser {
 
   /// Appends body bytes to `sink` and returns how many of `bytes` were consumed.
   std::size_t read_body(std::string_view bytes, std::string& sink, failure& fault);
+  /// Bytes of the body that are announced and have not come: those of its length, or of the chunk at hand.
+  std::uint64_t announced() const { return body_.announced(); }
   /// The request has been read to its end.
   bool done() const { return head_done_ && body_.done(); }
 
  private:
   request_head head_;
   body_reader body_;
-  std::size_t checked_ = 0;  // bytes of an unfinished head that were looked at
+  std::unique_ptr<partial_head> partial_;  // null while the head has come in no pieces
+  std::size_t checked_ = 0;                // bytes of an unfinished head in which its end was looked for
   bool head_done_ = false;
 };
 

@@ -209,6 +209,74 @@ TEST_CASE("head: an upgrade, h2c too, is ignored: the answer is HTTP/1.1's, and 
   }
 }
 
+TEST_CASE("head: what is known to be wrong is answered at once, without its end", "[service][head]") {
+  auto values = mock_settings();
+  values.client_head_timeout = values.client_body_timeout = 1h;
+  proxy service{values};
+  const std::vector<row> rows{
+      {"GET /health\r\n", 400},  // HTTP/0.9
+      {"\x16\x03\x01", 400},     // TLS
+      {"GET / HTTP/2.0\r\n", 505},
+      {"FETCH / HTTP/1.1\r\n", 501},
+      {get + "no colon\r\n", 400},
+      {get + host + "content-length: x\r\n", 400},
+      {post + "content-length: 1\r\ntransfer-encoding: chunked\r\n", 400},
+      {chunked_chat_head + "zz", 400},
+      {chunked_chat_head + "5\r\nhello\r\n5 x", 400},
+  };
+  for (const auto& [bytes, status] : rows) {
+    for (const std::size_t piece : {bytes.size(), std::size_t{1}}) {
+      CAPTURE(bytes, piece);
+      raw_connection client{service.port()};
+      REQUIRE(client.send_slowly(bytes, piece, 0ms));
+      const auto answer = read_response(client, 2s);
+      CHECK(answer.status == status);
+      CHECK(answer.header("connection") == "close");
+    }
+  }
+}
+
+TEST_CASE("body: a chunk that is announced to go beyond MAX_BODY_BYTES is a 413 at once", "[service][head]") {
+  auto values = mock_settings();
+  values.max_body_bytes = 2'000'000;
+  values.client_body_timeout = 1h;
+  values.passthrough_paths = {"/v1/files"};
+  proxy service{values};
+  const std::string upload =
+      "POST /v1/files HTTP/1.1\r\nhost: x\r\n" + key_line + "transfer-encoding: chunked\r\n\r\n";
+  const std::string form =
+      "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\n" + key_line +
+      "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n";
+  for (const auto& head : {chunked_chat_head, upload, form}) {
+    for (const std::string body : {"ffffffff\r\n", "1e8481\r\n", "5\r\nhello\r\n1e847c\r\n"}) {
+      CAPTURE(head, body);
+      raw_connection client{service.port()};
+      REQUIRE(client.send(head + body));
+      const auto answer = read_response(client, 2s);
+      CHECK(answer.status == 413);
+      CHECK(holds(answer.body, R"("code":"body_too_large")"));
+      CHECK(answer.header("connection") == "close");  // more than is dropped
+      CHECK(client.wait_closed(patience) == read_end::eof);
+    }
+  }
+  // To the limit it is waited for.
+  raw_connection fits{service.port()};
+  REQUIRE(fits.send(chunked_chat_head + "1e8480\r\n"));
+  CHECK(fits.stays_quiet(200ms));
+}
+
+TEST_CASE("body: of one that is dropped a chunk beyond 1 MiB ends the connection at once",
+          "[service][head]") {
+  auto values = mock_settings();
+  values.client_body_timeout = 1h;
+  proxy service{values};
+  raw_connection client{service.port()};
+  REQUIRE(client.send("POST /health HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"));
+  CHECK(read_response(client, patience).status == 405);
+  REQUIRE(client.send("ffffffff\r\n"));
+  CHECK(client.wait_closed(2s) == read_end::eof);
+}
+
 TEST_CASE("body: endless chunk extensions and trailers are not waited for", "[service][head]") {
   proxy service{mock_settings()};
   for (const std::string begin : {"1;", "0\r\nx: "}) {

@@ -86,6 +86,34 @@ TEST_CASE("chunk reader: what is not plainly chunked is broken", "[unit][chunk_r
   }
 }
 
+TEST_CASE("chunk reader: a line that is wrong whatever follows is broken before its end",
+          "[unit][chunk_reader]") {
+  for (const std::string& bytes :
+       std::vector<std::string>{"g", "z", "-", " ", ";", "0x", "1 1", "1,", "1;a\x01", "1\ra",
+                                "0123456789abcdef", "fffffffffffffffff", "1\r\na\rb", "0\r\na: \x7f"}) {
+    INFO(bytes);
+    for (std::size_t portion : {1U, 1000U}) CHECK(read_in_portions(bytes, portion).broken);
+  }
+  for (const std::string& bytes : std::vector<std::string>{"0", "fFfFfFfFfFfFfFf", "1 ", "1 \t", "1\r",
+                                                           "1 \t;", "1;\t", "0\r\na", "0\r\na:\r"}) {
+    INFO(bytes);
+    for (std::size_t portion : {1U, 1000U}) CHECK_FALSE(read_in_portions(bytes, portion).broken);
+  }
+}
+
+TEST_CASE("chunk reader: it tells how much of a chunk is to come", "[unit][chunk_reader]") {
+  chunk_reader reader;
+  std::string payload;
+  CHECK(reader.left_of_chunk() == 0);
+  reader.read("ffffffff\r\n", payload);
+  CHECK(reader.left_of_chunk() == 0xffffffff);
+  reader.read("abc", payload);
+  CHECK(reader.left_of_chunk() == 0xffffffff - 3);
+  chunk_reader last;
+  last.read("1\r\na\r\n0\r\n", payload);
+  CHECK(last.left_of_chunk() == 0);
+}
+
 TEST_CASE("chunk reader: extensions and trailers without end are broken", "[unit][chunk_reader]") {
   const std::string endless(40'000, 'a');
   for (const auto& bytes :
