@@ -1,7 +1,11 @@
 #include "http/server_tls.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -14,6 +18,14 @@ namespace {
 constexpr std::string_view certificate_option = "LLM_PROXY__TLS_CERT_FILE";
 constexpr std::string_view key_option = "LLM_PROXY__TLS_KEY_FILE";
 constexpr std::string_view client_ca_option = "LLM_PROXY__TLS_CLIENT_CA_FILE";
+
+/// Mozilla's "intermediate" list for TLS 1.2 (https://wiki.mozilla.org/Security/Server_Side_TLS,
+/// version 5.7): forward secrecy and authenticated encryption, so no static RSA and no CBC. TLS 1.3 has only
+/// such suites.
+constexpr const char* tls_1_2_suites =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
 
 std::string sentence(std::string_view option, const std::string& file, const std::string& what) {
   return std::string{option} + ": " + file + " " + what;
@@ -51,8 +63,30 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, c
   return SSL_TLSEXT_ERR_OK;
 }
 
-void set_rules(SSL_CTX& context) {
+/// The group that the DHE suites of the list are meant for (RFC 7919). OpenSSL's own choice grows with the
+/// certificate's key, and with it what a client's hello costs us.
+bool set_dhe_group(SSL_CTX& context) {
+  EVP_PKEY* group = nullptr;
+  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> maker{
+      EVP_PKEY_CTX_new_from_name(nullptr, "DH", nullptr), EVP_PKEY_CTX_free};
+  std::string name = "ffdhe2048";
+  const std::array<OSSL_PARAM, 2> wanted{
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name.data(), 0),
+      OSSL_PARAM_construct_end()};
+  if (!maker || EVP_PKEY_paramgen_init(maker.get()) != 1 ||
+      EVP_PKEY_CTX_set_params(maker.get(), wanted.data()) != 1 ||
+      EVP_PKEY_generate(maker.get(), &group) != 1) {
+    return false;
+  }
+  if (SSL_CTX_set0_tmp_dh_pkey(&context, group) == 1) return true;
+  EVP_PKEY_free(group);
+  return false;
+}
+
+/// False: OpenSSL cannot do what is asked of it.
+bool set_rules(SSL_CTX& context) {
   SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
+  if (SSL_CTX_set_cipher_list(&context, tls_1_2_suites) != 1 || !set_dhe_group(context)) return false;
   SSL_CTX_set_options(&context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // Writes are retried with what is left, from wherever it lies; an idle connection holds no buffers.
   SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -66,6 +100,7 @@ void set_rules(SSL_CTX& context) {
   SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);
   // A key with a passphrase is an error, not a question on the terminal.
   SSL_CTX_set_default_passwd_cb(&context, [](char*, int, int, void*) { return 0; });
+  return true;
 }
 
 void load_pair(SSL_CTX& context, const tls_files& files, std::vector<std::string>& faults) {
@@ -120,11 +155,10 @@ server_tls load_server_tls(const tls_files& files, std::vector<std::string>& fau
   if (faults.size() > before) return nullptr;
   ERR_clear_error();
   server_tls context{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
-  if (!context) {
+  if (!context || !set_rules(*context)) {
     faults.push_back(std::string{certificate_option} + ": TLS cannot be set up: " + openssl_reason());
     return nullptr;
   }
-  set_rules(*context);
   load_pair(*context, files, faults);
   load_client_ca(*context, files, faults);
   return faults.size() == before ? context : nullptr;

@@ -20,8 +20,8 @@ struct tls_files {
 
 using server_tls = std::shared_ptr<SSL_CTX>;
 
-/// Reads the files. TLS 1.2 and up; ALPN offers http/1.1. Null if something is wrong: then `faults` has a
-/// sentence for each thing, beginning with the option's name.
+/// Reads the files. TLS 1.2, with Mozilla's "intermediate" suites, and up; ALPN offers http/1.1. Null if
+/// something is wrong: then `faults` has a sentence for each thing, beginning with the option's name.
 server_tls load_server_tls(const tls_files& files, std::vector<std::string>& faults);
 
 }  // namespace llm_proxy

@@ -211,6 +211,36 @@ TEST_CASE("tls listener: TLS 1.2 and 1.3 are spoken, older versions are not", "[
   CHECK_FALSE(tls_client{service.port(), old}.ok());
 }
 
+TEST_CASE("tls listener: TLS 1.2 has Mozilla's intermediate suites, and no others", "[service][tls]") {
+  const bool rsa = GENERATE(false, true);
+  const certificate cert{rsa ? "rsa:2048" : "ec -pkeyopt ec_paramgen_curve:prime256v1"};
+  const proxy service{with_tls(mock_settings(), cert)};
+  const auto agrees = [&](const std::string& suite) {
+    tls_options how;
+    how.highest = TLS1_2_VERSION;
+    how.suites = suite;
+    tls_client client{service.port(), how};
+    return client.ok() && suite == SSL_get_cipher_name(client.native()) && client.send(get_health) &&
+           holds(client.read_until("\"}", patience).bytes, "HTTP/1.1 200");
+  };
+  for (const std::string kind : {"ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA"}) {
+    for (const std::string cipher : {"-AES128-GCM-SHA256", "-AES256-GCM-SHA384", "-CHACHA20-POLY1305"}) {
+      INFO(kind + cipher);
+      CHECK(agrees(kind + cipher) == (kind.ends_with("RSA") == rsa));
+    }
+  }
+  // Static RSA, CBC, and what else OpenSSL has.
+  for (const std::string suite :
+       {"AES128-SHA", "AES256-SHA", "AES128-SHA256", "AES256-SHA256", "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384", "AES128-CCM", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA",
+        "ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-CCM", "DHE-RSA-AES128-SHA", "DHE-RSA-AES256-SHA256",
+        "DHE-RSA-AES128-CCM"}) {
+    INFO(suite);
+    CHECK_FALSE(agrees(suite));
+  }
+}
+
 TEST_CASE("tls listener: ALPN agrees on http/1.1, or on nothing", "[service][tls]") {
   const certificate cert;
   const proxy service{with_tls(mock_settings(), cert)};

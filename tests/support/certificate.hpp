@@ -7,18 +7,18 @@
 
 namespace llm_proxy::test {
 
-/// A self-signed certificate for `localhost`, made by openssl in a directory of its own.
+/// A self-signed certificate for `localhost`, made by openssl in a directory of its own. `key_kind`: what
+/// `openssl req -newkey` makes.
 class certificate {
  public:
-  certificate() {
+  explicit certificate(const std::string& key_kind = "ec -pkeyopt ec_paramgen_curve:prime256v1") {
     std::string pattern = std::filesystem::temp_directory_path() / "llm-proxy-tls-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"mkdtemp"};
     folder_ = pattern;
-    const std::string command =
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-        "/CN=localhost "
-        "-addext subjectAltName=DNS:localhost -keyout " +
-        key() + " -out " + file() + " 2>/dev/null";
+    const std::string command = "openssl req -x509 -newkey " + key_kind +
+                                " -nodes -days 2 -subj /CN=localhost "
+                                "-addext subjectAltName=DNS:localhost -keyout " +
+                                key() + " -out " + file() + " 2>/dev/null";
     if (std::system(command.c_str()) != 0) throw std::runtime_error{"openssl req"};
   }
   ~certificate() { std::filesystem::remove_all(folder_); }

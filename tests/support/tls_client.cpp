@@ -25,6 +25,9 @@ std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> make_context(const tls_options
     SSL_CTX_set_min_proto_version(context.get(), TLS1_VERSION);
     SSL_CTX_set_max_proto_version(context.get(), how.highest);
   }
+  if (!how.suites.empty() && SSL_CTX_set_cipher_list(context.get(), how.suites.c_str()) != 1) {
+    throw std::runtime_error{"cipher suites"};
+  }
   if (!how.certificate.empty() &&
       (SSL_CTX_use_certificate_file(context.get(), how.certificate.c_str(), SSL_FILETYPE_PEM) != 1 ||
        SSL_CTX_use_PrivateKey_file(context.get(), how.key.c_str(), SSL_FILETYPE_PEM) != 1)) {

@@ -22,6 +22,7 @@ struct tls_options {
   std::string certificate{};  // the client's own, with its key
   std::string key{};
   std::string trusted{};  // verifies the server by this file; empty: takes any
+  std::string suites{};   // of TLS 1.2, in OpenSSL's names; empty: OpenSSL's choice
 };
 
 /// One TLS connection; what goes wrong in the handshake is told by ok().
