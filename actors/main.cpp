@@ -5,6 +5,7 @@
 #include "config/logging.hpp"
 #include "config/reload.hpp"
 #include "http/descriptor_limit.hpp"
+#include "config/standard_streams.hpp"
 #include "http/keys_file.hpp"
 #include "http/listener.hpp"
 #include "http/route.hpp"
@@ -175,6 +176,10 @@ void check_tls(llm_proxy::parsed_settings& parsed) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!llm_proxy::open_standard_streams()) {
+    std::cerr << "llm-proxy: a standard stream is closed, and /dev/null cannot be opened in its place\n";
+    return 1;
+  }
   auto parsed = llm_proxy::load_settings();
   check_passthrough(parsed);
   check_keys_file(parsed);

@@ -3,9 +3,12 @@
 #include "support/scripted_upstream.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -171,6 +174,66 @@ TEST_CASE("program: SIGPIPE and a closed stdout do not end it", "[service][progr
   CHECK(request(port, "GET", "/health").status == 200);
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
+}
+
+TEST_CASE("program: a standard stream that is closed at its start is /dev/null, and no client's socket",
+          "[service][program]") {
+  for (const auto& closed : std::vector<std::vector<int>>{{0}, {1}, {2}, {0, 1, 2}}) {
+    CAPTURE(closed);
+    const auto port = free_port();
+    auto how = with(mock_environment({{"LLM_PROXY__PORT", std::to_string(port)}}));
+    how.closed = closed;
+    child_process service{program, how};
+    const auto is_up = [&] {
+      try {
+        return request(port, "GET", "/health").status == 200;
+      } catch (const std::system_error&) {
+        return false;
+      }
+    };
+    REQUIRE(eventually(is_up));
+    for (const int descriptor : closed) {
+      const auto link = "/proc/" + std::to_string(service.pid()) + "/fd/" + std::to_string(descriptor);
+      CHECK(std::filesystem::read_symlink(link) == "/dev/null");
+    }
+    // What others ask for is in the log, and reaches no client.
+    std::vector<raw_connection> listening;
+    for (int i = 0; i < 4; ++i) listening.emplace_back(port);
+    for (int i = 0; i < 4; ++i) CHECK(request(port, "GET", "/v1/secret-path", with_key).status == 404);
+    for (auto& each : listening) CHECK(each.stays_quiet(20ms));
+    service.signal(SIGTERM);
+    CHECK(service.wait(long_patience) == 0);
+    if (closed == std::vector<int>{0}) CHECK(holds(service.out(), "secret-path"));
+  }
+}
+
+TEST_CASE("program: commands get along without standard streams, and write to no socket",
+          "[service][program]") {
+  // What the other end of the command's connection gets.
+  std::string asked;
+  std::mutex changing;
+  scripted_upstream there{[&](const upstream_request& request, upstream_reply& reply) {
+    const std::lock_guard lock{changing};
+    asked += request.method + " " + request.target + request.body;
+    reply.json(200, R"({"data":[]})");
+  }};
+  for (const auto& closed : std::vector<std::vector<int>>{{0}, {1}, {2}, {0, 1, 2}}) {
+    CAPTURE(closed);
+    for (const auto& [arguments, code] :
+         std::vector<std::pair<std::vector<std::string>, int>>{{{"--version"}, 0},
+                                                               {{"--check-config"}, 0},
+                                                               {{"--frobnicate"}, 2},
+                                                               {{"health", "--url", there.url()}, 0}}) {
+      CAPTURE(arguments);
+      auto how = with(mock_environment());
+      how.arguments = arguments;
+      how.closed = closed;
+      child_process command{program, how};
+      CHECK(command.wait(long_patience) == code);
+    }
+  }
+  const std::lock_guard lock{changing};
+  CHECK_FALSE(holds(asked, "healthy"));
 }
 
 TEST_CASE("program: one JSON log line per request, without keys, contents and queries",

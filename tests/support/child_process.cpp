@@ -58,6 +58,7 @@ child_process::child_process(const std::string& program, const options& how) {
   if (pid_ == 0) {
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(err[1], STDERR_FILENO);
+    for (const int descriptor : how.closed) ::close(descriptor);
     if (how.listening >= 0) {
       auto pid = ::getpid();
       char* variable = envp[environment.size() - 1];
