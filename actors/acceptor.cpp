@@ -15,8 +15,6 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
-constexpr auto pause_when_full = std::chrono::milliseconds{10};
 /// Handshakes under way when listening ends get so long to complete: more than most round trips.
 constexpr auto last_call = std::chrono::milliseconds{100};
 constexpr int max_backlog = 4096;
@@ -54,46 +52,43 @@ void acceptor_state::listen(start_listening& order) {
   accept_next();
 }
 
-bool acceptor_state::is_full() const {
-  std::size_t open = 0;
-  for (const auto& count : *options_.counts) open += count.load(std::memory_order_relaxed);
-  return open >= options_.max_connections;
-}
-
-/// Who comes meanwhile waits in the system's backlog.
-void acceptor_state::pause(std::chrono::milliseconds time, const std::string& why) {
-  if (!std::exchange(paused_, true)) spdlog::error("accepting no connections for now: {}", why);
-  pause_->expires_after(time);
-}
-
 void acceptor_state::accept_next() {
   if (!listener_) return;
-  if (is_full()) {
-    pause(pause_when_full, "MAX_CONNECTIONS (" + std::to_string(options_.max_connections) + ") are open");
+  const auto lack = lacks();
+  if (lack == shortage::connections || lack == shortage::descriptors) {
+    await_room(lack);
     return;
   }
+  if (lack == shortage::none) note_room();
+  accept();
+}
+
+void acceptor_state::accept() {
+  if (!listener_) return;
   home_->sockets().asio_used();
   listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
                                            const boost::system::error_code& ec, tcp::socket socket) {
     if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
     enter(self_, [&] {
       if (survives("accepting", [&] { on_accept(ec, std::move(socket)); })) return;
-      pause_->expires_after(pause_without_descriptors);
+      pause(shortage::unknown, "an exception");
     });
   });
 }
 
 void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket socket) {
   if (ec) {
-    // Out of descriptors or memory: accepting again at once would only spin.
-    pause(pause_without_descriptors, ec.message());
+    const bool descriptors =
+        ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
+    if (descriptors) {
+      make_room_for(shortage::descriptors);
+    } else {
+      pause(shortage::unknown, ec.message());
+    }
     return;
   }
   deal(std::move(socket));
-  if (paused_ && !is_full()) {
-    paused_ = false;
-    spdlog::info("accepting connections again");
-  }
+  note_room();
   accept_next();
 }
 
@@ -242,6 +237,7 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
       },
       [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },
       [self](stop_listening) { return self->state.stop(); },
+      [self](const make_room& order) { return self->state.close_longest_idle(order); },
       [self](drain) { return self->state.begin_drain(); },
       [self](force_drain) { survives("ending what is in flight", [self] { self->state.force(); }); },
       [self](const shared_actors& those) {

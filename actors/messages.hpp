@@ -409,6 +409,14 @@ struct session_rules_changed {
 struct stop_listening {};
 /// The listening socket is closed, and all that it had taken in has been dealt out.
 struct listening_stopped {};
+/// Close the connection that has been idle longest, so that its place and its descriptor are free; one that
+/// has had a request only if `used_too`.
+struct make_room {
+  bool used_too;
+};
+struct room_made {
+  bool closed_one;  ///< false: none is idle
+};
 /// Close idle connections, close the others after their answer. Answered when none is left.
 struct drain {};
 struct drained {};
@@ -416,17 +424,20 @@ struct drained {};
 struct force_drain {};
 
 //   stop_listening -> listening_stopped
+//   make_room      -> room_made
 //   drain          -> drained, once its last connection is closed
 struct start_listening;
 using acceptor_actor =
     caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
                      caf::reacts_to<tls_changed>, caf::replies_to<stop_listening>::with<listening_stopped>,
-                     caf::replies_to<drain>::with<drained>, caf::reacts_to<force_drain>,
-                     caf::reacts_to<shared_actors>, caf::reacts_to<session_rules_changed>>;
+                     caf::replies_to<make_room>::with<room_made>, caf::replies_to<drain>::with<drained>,
+                     caf::reacts_to<force_drain>, caf::reacts_to<shared_actors>,
+                     caf::reacts_to<session_rules_changed>>;
 /// A listening socket to accept from, and the acceptors of all threads to deal out to.
 struct start_listening {
   int descriptor;
   bool shared;  ///< handed over: another process may listen on the same socket
+  /// In the order of the threads. Behind them others that may be asked for descriptors, and for nothing else.
   std::vector<acceptor_actor> all;
 };
 
@@ -473,6 +484,8 @@ failure to_failure(const caf::error& error);
   X(adapter_lease) \
   X(adopt_socket) \
   X(start_listening) \
+  X(make_room) \
+  X(room_made) \
   X(tls_changed) \
   X(stop_listening) \
   X(listening_stopped) \

@@ -88,6 +88,7 @@ void metrics_state::on_probe(const mailbox_probe& probe) {
 
 metrics_snapshot metrics_state::snapshot() const {
   auto copy = std::make_shared<thread_metrics>(*counted_);
+  copy->response_bytes_unsent = home_->writes().unsent_bytes();
   copy->longest_turn = std::max(turns_before_, seconds(home_->longest_turn()));
   return {std::move(copy)};
 }

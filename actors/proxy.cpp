@@ -321,7 +321,9 @@ void proxy::spawn_admin(const settings& values, const session_context& common, c
   admin_ = spawn_on(*system_, home, acceptor, &home,
                     acceptor_options{client_timeouts(values), context, std::make_shared<connection_counts>(1),
                                      most, nullptr});
-  caf::anon_send(admin_, start_listening{descriptor, false, {admin_}});
+  std::vector<acceptor_actor> all{admin_};
+  all.insert(all.end(), acceptors_.begin(), acceptors_.end());
+  caf::anon_send(admin_, start_listening{descriptor, false, std::move(all)});
 }
 
 void proxy::reconfigure(const settings& values) {

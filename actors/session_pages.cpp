@@ -46,7 +46,7 @@ void session_state::answer_page() {
   status_ = answer.head.status;
   answer.head.headers.add("x-request-id", id_);
   client_->start_answer(answer.head, body_framing::content_length, answer.length, false);
-  client_->write(answer.body);
+  client_->write_constant(answer.body);
   end_answer(verdict::complete);
 }
 

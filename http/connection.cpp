@@ -34,14 +34,15 @@ connection::connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_
       write_deadline_{deadlines_of_thread, [this] { close(); }} {}
 
 void connection::start() {
-  read_deadline_.expires_after(socket_.wants_handshake() ? timeouts_.head : timeouts_.keep_alive);
+  read_deadline_.expires_after(timeouts_.first_request());
+  note_idle();
 }
 
 void connection::shake_hands() {
   boost::system::error_code ec;
   if (!socket_.shake_hands(ec)) return;
   if (!ec) {
-    read_deadline_.expires_after(draining_ ? drain_grace : timeouts_.keep_alive);
+    read_deadline_.expires_after(draining_ ? drain_grace : timeouts_.first_request());
     start_read();
     return;
   }
@@ -62,7 +63,10 @@ void connection::on_ready(readiness now) {
     shake_hands();
     return;
   }
-  if (now.writable && std::exchange(waiting_writable_, false)) run_turn();
+  if (now.writable && std::exchange(waiting_writable_, false)) {
+    run_turn();
+    restart_idle_time();
+  }
   if (socket_.readable() && wants_read()) read_some();
 }
 
@@ -107,7 +111,7 @@ void connection::advance() {
 }
 
 void connection::read_next_head() {
-  if (in_.empty()) return;
+  if (in_.empty() || backlog() > max_unsent || !constant_.empty()) return;
   if (!incoming_) incoming_ = std::make_unique<incoming>();
   failure fault{errc::none, {}, {}, {}};
   const auto used = incoming_->parser.read_head(in_.view(), fault);
@@ -116,13 +120,17 @@ void connection::read_next_head() {
     return;
   }
   if (used == 0) {
-    // The head's time runs from its first byte, not from its last.
-    if (!head_started_) {
-      head_started_ = true;
-      read_deadline_.expires_after(timeouts_.head);
+    // The head's time runs from its first byte, not from its last; the first head's already runs.
+    if (!std::exchange(head_started_, true)) {
+      const bool runs = !used_ && !draining_ && read_deadline_.armed() && timeouts_.head.count() > 0;
+      if (!runs) read_deadline_.expires_after(timeouts_.head);
+      // Without a deadline of its own half a head is no request: anybody could hold the connection by it.
+      if (timeouts_.head.count() > 0) leave_idle();
     }
     return;
   }
+  leave_idle();
+  used_ = true;
   in_.consume(used);
   head_ = std::make_shared<const request_head>(incoming_->parser.take_head());
   continue_owed_ = head_->expects_continue && !is_read();
@@ -132,6 +140,8 @@ void connection::read_next_head() {
 }
 
 void connection::refuse_head(failure fault) {
+  leave_idle();
+  used_ = true;
   // Where this request ends is unknown: nothing behind it can be believed.
   request_head unread;
   unread.keep_alive = false;
@@ -272,15 +282,45 @@ void connection::next_request() {
   schedule();  // a pipelined request is read in the next turn, not from within the session that just ended
 }
 
+// -- between requests ------------------------------------------------------------
+
+void connection::note_idle() {
+  const bool in_request = stage_ != stage::waiting || (head_started_ && timeouts_.head.count() > 0);
+  if (!in_request && backlog() == 0 && !idle_hook::is_linked()) owner_.on_idle(*this);
+}
+
+void connection::leave_idle() {
+  if (idle_hook::is_linked()) idle_hook::unlink();
+}
+
+/// After a client that read its answer slowly: until then it was not idle.
+void connection::restart_idle_time() {
+  if (stage_ != stage::waiting || head_started_ || backlog() > 0) return;
+  read_deadline_.expires_after(draining_ ? drain_grace : timeouts_.keep_alive);
+}
+
+bool connection::close_if_idle() {
+  const auto self = shared_from_this();
+  if (stage_ != stage::waiting || backlog() > 0) return false;
+  // A request that came since the socket was last looked at would be reset by closing.
+  if (socket_.wants_handshake() || !read_some()) close();
+  return closed();
+}
+
 void connection::on_read_deadline() {
   const auto self = shared_from_this();
   switch (stage_) {
     case stage::waiting:
       if (head_started_) {
         refuse_head({errc::request_timeout, "The request's head did not arrive in time.", {}, {}});
-      } else if (socket_.wants_handshake() || !read_some()) {
-        // A request that came since the socket was last looked at would be reset by closing.
-        close();
+      } else if (backlog() > 0) {
+        // The write deadline watches while the last answer is on its way.
+        if (draining_ && in_.empty())
+          finish_close();
+        else
+          read_deadline_.expires_after(timeouts_.keep_alive);
+      } else {
+        close_if_idle();
       }
       break;
     case stage::receiving:

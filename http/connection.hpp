@@ -15,6 +15,8 @@
 #include "http/message_parser.hpp"
 #include "http/turn.hpp"
 
+#include <boost/intrusive/list.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -26,10 +28,14 @@ namespace llm_proxy {
 class connection;
 
 struct connection_timeouts {
-  std::chrono::milliseconds head;        ///< first byte of a request to the end of its head
+  /// First byte of a request to the end of its head; of a connection's first request: from its beginning.
+  std::chrono::milliseconds head;
   std::chrono::milliseconds body;        ///< the whole body, however it trickles
   std::chrono::milliseconds write;       ///< a client that takes nothing
-  std::chrono::milliseconds keep_alive;  ///< idle between requests
+  std::chrono::milliseconds keep_alive;  ///< idle between requests, with nothing left to send
+
+  /// Until the first request's head is there, after a TLS handshake, and for the handshake itself.
+  std::chrono::milliseconds first_request() const { return head.count() > 0 ? head : keep_alive; }
 };
 
 /// Who is told of new requests: the acceptor actor.
@@ -40,6 +46,9 @@ class connection_owner {
   virtual void on_closed(const std::shared_ptr<connection>& which) = 0;
   /// A TLS client and this side did not come to terms. The connection closes.
   virtual void on_handshake_failed(const std::string& /*why*/) {}
+  /// It has no request and nothing to send, from now on: at its beginning and after each request. It leaves
+  /// the list that its owner may put it into by itself.
+  virtual void on_idle(connection& /*which*/) {}
 
  protected:
   ~connection_owner() = default;
@@ -70,8 +79,15 @@ class exchange_events {
 /// How the end of an answer is told (RFC 9112 §6).
 enum class body_framing : std::uint8_t { content_length, chunked, until_close };
 
+/// The place of a connection in its owner's list of idle ones; no node is allocated for it.
+using idle_hook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
 /// `tls`: what the client has to shake hands with first; null: none.
-class connection final : public turn_task, private watcher, public std::enable_shared_from_this<connection> {
+class connection final : public turn_task,
+                         private watcher,
+                         public idle_hook,
+                         public std::enable_shared_from_this<connection> {
  public:
   connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
              deadlines& deadlines_of_thread, const connection_timeouts& timeouts, connection_owner& owner,
@@ -106,13 +122,17 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void start_answer(const response_head& head, body_framing framing, std::uint64_t length, bool close);
   /// Writes bytes of the body, framed.
   void write(std::string_view bytes);
+  /// The same for bytes that live as long as the process (a page): many of them are not copied.
+  void write_constant(std::string_view bytes);
   /// The answer is whole. The session is not called any more.
   void end_answer();
   /// The answer cannot be completed: sends what is written, then closes without the end of its framing.
   void break_answer();
 
   /// Bytes written that the socket has not taken yet.
-  std::size_t backlog() const { return pending_.size() + in_flight_.size() - in_flight_sent_; }
+  std::size_t backlog() const {
+    return pending_.size() + constant_.size() + in_flight_.size() - in_flight_sent_;
+  }
   /// Bytes of the answer's body so far, framing not counted.
   std::uint64_t body_bytes_written() const { return body_written_; }
   bool answer_started() const { return answer_started_; }
@@ -123,6 +143,11 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void drain();
   /// Closes now, whatever is going on; a session is told on_client_gone().
   void close();
+  /// Closes without an answer if there is no request, also none that has come and was not looked at. False:
+  /// it goes on.
+  bool close_if_idle();
+  /// A request has come on it.
+  bool is_used() const { return used_; }
   /// Ends the request at hand by an error, then closes; at once if there is none.
   void force_end();
   bool closed() const { return stage_ == stage::closed; }
@@ -132,6 +157,9 @@ class connection final : public turn_task, private watcher, public std::enable_s
  private:
   static constexpr std::size_t max_discard =
       1024 * 1024;  // of an unwanted body, before the connection is given up
+  /// The next request waits while more than this is unsent: a client that only asks would have us keep its
+  /// answers.
+  static constexpr std::size_t max_unsent = 64 * 1024;
   /// An idle connection may still begin a request for so long after drain().
   static constexpr auto drain_grace = std::chrono::milliseconds{500};
 
@@ -139,6 +167,9 @@ class connection final : public turn_task, private watcher, public std::enable_s
 
   void shake_hands();
   void schedule();
+  void note_idle();
+  void leave_idle();
+  void restart_idle_time();
   void on_ready(readiness now) override;
   bool wants_read() const;
   void start_read();
@@ -160,6 +191,8 @@ class connection final : public turn_task, private watcher, public std::enable_s
   void finish_close();
   void linger();
   void flush();
+  void send_written();
+  void count_unsent(std::size_t bytes);
   void on_read_deadline();
 
   downstream_socket socket_;
@@ -185,13 +218,17 @@ class connection final : public turn_task, private watcher, public std::enable_s
   std::unique_ptr<const failure> head_fault_;  // null: none
   std::size_t discarded_ = 0;
 
-  std::string pending_;    // written, not yet given to the socket
+  // What is written, in the order in which it is sent.
   std::string in_flight_;  // being sent
   std::size_t in_flight_sent_ = 0;
+  std::string_view constant_;       // the rest of write_constant()'s bytes
+  std::string pending_;             // not yet given to the socket
+  std::size_t counted_unsent_ = 0;  // of them, as the turn was told
   std::uint64_t body_written_ = 0;
 
   stage stage_ = stage::waiting;
   body_framing framing_ = body_framing::content_length;
+  bool used_ = false;
   bool head_started_ = false;  // some bytes of the next head are there
   bool scheduled_ = false;
   bool waiting_writable_ = false;

@@ -87,6 +87,26 @@ void connection::write(std::string_view bytes) {
   schedule();
 }
 
+void connection::write_constant(std::string_view bytes) {
+  constexpr std::size_t least = 16 * 1024;  // of less a copy is cheaper than a write of its own
+  const bool framed = framing_ == body_framing::chunked;
+  if (bytes.size() < least || framed || suppress_body_ || !constant_.empty()) {
+    write(bytes);
+    return;
+  }
+  body_written_ += bytes.size();
+  // They come behind what was written before.
+  if (in_flight_sent_ == in_flight_.size()) {
+    in_flight_.swap(pending_);
+    in_flight_sent_ = 0;
+    pending_.clear();
+  } else {
+    in_flight_ += std::exchange(pending_, {});
+  }
+  constant_ = bytes;
+  schedule();
+}
+
 void connection::end_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
@@ -116,6 +136,7 @@ void connection::break_answer() {
 }
 
 void connection::finish_close() {
+  leave_idle();
   stage_ = stage::lingering;
   end_written_ = true;
   in_.consume(in_.size());
@@ -157,6 +178,7 @@ void connection::run_turn() {
   if (stage_ == stage::closed) return;
   if (stage_ == stage::waiting) {
     advance();
+    note_idle();
     start_read();
   } else if (events_ != nullptr && backlog() < before) {
     events_->on_sent();
@@ -164,15 +186,33 @@ void connection::run_turn() {
 }
 
 void connection::flush() {
+  send_written();
+  if (stage_ != stage::closed && backlog() != counted_unsent_) count_unsent(backlog());
+}
+
+void connection::count_unsent(std::size_t bytes) {
+  turn_.note_unsent(counted_unsent_, bytes);
+  counted_unsent_ = bytes;
+}
+
+void connection::send_written() {
   while (!waiting_writable_) {
     if (in_flight_sent_ == in_flight_.size()) {
       turn_.give_back(std::move(in_flight_));
       in_flight_sent_ = 0;
-      if (pending_.empty()) break;
-      in_flight_.swap(pending_);
+      if (constant_.empty()) {
+        if (pending_.empty()) break;
+        in_flight_.swap(pending_);
+      }
     }
+    const bool from_constant = in_flight_.empty();
+    const auto bytes = from_constant ? constant_ : std::string_view{in_flight_}.substr(in_flight_sent_);
     boost::system::error_code ec;
-    in_flight_sent_ += socket_.write_some(std::string_view{in_flight_}.substr(in_flight_sent_), ec);
+    const auto sent = socket_.write_some(bytes, ec);
+    if (from_constant)
+      constant_.remove_prefix(sent);
+    else
+      in_flight_sent_ += sent;
     if (ec == boost::asio::error::would_block) {
       waiting_writable_ = true;
       write_deadline_.expires_after(timeouts_.write);
@@ -216,6 +256,8 @@ void connection::close() {
   if (stage_ == stage::closed) return;
   const auto keep_alive_until_return = shared_from_this();
   const bool whole = stage_ == stage::waiting && backlog() == 0;
+  leave_idle();
+  count_unsent(0);
   stage_ = stage::closed;
   read_deadline_.cancel();
   write_deadline_.cancel();

@@ -105,6 +105,8 @@ void thread_metrics::add(const thread_metrics& from) {
   retries_ += from.retries_;
   connections_accepted += from.connections_accepted;
   upstream_resends += from.upstream_resends;
+  connections_evicted += from.connections_evicted;
+  response_bytes_unsent += from.response_bytes_unsent;
   sessions += from.sessions;
   streams_open += from.streams_open;
   queue_wait.add(from.queue_wait);
@@ -123,6 +125,12 @@ void thread_metrics::write(prometheus_text& text) const {
   text.family("llm_proxy_connections_accepted_total", "counter",
               "Client connections taken in, but for those of ADMIN_PORT.");
   text.sample({}, connections_accepted);
+  text.family("llm_proxy_connections_evicted_total", "counter",
+              "Idle client connections closed to make room for others, but for those of ADMIN_PORT.");
+  text.sample({}, connections_evicted);
+  text.family("llm_proxy_response_bytes_unsent", "gauge",
+              "Bytes of answers that clients have not taken, ADMIN_PORT's among them.");
+  text.sample({}, response_bytes_unsent);
   text.family("llm_proxy_queue_wait_seconds", "histogram", "Time that queued requests waited for a slot.");
   queue_wait.write(text, {});
   text.family("llm_proxy_mailbox_delay_seconds", "histogram",

@@ -114,6 +114,8 @@ class thread_metrics {
   // Counted where it happens.
   std::uint64_t connections_accepted = 0;
   std::uint64_t upstream_resends = 0;  ///< requests sent again by themselves (client_options::on_resend)
+  std::uint64_t connections_evicted = 0;
+  std::uint64_t response_bytes_unsent = 0;  ///< set where a copy is made
   std::int64_t sessions = 0;
   std::int64_t streams_open = 0;
   metric_histogram<duration_bounds> queue_wait;

@@ -34,6 +34,12 @@ class turn {
     running_.clear();
   }
 
+  /// Bytes of answers that this thread's client sockets have not taken. Each connection tells what it had
+  /// told `before` and what it has `now`, when it has written: what is written and sent in one turn is never
+  /// in it.
+  std::size_t unsent_bytes() const { return unsent_bytes_; }
+  void note_unsent(std::size_t before, std::size_t now) { unsent_bytes_ += now - before; }
+
   /// An empty text that has room: bytes to send live for a turn, and their memory goes from one connection to
   /// the next.
   std::string borrow() {
@@ -59,6 +65,7 @@ class turn {
   std::vector<std::shared_ptr<turn_task>> tasks_;
   std::vector<std::shared_ptr<turn_task>> running_;
   std::vector<std::string> spare_;
+  std::size_t unsent_bytes_ = 0;
   bool lone_ = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <zlib.h>
 
@@ -70,7 +72,7 @@ bool client_has(const request_head& request, const std::string& etag) {
   return false;
 }
 
-std::string inflated(const web_file& file) {
+std::string inflate_file(const web_file& file) {
   std::string text(file.size, '\0');
   z_stream stream{};
   constexpr int gzip_frame = 16 + MAX_WBITS;
@@ -83,6 +85,19 @@ std::string inflated(const web_file& file) {
   inflateEnd(&stream);
   if (how != Z_STREAM_END) text.clear();
   return text;
+}
+
+/// The uncompressed bytes of `file`, one of web_files: made at first use, and kept for all who ask for them.
+/// May be called from any thread.
+std::string_view inflated(const web_file& file) {
+  struct text_of_file {
+    std::once_flag made;
+    std::string text;
+  };
+  static const std::unique_ptr<text_of_file[]> texts{new text_of_file[web_file_count]};
+  auto& entry = texts[static_cast<std::size_t>(&file - web_files)];
+  std::call_once(entry.made, [&] { entry.text = inflate_file(file); });
+  return entry.text;
 }
 
 const web_file* find_file(std::string_view name) {
@@ -129,8 +144,7 @@ web_answer answer_page(const request_head& request) {
     headers.add("content-encoding", "gzip");
     answer.body = file->gzip;
   } else {
-    answer.text = inflated(*file);
-    answer.body = answer.text;
+    answer.body = inflated(*file);
   }
   return answer;
 }

@@ -20,12 +20,11 @@ struct web_file {
 extern const web_file web_files[];
 extern const std::size_t web_file_count;
 
-/// An answer with a page, its asset, or a redirect. `body` lives as long as the answer does: `text` holds it
-/// where it had to be made.
+/// An answer with a page, its asset, or a redirect. `body` lives as long as the process: all answers share
+/// it.
 struct web_answer {
   response_head head;
   std::string_view body;
-  std::string text;
   std::size_t length = 0;  ///< of the body, also where a 304 leaves it out (§8.6)
 };
 

@@ -27,14 +27,15 @@ constexpr std::string_view get_health = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n
 
 class acceptor_stage {
  public:
-  acceptor_stage() {
+  explicit acceptor_stage(std::size_t max_connections = 100) {
     auto context = std::make_shared<session_context>();
     context->home = &stage.home();
     context->options.version = "test";
     auto listener = open_listener(stage.home().io(), "127.0.0.1", 0);
     where = listener.local_endpoint();
-    acceptor = stage.cast(spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
-                                   acceptor_options{{10s, 60s, 60s, 75s}, context, counts, 100, nullptr}));
+    acceptor = stage.cast(
+        spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
+                 acceptor_options{{10s, 60s, 60s, 75s}, context, counts, max_connections, nullptr}));
     stage.tell(acceptor, start_listening{listener.release(), false, {acceptor}});
   }
   ~acceptor_stage() { stage.kill(acceptor); }
@@ -46,6 +47,7 @@ class acceptor_stage {
   std::unique_ptr<tcp::socket> connect() {
     auto client = std::make_unique<tcp::socket>(stage.home().io());
     client->connect(where);
+    client->set_option(tcp::no_delay{true});
     settle();
     return client;
   }
@@ -130,6 +132,60 @@ TEST_CASE("acceptor: a request that came in the last moment of an idle connectio
   client->close();
   on.settle();
   CHECK_FALSE(end->open());
+}
+
+TEST_CASE(
+    "acceptor: told to make room it closes the connection that has been idle longest, never-used ones first",
+    "[actor][acceptor]") {
+  acceptor_stage on;
+  auto used = on.connect();
+  CHECK(is_answer(on.say(*used, get_health)));
+  auto first = on.connect();
+  auto second = on.connect();
+  const auto make_room_now = [&](bool used_too) {
+    return on.stage.ask<room_made>(on.acceptor, make_room{used_too})->value->closed_one;
+  };
+  CHECK(make_room_now(false));
+  CHECK(on.hear(*first).starts_with("closed: End of file"));
+  CHECK(on.hear(*second) == "silence");
+  CHECK(make_room_now(true));
+  CHECK(on.hear(*second).starts_with("closed: End of file"));
+  CHECK_FALSE(make_room_now(false));
+  CHECK(on.hear(*used) == "silence");
+  // A request that has come, and that nobody has looked at yet, keeps its connection.
+  boost::asio::write(*used, boost::asio::buffer(get_health.data(), get_health.size()));
+  const auto before = on.counts->front().load();
+  caf::anon_send(on.acceptor, make_room{true});
+  on.settle();
+  CHECK(on.counts->front() == before);
+  CHECK(is_answer(on.hear(*used)));
+  CHECK(make_room_now(true));
+  CHECK_FALSE(make_room_now(true));
+  CHECK(on.counts->front() == 0);
+}
+
+TEST_CASE("acceptor: where the places are taken an idle connection makes room for who comes",
+          "[actor][acceptor]") {
+  acceptor_stage on{2};
+  auto used = on.connect();
+  CHECK(is_answer(on.say(*used, get_health)));
+  auto silent = on.connect();
+  CHECK(on.hear(*silent) == "silence");  // full, and nobody waits
+  auto third = on.connect();
+  CHECK(on.hear(*silent).starts_with("closed: End of file"));
+  CHECK(is_answer(on.say(*third, get_health)));
+  CHECK(on.counts->front() == 2);
+  // One with half a head is left: its deadline watches it.
+  CHECK(on.say(*used, "GET /health HT") == "silence");
+  CHECK(on.say(*third, "GET /health HT") == "silence");
+  auto waiting = on.connect();
+  CHECK(on.say(*waiting, get_health) == "silence");
+  on.stage.advance(1s);
+  CHECK(on.hear(*waiting) == "silence");
+  CHECK_THAT(on.say(*third, "TP/1.1\r\nhost: x\r\n\r\n"), Catch::StartsWith("HTTP/1.1 200 OK"));
+  on.stage.advance(10ms);
+  CHECK_THAT(on.hear(*waiting), Catch::StartsWith("HTTP/1.1 200 OK"));
+  CHECK(on.hear(*third).starts_with("closed: End of file"));
 }
 
 TEST_CASE("acceptor: an exception in a handler costs what it was about, and no connection",

@@ -99,7 +99,7 @@ TEST_CASE("deadlines: the body of a refused request has its time too", "[service
 
 TEST_CASE("deadlines: an idle connection is closed, before and between requests", "[service][deadline]") {
   auto values = mock_settings();
-  values.keep_alive_timeout = 300ms;
+  values.client_head_timeout = values.keep_alive_timeout = 300ms;
   proxy service{values};
   raw_connection client{service.port()};
   for (int i = 0; i < 4; ++i) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -32,12 +33,16 @@ constexpr std::size_t mib = 1024 * 1024;
 /// The built program before `up`, quiet: a pipe that nobody reads would stop its log.
 class program_under_load {
  public:
-  explicit program_under_load(const scripted_upstream& up) : port_{refused_port{}.port()} {
+  explicit program_under_load(const scripted_upstream& up)
+      : program_under_load{{{"LLM_PROXY__LLM_MODE", "litellm"}, {"LLM_PROXY__LITELLM_PROXY_URL", up.url()}}} {
+  }
+  explicit program_under_load(std::map<std::string, std::string> environment) : port_{refused_port{}.port()} {
     child_process::options how;
-    how.environment = {
-        {"LLM_PROXY__LLM_MODE", "litellm"},         {"LLM_PROXY__LITELLM_PROXY_URL", up.url()},
-        {"LLM_PROXY__PORT", std::to_string(port_)}, {"LLM_PROXY__THREADS", "2"},
-        {"LLM_PROXY__LOG_LEVEL", "ERROR"},          {"LLM_PROXY__INTERNAL_API_KEY", std::string{test_key}}};
+    how.environment = std::move(environment);
+    how.environment["LLM_PROXY__PORT"] = std::to_string(port_);
+    how.environment["LLM_PROXY__THREADS"] = "2";
+    how.environment["LLM_PROXY__LOG_LEVEL"] = "ERROR";
+    how.environment["LLM_PROXY__INTERNAL_API_KEY"] = test_key;
     child_ = std::make_unique<child_process>(LLM_PROXY_BINARY, how);
     const auto up_now = [this] {
       try {
@@ -137,6 +142,33 @@ TEST_CASE("footprint: a client that never reads a gigabyte costs no memory, and 
   UNSCOPED_INFO("RSS before " << before / 1024 << " KiB, at most " << most / 1024 << " KiB");
   CHECK(got > flood);
   if (!sanitized) CHECK(most - before < 5 * mib);
+}
+
+TEST_CASE("footprint: 50 clients that ask for 100 pages each and read none cost at most 16 MiB",
+          "[service][footprint]") {
+  for (const std::string more : {"", "accept-encoding: gzip\r\n"}) {
+    for (const std::string path : {"/docs/swagger-ui.js", "/openapi.json", "/ui/app.js"}) {
+      CAPTURE(path, more);
+      program_under_load service{{{"LLM_PROXY__LLM_MODE", "mock"}}};
+      const auto before = service.rss();
+      std::string asked;
+      for (int i = 0; i < 100; ++i) asked += "GET " + path + " HTTP/1.1\r\nhost: x\r\n" + more + "\r\n";
+      std::vector<raw_connection> deaf;
+      for (int i = 0; i < 50; ++i) {
+        deaf.emplace_back(service.port());
+        REQUIRE(deaf.back().send(asked));
+      }
+      std::size_t most = before;
+      for (const auto until = test_clock::now() + 1s; test_clock::now() < until;) {
+        most = std::max(most, service.rss());
+        std::this_thread::sleep_for(10ms);
+      }
+      UNSCOPED_INFO("RSS before " << before / 1024 << " KiB, at most " << most / 1024 << " KiB");
+      if (!sanitized) CHECK(most - before < 16 * mib);
+      // Others are served meanwhile.
+      CHECK(request(service.port(), "GET", "/health").status == 200);
+    }
+  }
 }
 
 TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing is left",

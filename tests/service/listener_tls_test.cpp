@@ -181,6 +181,8 @@ TEST_CASE("tls listener: an end is told by close_notify; what was cut is not", "
   std::optional<proxy> service{std::in_place, values};
   tls_client idle{service->port()};
   REQUIRE(idle.ok());
+  REQUIRE(idle.send(get_health));
+  REQUIRE(idle.read_until("\"}", patience).end == read_end::done);
   CHECK(idle.read_to_end(patience).end == read_end::done);
   tls_client last{service->port()};
   REQUIRE(last.send("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));

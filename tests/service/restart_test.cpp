@@ -141,10 +141,11 @@ TEST_CASE("restart: no connection is reset that came before listening ended", "[
 TEST_CASE("restart: what waits behind MAX_CONNECTIONS when listening ends is served", "[service][restart]") {
   auto values = mock_settings();
   values.max_connections = 1;
+  values.mock_chunk_delay_ms = 50ms;
   proxy service{values};
   raw_connection inside{service.port()};
-  REQUIRE(inside.send(get_health));
-  REQUIRE(read_response(inside, patience).status == 200);
+  REQUIRE(inside.send(chat_bytes(chat_body("m", true, "a b c d e f g h"))));
+  REQUIRE(inside.read_until("\n\n", patience).end == read_end::done);
   std::vector<raw_connection> waiting;
   for (int i = 0; i < 20; ++i) {
     waiting.emplace_back(service.port());
@@ -274,22 +275,21 @@ TEST_CASE("connections: beyond MAX_CONNECTIONS they wait, and are served when ot
           "[service][connections]") {
   auto values = mock_settings();
   values.max_connections = 3;
+  values.mock_chunk_delay_ms = 1h;
   proxy service{values};
   for (int round = 0; round < 3; ++round) {
+    // None of them is idle.
     std::vector<raw_connection> open;
     for (int i = 0; i < 3; ++i) {
       open.emplace_back(service.port());
-      REQUIRE(open.back().send(get_health));
-      REQUIRE(read_response(open.back(), patience).status == 200);
+      REQUIRE(open.back().send(chat_bytes(chat_body("m", true))));
+      REQUIRE(open.back().read_until("\n\n", patience).end == read_end::done);
     }
     raw_connection waiting{service.port()};
     REQUIRE(waiting.send(get_health));
     const auto cpu = std::clock();
     CHECK(waiting.stays_quiet(500ms));
     CHECK(std::clock() - cpu < CLOCKS_PER_SEC / 4);  // nothing spins
-    // Those that are in are served on.
-    REQUIRE(open.front().send(get_health));
-    CHECK(read_response(open.front(), patience).status == 200);
     open.pop_back();
     CHECK(read_response(waiting, patience).status == 200);
   }
@@ -298,19 +298,24 @@ TEST_CASE("connections: beyond MAX_CONNECTIONS they wait, and are served when ot
 TEST_CASE("connections: out of descriptors it waits, says so, and recovers", "[service][connections]") {
   auto how = with(mock_environment({{"LLM_PROXY__MAX_CONNECTIONS", "1000"}}));
   how.max_files = 60;
+  const std::string half_a_head = "GET /health HTTP/1.1\r\n";  // an idle one would make room
   child_process service{program, how};
   const auto port = port_of(service);
   REQUIRE(port != 0);
   raw_connection inside{port};
-  REQUIRE(inside.send(get_health));
+  REQUIRE(inside.send(get_health + half_a_head));
   REQUIRE(read_response(inside, patience).status == 200);
   for (int round = 0; round < 2; ++round) {
     std::vector<raw_connection> crowd;
-    for (int i = 0; i < 80; ++i) crowd.emplace_back(port);
+    for (int i = 0; i < 80; ++i) {
+      crowd.emplace_back(port);
+      REQUIRE(crowd.back().send(half_a_head));
+    }
     raw_connection waiting{port};
     REQUIRE(waiting.send(get_health));
     CHECK(waiting.stays_quiet(500ms));
-    REQUIRE(inside.send(chat_bytes(chat_body("m"))));
+    REQUIRE(inside.send("host: x\r\n\r\n" + chat_bytes(chat_body("m")) + half_a_head));
+    CHECK(read_response(inside, patience).status == 200);
     CHECK(read_response(inside, patience).status == 200);
     crowd.clear();
     CHECK(read_response(waiting, patience).status == 200);
@@ -340,7 +345,7 @@ TEST_CASE("connections: without MAX_CONNECTIONS half of the descriptors but 64 i
   std::vector<raw_connection> crowd;
   for (int i = 0; i < 18; ++i) {
     crowd.emplace_back(port);
-    REQUIRE(crowd.back().send(get_health));
+    REQUIRE(crowd.back().send(get_health + "GET /health"));  // an idle one would make room
     REQUIRE(read_response(crowd.back(), patience).status == 200);
   }
   raw_connection waiting{port};

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -46,13 +47,38 @@ class connection_stage : public connection_owner {
       sockets_.run_round(100);
       writes.run();
     }
-    REQUIRE(asked_);
+    REQUIRE(std::exchange(asked_, false));
   }
   void answer() {
     served_->start_answer({200, {}}, body_framing::content_length, 5, false);
     served_->write("hello");
     served_->end_answer();
   }
+  /// Runs the thread for a while; whether a request has come to the owner since it was last told.
+  bool goes_on(int rounds = 20) {
+    for (int round = 0; round < rounds; ++round) {
+      sockets_.run_round(1);
+      writes.run();
+    }
+    return std::exchange(asked_, false);
+  }
+  void send(std::string_view bytes) { boost::asio::write(client_, boost::asio::buffer(bytes)); }
+  /// Reads all that comes until `size` bytes have.
+  std::string read(std::size_t size) {
+    std::string all;
+    std::vector<char> bytes(1 << 20);
+    for (int round = 0; round < 100'000 && all.size() < size; ++round) {
+      boost::system::error_code ec;
+      all.append(bytes.data(), client_.read_some(boost::asio::buffer(bytes), ec));
+      sockets_.run_round(0);
+      writes.run();
+    }
+    return all;
+  }
+  connection& served() { return *served_; }
+  bool idle() const { return !idle_.empty(); }
+  void leave() { client_.close(); }
+
   /// What has come to the client by now.
   std::string received() {
     std::array<char, 4096> bytes{};
@@ -64,7 +90,11 @@ class connection_stage : public connection_owner {
   turn writes;
 
  private:
-  void on_request(const std::shared_ptr<connection>&) override { asked_ = true; }
+  void on_request(const std::shared_ptr<connection>& from) override {
+    asked_ = true;
+    CHECK_FALSE(from->idle_hook::is_linked());
+  }
+  void on_idle(connection& which) override { idle_.push_back(which); }
   void on_closed(const std::shared_ptr<connection>&) override {}
 
   const connection_timeouts timeouts_{std::chrono::seconds{5}, std::chrono::seconds{5},
@@ -75,6 +105,9 @@ class connection_stage : public connection_owner {
   tcp::socket client_{io_};
   std::shared_ptr<connection> served_;
   bool asked_ = false;
+  boost::intrusive::list<connection, boost::intrusive::base_hook<idle_hook>,
+                         boost::intrusive::constant_time_size<false>>
+      idle_;
 };
 
 }  // namespace
@@ -95,6 +128,103 @@ TEST_CASE("connection: a lone answer leaves when it is whole, one of many at the
   CHECK(stage.received().empty());
   stage.writes.run();
   CHECK(stage.received().ends_with("\r\n\r\nhello"));
+}
+
+TEST_CASE("connection: the next request does not begin while more than 64 KiB of the last answer are unsent",
+          "[unit][connection]") {
+  connection_stage stage;
+  const std::string_view get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+  const std::string body(32'000'000, 'b');  // more than the system's buffers hold
+  const bool constant = GENERATE(false, true);
+  CAPTURE(constant);
+  stage.ask();
+  stage.send(get);
+  stage.served().start_answer({200, {}}, body_framing::content_length, body.size(), false);
+  constant ? stage.served().write_constant(body) : stage.served().write(body);
+  stage.served().end_answer();
+  CHECK_FALSE(stage.goes_on());
+  CHECK(stage.served().backlog() > 64 * 1024);
+  CHECK(stage.writes.unsent_bytes() == stage.served().backlog());
+  CHECK_FALSE(stage.idle());
+  // A client that leaves is noticed meanwhile, and one that reads is served on.
+  const bool leaves = GENERATE(false, true);
+  if (leaves) {
+    stage.leave();
+    stage.goes_on();
+    CHECK(stage.served().closed());
+  } else {
+    CHECK(stage.read(body.size()).ends_with("bbbb"));
+    CHECK(stage.goes_on());
+    stage.answer();
+    stage.goes_on();
+    CHECK(stage.received().ends_with("hello"));
+    CHECK(stage.idle());
+  }
+  CHECK(stage.writes.unsent_bytes() == 0);
+}
+
+TEST_CASE("connection: constant bytes keep their place among others", "[unit][connection]") {
+  connection_stage stage;
+  const std::string before(8'000'000, 'a');
+  const std::string constant(8'000'000, 'c');
+  const std::string small(100, 's');
+  const std::string after(200'000, 'z');
+  for (int i = 0; i < 2; ++i) {
+    stage.ask();
+    stage.served().start_answer({200, {}}, body_framing::content_length,
+                                before.size() + 2 * constant.size() + small.size() + after.size(), false);
+    stage.served().write(before);
+    if (i == 1) stage.goes_on(2);  // half of it is on its way
+    stage.served().write_constant(constant);
+    if (i == 1) stage.goes_on(2);
+    stage.served().write_constant(small);
+    stage.served().write_constant(constant);
+    stage.served().write(after);
+    stage.served().end_answer();
+    const auto expected = before + constant + small + constant + after;
+    const auto got = stage.read(expected.size() + 60);
+    REQUIRE(got.size() > expected.size());
+    CHECK((got.substr(got.size() - expected.size()) == expected));
+    CHECK(stage.writes.unsent_bytes() == 0);
+  }
+}
+
+TEST_CASE("connection: what was unsent is counted no longer when it is closed", "[unit][connection]") {
+  connection_stage stage;
+  stage.ask();
+  stage.served().start_answer({200, {}}, body_framing::until_close, 0, true);
+  stage.served().write(std::string(32'000'000, 'b'));
+  stage.goes_on(2);
+  CHECK(stage.writes.unsent_bytes() > 0);
+  stage.end();
+  CHECK(stage.writes.unsent_bytes() == 0);
+}
+
+TEST_CASE("connection: it is idle at its beginning and after each request, and not within one",
+          "[unit][connection]") {
+  connection_stage stage;
+  CHECK(stage.idle());
+  CHECK_FALSE(stage.served().is_used());
+  stage.send("GET / HT");
+  CHECK_FALSE(stage.goes_on());
+  CHECK_FALSE(stage.idle());  // its head's deadline watches it
+  stage.send("TP/1.1\r\nhost: x\r\n\r\n");
+  CHECK(stage.goes_on());
+  CHECK_FALSE(stage.idle());
+  CHECK_FALSE(stage.served().close_if_idle());
+  stage.answer();
+  stage.goes_on();
+  CHECK(stage.idle());
+  CHECK(stage.served().is_used());
+  // A request that nobody has looked at yet is not closed upon.
+  stage.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+  CHECK_FALSE(stage.served().close_if_idle());
+  CHECK_FALSE(stage.idle());
+  stage.answer();
+  stage.goes_on();
+  CHECK(stage.idle());
+  CHECK(stage.served().close_if_idle());
+  CHECK_FALSE(stage.idle());
 }
 
 TEST_CASE("reactor: it counts the sockets of clients and upstreams until they are closed",

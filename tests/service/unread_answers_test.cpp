@@ -1,0 +1,224 @@
+// Clients that ask and do not read: what their answers may hold in memory is bounded, whatever they ask for,
+// and a client that reads in the end gets all of it.
+#include "support/certificate.hpp"
+#include "support/program.hpp"
+#include "support/tls_client.hpp"
+
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace llm_proxy::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The next request of a connection waits while more than this is unsent.
+constexpr double unsent_limit = 64 * 1024;
+
+const std::string get_script = "GET /docs/swagger-ui.js HTTP/1.1\r\nhost: x\r\n\r\n";
+
+std::string get(std::string_view path, std::string_view more = {}, std::string_view method = "GET") {
+  return std::string{method} + " " + std::string{path} + " HTTP/1.1\r\nhost: x\r\n" + std::string{more} +
+         "\r\n";
+}
+
+double unsent(std::uint16_t admin_port) {
+  const auto text = request(admin_port, "GET", "/metrics").body;
+  const std::string name = "\nllm_proxy_response_bytes_unsent ";
+  const auto at = text.find(name);
+  REQUIRE(at != std::string::npos);
+  return std::stod(text.substr(at + name.size()));
+}
+
+/// A client that sends requests as long as anybody takes them, and reads nothing.
+raw_connection deaf(std::uint16_t port, const std::string& asked) {
+  raw_connection::options small;
+  small.receive_buffer = 4096;
+  raw_connection client{port, small};
+  std::string many;
+  while (many.size() < 256 * 1024) many += asked;
+  for (int i = 0; i < 100 && client.send_some(many, 100ms) == many.size(); ++i) {
+  }
+  return client;
+}
+
+/// Waits until the gauge has come to rest.
+double settled(std::uint16_t admin_port) {
+  double last = -1;
+  for (int i = 0; i < 50; ++i) {
+    const auto now = unsent(admin_port);
+    if (now == last) break;
+    last = now;
+    std::this_thread::sleep_for(50ms);
+  }
+  return last;
+}
+
+struct question {
+  std::string name;
+  std::string bytes;
+  double largest;  // bytes of one answer
+};
+
+std::vector<question> questions() {
+  const double script = 1'740'000;
+  return {{"page", get("/docs/swagger-ui.js"), script},
+          {"compressed page", get("/docs/swagger-ui.js", "accept-encoding: gzip\r\n"), script},
+          {"openapi.json", get("/openapi.json"), 130'000},
+          {"small page", get("/ui"), 10'000},
+          {"HEAD", get("/docs/swagger-ui.js", {}, "HEAD"), 1'000},
+          {"metrics", get("/metrics", key_line), 400'000},
+          {"404", get("/v1/nothing", key_line), 1'000},
+          {"401", get("/v1/models"), 1'000},
+          {"models", get("/v1/models", key_line), 10'000},
+          {"health", get_health, 1'000},
+          {"chat", chat_bytes(chat_body("m", false, std::string(20'000, 'a'))), 40'000}};
+}
+
+}  // namespace
+
+TEST_CASE("unread answers: the next request waits while more than 64 KiB are unsent, whatever is asked for",
+          "[service][unread]") {
+  const certificate cert;
+  const bool tls = GENERATE(false, true);
+  auto values = mock_settings();
+  values.admin_port = free_port();
+  values.mock_chunk_delay_ms = 0ms;
+  if (tls) {
+    values.tls_cert_file = cert.file();
+    values.tls_key_file = cert.key();
+  }
+  const proxy service{values};
+  std::optional<tls_tunnel> tunnel;
+  if (tls) tunnel.emplace(service.port());
+  CHECK(unsent(values.admin_port) == 0);
+  for (const auto& [name, bytes, largest] : questions()) {
+    CAPTURE(name, tls);
+    {
+      std::vector<raw_connection> clients;
+      for (int i = 0; i < 3; ++i) clients.push_back(deaf(tls ? tunnel->port() : service.port(), bytes));
+      const auto held = settled(values.admin_port);
+      if (!tls) CHECK(held > 0);  // the tunnel takes a while
+      CHECK(held <= 3 * (unsent_limit + largest));
+    }
+    CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
+  }
+}
+
+TEST_CASE("unread answers: those of ADMIN_PORT are bounded and counted too", "[service][unread]") {
+  auto values = mock_settings();
+  values.admin_port = free_port();
+  proxy service{values};
+  for (const auto& bytes : {get("/metrics"), get_health, get("/nothing"), get("/health/ready", {}, "HEAD")}) {
+    CAPTURE(bytes);
+    {
+      std::vector<raw_connection> clients;
+      for (int i = 0; i < 3; ++i) clients.push_back(deaf(values.admin_port, bytes));
+      const auto held = settled(values.admin_port);
+      CHECK(held > 0);
+      CHECK(held <= 3 * (unsent_limit + 400'000));
+    }
+    CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
+  }
+}
+
+TEST_CASE("unread answers: who reads them in the end gets all of them, in order and whole",
+          "[service][unread]") {
+  const certificate cert;
+  const bool tls = GENERATE(false, true);
+  auto values = mock_settings();
+  if (tls) {
+    values.tls_cert_file = cert.file();
+    values.tls_key_file = cert.key();
+  }
+  CAPTURE(tls);
+  proxy service{values};
+  std::optional<tls_tunnel> tunnel;
+  if (tls) tunnel.emplace(service.port());
+  const auto port = tls ? tunnel->port() : service.port();
+  const auto script = request(port, "GET", "/docs/swagger-ui.js").body;
+  const auto style = request(port, "GET", "/docs/swagger-ui.css").body;
+  REQUIRE(script.size() > 1'000'000);
+  raw_connection client{port};
+  std::string all;
+  for (int i = 0; i < 12; ++i) {
+    all += get_script + get_health + get("/docs/swagger-ui.css") + chat_bytes(chat_body("m", true, "word"));
+  }
+  REQUIRE(client.send(all));
+  std::this_thread::sleep_for(300ms);
+  for (int i = 0; i < 12; ++i) {
+    CAPTURE(i);
+    CHECK((read_response(client, patience).body == script));
+    CHECK(holds(read_response(client, patience).body, "healthy"));
+    CHECK((read_response(client, patience).body == style));
+    CHECK(sse_events(read_response(client, patience).body).back() == "[DONE]");
+  }
+  REQUIRE(client.send(get_health));
+  CHECK(read_response(client, patience).status == 200);
+}
+
+TEST_CASE(
+    "unread answers: a client that reads slowly is watched by CLIENT_WRITE_TIMEOUT, not by "
+    "KEEP_ALIVE_TIMEOUT",
+    "[service][unread]") {
+  auto values = mock_settings();
+  values.keep_alive_timeout = 300ms;
+  proxy service{values};
+  raw_connection::options small;
+  small.receive_buffer = 64 * 1024;
+  raw_connection client{service.port(), small};
+  std::string all;
+  for (int i = 0; i < 8; ++i) all += get_script;
+  REQUIRE(client.send(all));
+  // Each pause is longer than an idle connection would live.
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(client.read_exactly(100'000, patience).end == read_end::done);
+    std::this_thread::sleep_for(500ms);
+  }
+  std::size_t got = 300'000;
+  while (got < 8 * 1'732'839UL) {
+    const auto some = client.read_some(2s);
+    if (some.end != read_end::done) break;
+    got += some.bytes.size();
+    if (got > 8 * 1'732'839UL) break;
+  }
+  CHECK(got > 8 * 1'732'839UL);
+  // From now on it is idle.
+  const auto since = test_clock::now();
+  CHECK(client.wait_closed(patience) == read_end::eof);
+  CHECK(test_clock::now() - since < 2s);
+}
+
+TEST_CASE("unread answers: a client that leaves, and one that never reads, leave nothing behind",
+          "[service][unread]") {
+  auto values = mock_settings();
+  values.admin_port = free_port();
+  values.client_write_timeout = 300ms;
+  proxy service{values};
+  auto client = deaf(service.port(), get_script);
+  CHECK(client.wait_closed(1ms) == read_end::timeout);
+  CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
+}
+
+TEST_CASE("unread answers: a drain lets an answer end that is on its way, and begins no further one",
+          "[service][unread][drain]") {
+  proxy service{mock_settings()};
+  raw_connection::options small;
+  small.receive_buffer = 4096;
+  raw_connection client{service.port(), small};
+  REQUIRE(client.send(get_script));
+  REQUIRE(client.read_exactly(100'000, patience).end == read_end::done);
+  std::thread draining{[&] { CHECK(service.drain_connections(20s)); }};
+  std::this_thread::sleep_for(1s);  // longer than an idle connection is given
+  const auto rest = client.read_to_end(patience);
+  CHECK(rest.end == read_end::eof);
+  CHECK(rest.bytes.size() + 100'000 > 1'732'839UL);
+  client.close();
+  draining.join();
+}
+
+}  // namespace llm_proxy::test
