@@ -1,5 +1,6 @@
-// The process's log: spdlog with a bounded queue and one writing thread, so that a slow or blocked reader of
-// stdout costs log lines, never time on an I/O thread.
+// The process's log: spdlog in front of a bounded queue and one writing thread, so that a slow or blocked
+// reader of stdout costs log lines, never time on an I/O thread. Lines that are lost are counted
+// (log_losses.hpp) and told in the log once it can be written again.
 #pragma once
 
 #include "config/settings.hpp"

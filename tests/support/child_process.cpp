@@ -54,9 +54,11 @@ child_process::child_process(const std::string& program, const options& how) {
   };
   auto argv = pointers(words);
   auto envp = pointers(environment);
+  const int file =
+      how.output_file.empty() ? -1 : ::open(how.output_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   pid_ = ::fork();
   if (pid_ == 0) {
-    ::dup2(out[1], STDOUT_FILENO);
+    ::dup2(file >= 0 ? file : out[1], STDOUT_FILENO);
     ::dup2(err[1], STDERR_FILENO);
     for (const int descriptor : how.closed) ::close(descriptor);
     if (how.listening >= 0) {
@@ -79,6 +81,7 @@ child_process::child_process(const std::string& program, const options& how) {
   }
   ::close(out[1]);
   ::close(err[1]);
+  if (file >= 0) ::close(file);
   out_fd_ = out[0];
   err_fd_ = err[0];
   if (pid_ < 0) throw std::system_error{errno, std::generic_category(), "fork"};
