@@ -48,9 +48,7 @@ std::variant<principal, failure> auth_state::accept(std::string_view given, std:
   }
   if (entry == nullptr && !internal) return refused;
   const auto& rules = entry != nullptr ? entry->rules : table->internal;
-  // Written once a second at most: the line is shared by all threads.
-  if (rules->last_use->load(std::memory_order_relaxed) != now)
-    rules->last_use->store(now, std::memory_order_relaxed);
+  table->uses->note(rules->name, rules->last_use, now);
   return principal{rules->name, rules, internal};
 }
 

@@ -278,18 +278,19 @@ using observer_actor = caf::typed_actor<caf::replies_to<observe>::with<observed>
 
 // -- metrics ---------------------------------------------------------------------------
 
-class thread_metrics;
+struct metric_counts;
 /// What has this thread counted?
 struct get_metrics {};
 struct metrics_snapshot {
-  std::shared_ptr<const thread_metrics> block;
+  std::shared_ptr<const metric_counts> block;
 };
 /// The text of GET /metrics, all threads summed.
 struct scrape_metrics {
   std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
 };
 struct metrics_text {
-  std::string text;
+  /// The scrape counts as under way until the last copy of this pointer is gone.
+  std::shared_ptr<const std::string> text;
 };
 /// From an actor to itself: how long do messages wait?
 struct mailbox_probe {
@@ -297,7 +298,8 @@ struct mailbox_probe {
 };
 struct metrics_peers;
 //   get_metrics    -> metrics_snapshot
-//   scrape_metrics -> metrics_text | errc::internal, if another thread's actor is dead
+//   scrape_metrics -> metrics_text | errc::overloaded, while there are two scrapes in the process already
+//                     | errc::internal, if another thread's actor is dead
 using metrics_actor =
     caf::typed_actor<caf::replies_to<get_metrics>::with<metrics_snapshot>,
                      caf::replies_to<scrape_metrics>::with<metrics_text>, caf::reacts_to<mailbox_probe>,

@@ -1,8 +1,10 @@
 #include "actors/metrics.hpp"
 
+#include "config/log_losses.hpp"
+#include "http/process_metrics.hpp"
+
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <utility>
 
 namespace llm_proxy {
@@ -11,6 +13,10 @@ namespace {
 
 constexpr auto probe_every = std::chrono::seconds{1};
 constexpr unsigned ticks_per_window = 10;
+/// A scrape may hold up its thread for so long at a time, well under the 5 ms that nobody notices, and then
+/// lets everybody else go on.
+constexpr auto slice = std::chrono::milliseconds{2};
+constexpr auto pause_between_slices = std::chrono::milliseconds{1};
 
 double seconds(steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
@@ -33,16 +39,26 @@ void write_upstreams(prometheus_text& text, const upstream_table& table) {
   each([&](auto i) { return table.ejections(i); });
 }
 
-void write_keys(prometheus_text& text, const key_table& table) {
-  std::map<std::string_view, std::int64_t> last;  // entries of one name share their rules
-  const auto note = [&](const key_rules& rules) {
-    if (const auto used = rules.last_use->load(std::memory_order_relaxed); used > 0) last[rules.name] = used;
-  };
-  for (const auto& entry : table.entries) note(*entry.rules);
-  note(*table.internal);
-  text.family("llm_proxy_key_last_use_seconds", "gauge",
-              "When a key was last let in, in seconds since 1970.");
-  for (const auto& [name, used] : last) text.sample({{"key", name}}, static_cast<double>(used));
+void write_keys(prometheus_text& text, text_steps& steps, const std::shared_ptr<key_uses>& uses) {
+  steps.add_once([&text] {
+    text.family("llm_proxy_key_last_use_seconds", "gauge",
+                "When a key was last let in, in seconds since 1970.");
+  });
+  const auto all = std::make_shared<std::vector<key_uses::last>>();
+  steps.add_once([all, uses] { *all = uses->all(); });
+  steps.add([&text, all, next = std::size_t{0}]() mutable {
+    if (next < all->size()) text.sample({{"key", (*all)[next].name}}, static_cast<double>((*all)[next].time));
+    return ++next >= all->size();
+  });
+}
+
+void write_log_losses(prometheus_text& text) {
+  const auto lost = lost_log_lines();
+  text.family("llm_proxy_log_lines_lost_total", "counter", "Lines that never reached the log's reader.");
+  text.sample({{"reason", "queue_full"}}, lost.queue_full);
+  text.sample({{"reason", "disk_full"}}, lost.disk_full);
+  text.sample({{"reason", "reader_gone"}}, lost.reader_gone);
+  text.sample({{"reason", "write_error"}}, lost.write_error);
 }
 
 void write_spans(prometheus_text& text, const span_queue& spans) {
@@ -57,12 +73,31 @@ void write_spans(prometheus_text& text, const span_queue& spans) {
 
 }  // namespace
 
-/// Waits for the copies of the other threads.
+std::shared_ptr<const void> scrape_gate::enter() {
+  if (alive_->fetch_add(1) >= most) {
+    alive_->fetch_sub(1);
+    return nullptr;
+  }
+  return {static_cast<const void*>(this), [alive = alive_](const void*) { alive->fetch_sub(1); }};
+}
+
+/// Waits for the copies of the other threads, then for its text to be written.
 struct metrics_state::scrape_under_way {
+  scrape_under_way(caf::typed_response_promise<metrics_text> promise, std::shared_ptr<const void> gate_place,
+                   std::shared_ptr<upstream_table> table, const metric_counts& own)
+      : answer{std::move(promise)},
+        place{std::move(gate_place)},
+        upstreams{std::move(table)},
+        sum{own},
+        missing{1} {}
+
   caf::typed_response_promise<metrics_text> answer;
+  std::shared_ptr<const void> place;  // at the scrape_gate
   std::shared_ptr<upstream_table> upstreams;
-  thread_metrics sum;
-  std::size_t missing = 0;
+  metric_counts sum;
+  std::size_t missing;
+  prometheus_text text;
+  text_steps steps;
 };
 
 void metrics_state::begin(self_pointer self, io_worker* home, std::shared_ptr<thread_metrics> counted,
@@ -74,6 +109,7 @@ void metrics_state::begin(self_pointer self, io_worker* home, std::shared_ptr<th
   keys = std::move(known);
   tick_.emplace(home_->timers(), [this] { enter(self_, [this] { tick(); }); });
   tick_->expires_after(probe_every);
+  next_slice_.emplace(home_->timers(), [this] { enter(self_, [this] { write_slice(); }); });
 }
 
 void metrics_state::tick() {
@@ -87,21 +123,25 @@ void metrics_state::on_probe(const mailbox_probe& probe) {
 }
 
 metrics_snapshot metrics_state::snapshot() const {
-  auto copy = std::make_shared<thread_metrics>(*counted_);
+  auto copy = std::make_shared<metric_counts>(*counted_);
   copy->response_bytes_unsent = home_->writes().unsent_bytes();
   copy->longest_turn = std::max(turns_before_, seconds(home_->longest_turn()));
   return {std::move(copy)};
 }
 
 caf::result<metrics_text> metrics_state::scrape(const scrape_metrics& order) {
-  auto under_way = std::make_shared<scrape_under_way>();
-  under_way->answer = self_->make_response_promise<metrics_text>();
-  under_way->upstreams = order.upstreams;
-  under_way->sum.add(*snapshot().block);
-  under_way->missing = peers.others.size() + 1;
+  auto place = sources_.scrapes->enter();
+  if (!place) {
+    return to_error({errc::overloaded,
+                     "Two scrapes are under way, which is the most at once: try again in a moment.",
+                     "a third scrape",
+                     {}});
+  }
+  const auto under_way = std::make_shared<scrape_under_way>(
+      self_->make_response_promise<metrics_text>(), std::move(place), order.upstreams, *snapshot().block);
+  under_way->missing += peers.others.size();
   const auto one_less = [this, under_way] {
-    if (--under_way->missing > 0) return;
-    under_way->answer.deliver(metrics_text{render(under_way->sum, under_way->upstreams.get())});
+    if (--under_way->missing == 0) begin_writing(under_way);
   };
   for (const auto& peer : peers.others) {
     self_->request(peer, caf::infinite, get_metrics{})
@@ -119,35 +159,59 @@ caf::result<metrics_text> metrics_state::scrape(const scrape_metrics& order) {
   return under_way->answer;
 }
 
-std::string metrics_state::render(const thread_metrics& all, const upstream_table* upstreams) const {
-  prometheus_text text;
-  all.write(text);
-  text.family("llm_proxy_requests_in_flight", "gauge",
-              "Requests past their key's check that have not ended.");
-  text.sample({}, static_cast<std::uint64_t>(sources_.in_flight->load()));
-  text.family("llm_proxy_queue_length", "gauge", "Requests that wait for a slot.");
-  text.sample({}, static_cast<std::uint64_t>(sources_.admitted->waiting.load()));
-  text.family("llm_proxy_slots_in_use", "gauge", "Slots given out, where a limit is set.");
-  text.sample({}, static_cast<std::uint64_t>(sources_.admitted->slots.load()));
-  std::uint64_t open = 0;
-  for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
-  text.family("llm_proxy_connections_open", "gauge", "Client connections, but for those of ADMIN_PORT.");
-  text.sample({}, open);
-  text.family("llm_proxy_actors", "gauge", "Actors alive, sessions and adapters among them.");
-  text.sample({}, static_cast<std::uint64_t>(self_->system().registry().running()));
-  text.family("llm_proxy_pools", "gauge", "Adapter pools.");
-  text.sample({}, static_cast<std::uint64_t>(sources_.actors->pools.load()));
-  text.family("llm_proxy_adapters", "gauge", "Adapter actors.");
-  text.sample({}, static_cast<std::uint64_t>(sources_.actors->adapters.load()));
-  text.family("llm_proxy_actors_replaced_total", "counter", "Shared actors that died and were replaced.");
-  text.sample({}, sources_.actors->replaced.load());
-  if (upstreams != nullptr) write_upstreams(text, *upstreams);
-  if (keys) write_keys(text, *keys);
-  if (sources_.spans) write_spans(text, *sources_.spans);
-  text.family("llm_proxy_build_info", "gauge", "Always 1.");
-  text.sample({{"version", sources_.version}, {"commit", sources_.commit}}, std::uint64_t{1});
-  write_process_metrics(text);
-  return text.take();
+void metrics_state::begin_writing(const scrape_ptr& scrape) {
+  auto& text = scrape->text;
+  auto& steps = scrape->steps;
+  scrape->sum.write(text, steps);
+  steps.add_once([this, &text, upstreams = scrape->upstreams] {
+    text.family("llm_proxy_requests_in_flight", "gauge",
+                "Requests past their key's check that have not ended.");
+    text.sample({}, static_cast<std::uint64_t>(sources_.in_flight->load()));
+    text.family("llm_proxy_queue_length", "gauge", "Requests that wait for a slot.");
+    text.sample({}, static_cast<std::uint64_t>(sources_.admitted->waiting.load()));
+    text.family("llm_proxy_slots_in_use", "gauge", "Slots given out, where a limit is set.");
+    text.sample({}, static_cast<std::uint64_t>(sources_.admitted->slots.load()));
+    std::uint64_t open = 0;
+    for (const auto& count : *sources_.connections) open += count.load(std::memory_order_relaxed);
+    text.family("llm_proxy_connections_open", "gauge", "Client connections, but for those of ADMIN_PORT.");
+    text.sample({}, open);
+    text.family("llm_proxy_actors", "gauge", "Actors alive, sessions and adapters among them.");
+    text.sample({}, static_cast<std::uint64_t>(self_->system().registry().running()));
+    text.family("llm_proxy_pools", "gauge", "Adapter pools.");
+    text.sample({}, static_cast<std::uint64_t>(sources_.actors->pools.load()));
+    text.family("llm_proxy_adapters", "gauge", "Adapter actors.");
+    text.sample({}, static_cast<std::uint64_t>(sources_.actors->adapters.load()));
+    text.family("llm_proxy_actors_replaced_total", "counter", "Shared actors that died and were replaced.");
+    text.sample({}, sources_.actors->replaced.load());
+    if (upstreams) write_upstreams(text, *upstreams);
+  });
+  if (keys) write_keys(text, steps, keys->uses);
+  steps.add_once([this, &text] {
+    if (sources_.spans) write_spans(text, *sources_.spans);
+    write_log_losses(text);
+    text.family("llm_proxy_build_info", "gauge", "Always 1.");
+    text.sample({{"version", sources_.version}, {"commit", sources_.commit}}, std::uint64_t{1});
+  });
+  write_process_metrics(text, steps);
+  writing_.push_back(scrape);
+  // A scrape of usual size is one slice.
+  if (!next_slice_->armed()) write_slice();
+}
+
+/// By a deadline, not by a message to itself: an actor that always has a message is not left for the sockets.
+void metrics_state::write_slice() {
+  if (writing_.empty()) return;
+  if (writing_.front()->steps.run(slice)) {
+    const auto done = std::move(writing_.front());
+    writing_.pop_front();
+    struct placed_text {
+      std::string text;
+      std::shared_ptr<const void> place;
+    };
+    const auto whole = std::make_shared<placed_text>(placed_text{done->text.take(), done->place});
+    done->answer.deliver(metrics_text{{whole, &whole->text}});
+  }
+  if (!writing_.empty()) next_slice_->expires_after(pause_between_slices);
 }
 
 metrics_actor::behavior_type metrics(metrics_state::self_pointer self, io_worker* home,

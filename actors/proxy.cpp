@@ -30,11 +30,10 @@ namespace llm_proxy {
 
 namespace {
 
-/// One per upstream; none in mock mode.
-std::vector<litellm_options> make_upstreams(const settings& values) {
+/// One per upstream; none in mock mode. `tls`: for those that are https; null: it is made when one is.
+std::vector<litellm_options> make_upstreams(const settings& values, std::shared_ptr<upstream_tls> tls) {
   std::vector<litellm_options> all;
   if (values.llm_mode == llm_mode::mock) return all;
-  std::shared_ptr<upstream_tls> tls;
   for (const auto& url : values.litellm_proxy_url) {
     const auto address = parse_upstream_address(url);
     if (!address) throw std::runtime_error{"LLM_PROXY__LITELLM_PROXY_URL is not an http(s) address"};
@@ -95,16 +94,18 @@ session_options make_session_options(const settings& values, std::span<const rou
   options.retries = static_cast<unsigned>(values.retries);
   options.metrics_public = values.metrics_public;
   options.stream_timing = values.stream_timing;
+  if (default_key_counts(values)) options.local_host = values.host;
   return options;
 }
 
 /// The keys of the file; a file that cannot be used is the operator's to mend.
-key_table_ptr read_keys(const std::string& file) {
-  if (file.empty()) return make_key_table({});
+key_table_ptr read_keys(const std::string& file, std::shared_ptr<key_uses> uses) {
+  if (file.empty()) return make_key_table({}, nullptr, std::move(uses));
   auto read = read_keys_file(file);
-  if (!read.faults.empty())
-    throw std::runtime_error{"LLM_PROXY__INTERNAL_API_KEYS_FILE: " + read.faults.front()};
-  return make_key_table(std::move(read.entries));
+  if (!read.faults.empty()) {
+    throw std::runtime_error{"LLM_PROXY__INTERNAL_API_KEYS_FILE: " + read.faults.front() + " (" + file + ")"};
+  }
+  return make_key_table(std::move(read.entries), nullptr, std::move(uses));
 }
 
 /// How many connections may be open.
@@ -117,11 +118,8 @@ std::size_t connection_limit(const settings& values) {
 
 /// HOST has been checked for this with the settings; a socket handed over has not.
 void check_default_key(const settings& values, const boost::asio::ip::address& bound) {
-  if (values.llm_mode == llm_mode::mock || is_loopback(bound.to_string())) return;
-  if (!internal_key_counts(values) || values.internal_api_key != settings{}.internal_api_key) return;
-  throw std::runtime_error{
-      "LLM_PROXY__INTERNAL_API_KEY is the default that everybody knows, and the socket of LISTEN_FDS can be "
-      "reached from other machines; set a key of your own"};
+  const auto fault = refuse_default_key(values, bound.to_string(), "the socket of LISTEN_FDS");
+  if (!fault.empty()) throw std::runtime_error{fault};
 }
 
 server_tls load_tls(const tls_files& files) {
@@ -200,8 +198,9 @@ tls_files listener_tls(const settings& values) {
   return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
 }
 
-std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
-  const auto upstreams = make_upstreams(values);
+std::shared_ptr<actor_factories> proxy::make_factories(const settings& values,
+                                                       std::shared_ptr<upstream_tls> tls) {
+  const auto upstreams = make_upstreams(values, std::move(tls));
   auto& scheduler = io_scheduler::of(*system_);
   auto& first = scheduler.worker(0);
   const auto threads = values.thread_count();
@@ -217,7 +216,7 @@ std::shared_ptr<actor_factories> proxy::make_factories(const settings& values) {
     const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
     const thread_records records{counted_[i],
                                  {values.version, commit_, in_flight_, gauges_, connections_, actor_counts_,
-                                  tracing_ ? tracing_->finished : nullptr},
+                                  tracing_ ? tracing_->finished : nullptr, scrapes_},
                                  live_[i]};
     made->threads.push_back(make_thread_factories(values, author_, share, upstreams, made->upstreams,
                                                   *system_, scheduler.worker(i), keys_, health_, records,
@@ -240,7 +239,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
       own_routes_{own_routes},
       commit_{commit},
       keys_file_{values.internal_api_keys_file},
-      keys_{read_keys(keys_file_)},
+      keys_{read_keys(keys_file_, std::make_shared<key_uses>(families_->room))},
       in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
       tls_files_{listener_tls(values)} {
   const auto threads = values.thread_count();
@@ -248,7 +247,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();
   // Before any thread: what cannot listen need not start.
-  make_upstreams(values);
+  make_upstreams(values, nullptr);
   check_tracing(values);
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
@@ -264,13 +263,12 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   system_ = std::make_unique<caf::actor_system>(config_);
   auto& scheduler = io_scheduler::of(*system_);
   connections_ = std::make_shared<connection_counts>(threads);
-  const auto labels = std::make_shared<model_labels>();
   for (std::size_t i = 0; i < threads; ++i) {
-    counted_.push_back(std::make_shared<thread_metrics>(labels));
+    counted_.push_back(std::make_shared<thread_metrics>(families_));
     live_.push_back(std::make_shared<live_sessions>());
   }
   tracing_ = start_tracing(values, *system_, scheduler.worker(0));
-  const std::shared_ptr<const actor_factories> factories = make_factories(values);
+  const std::shared_ptr<const actor_factories> factories = make_factories(values, nullptr);
   upstreams_ = factories->upstreams;
   auto kept = spawn_shared(*factories);
   session_context common;
@@ -326,8 +324,8 @@ void proxy::spawn_admin(const settings& values, const session_context& common, c
   caf::anon_send(admin_, start_listening{descriptor, false, std::move(all)});
 }
 
-void proxy::reconfigure(const settings& values) {
-  const auto factories = make_factories(values);
+void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls) {
+  const auto factories = make_factories(values, std::move(tls));
   const bool new_pools = !same_pools(values_, values);
   // Pools before the rules that count on them.
   caf::anon_send(supervisor_, reconfigured{factories, new_pools, make_limits(values), make_names(values)});
@@ -342,7 +340,10 @@ void proxy::reconfigure(const settings& values) {
 void proxy::reload_tls() {
   if (!tls_files_.any()) return;
   std::vector<std::string> faults;
-  const auto tls = load_server_tls(tls_files_, faults);
+  use_tls(load_server_tls(tls_files_, faults), faults);
+}
+
+void proxy::use_tls(const server_tls& tls, const std::vector<std::string>& faults) {
   for (const auto& fault : faults) spdlog::error("{}; the certificate in use stays", fault);
   if (!tls) return;
   for (const auto& each : acceptors_) caf::anon_send(each, tls_changed{tls});
@@ -407,11 +408,14 @@ bool proxy::end_connections(std::chrono::milliseconds timeout, const std::functi
 std::vector<std::string> proxy::reload_keys() {
   if (keys_file_.empty()) return {};
   auto read = read_keys_file(keys_file_);
-  if (!read.faults.empty()) return std::move(read.faults);
-  keys_ = make_key_table(std::move(read.entries), keys_);
+  if (read.faults.empty()) use_keys(std::move(read.entries));
+  return std::move(read.faults);
+}
+
+void proxy::use_keys(std::vector<key_entry> entries) {
+  keys_ = make_key_table(std::move(entries), keys_);
   caf::anon_send(supervisor_, keys_changed{keys_});
   shared();  // when it has answered, every auth actor has been told
-  return {};
 }
 
 std::vector<shared_actors> proxy::shared() const {

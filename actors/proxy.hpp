@@ -4,6 +4,7 @@
 #include "actors/acceptor.hpp"
 #include "actors/admission.hpp"
 #include "actors/messages.hpp"
+#include "actors/metrics.hpp"
 #include "actors/service_health.hpp"
 #include "actors/session_trace.hpp"
 #include "actors/supervisor.hpp"
@@ -11,6 +12,7 @@
 #include "config/settings.hpp"
 #include "http/route.hpp"
 #include "http/server_tls.hpp"
+#include "http/upstream_tls.hpp"
 
 #include <caf/actor_system_config.hpp>
 
@@ -56,6 +58,8 @@ class proxy {
   /// Reads the TLS files again, for new connections. Keeps what is in use, and says why, when they are
   /// faulty.
   void reload_tls();
+  /// The same with files that were read elsewhere; null where they are faulty.
+  void use_tls(const server_tls& tls, const std::vector<std::string>& faults);
 
   /// From now on /health/ready says 503.
   void announce_drain();
@@ -66,12 +70,14 @@ class proxy {
 
   /// Works by these settings from now on, as far as they may change while it runs (config/reload.hpp); what
   /// is open goes on as it began. Throws std::runtime_error, and nothing has changed, when they are of no
-  /// use.
-  void reconfigure(const settings& values);
+  /// use. `tls`: for https upstreams, by LITELLM_CA_FILE; null: that is read now.
+  void reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls = nullptr);
 
   /// Reads INTERNAL_API_KEYS_FILE again. The faults of a file that cannot be used: then the keys stay as they
   /// are. What is in flight goes on in any case.
   std::vector<std::string> reload_keys();
+  /// The same with a file that was read elsewhere, without a fault.
+  void use_keys(std::vector<key_entry> entries);
 
   // For tests.
   caf::actor_system& system() { return *system_; }
@@ -83,7 +89,7 @@ class proxy {
   const key_table& keys() const { return *keys_; }
 
  private:
-  std::shared_ptr<actor_factories> make_factories(const settings& values);
+  std::shared_ptr<actor_factories> make_factories(const settings& values, std::shared_ptr<upstream_tls> tls);
   void spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
                    int descriptor);
   void flush_spans_at_end();
@@ -95,6 +101,8 @@ class proxy {
   factory_editor edit_;
   std::span<const route> own_routes_;
   std::string commit_;
+  std::shared_ptr<metric_families> families_ = std::make_shared<metric_families>();
+  std::shared_ptr<scrape_gate> scrapes_ = std::make_shared<scrape_gate>();
   std::string keys_file_;
   key_table_ptr keys_;
   std::shared_ptr<std::atomic<std::size_t>> in_flight_;

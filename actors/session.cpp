@@ -1,6 +1,7 @@
 #include "actors/session.hpp"
 
 #include "config/log_safe.hpp"
+#include "http/host_check.hpp"
 #include "http/openai.hpp"
 #include "http/request_id.hpp"
 
@@ -43,11 +44,23 @@ void session_state::read_head() {
   }
   if (client_->head_fault().code != errc::none) {
     refuse(client_->head_fault());
+  } else if (auto fault = check_host(); fault.code != errc::none) {
+    refuse(fault);
   } else if (is_public()) {
     route();
   } else {
     ask_auth();
   }
+}
+
+/// Before the key is asked for: a page that has guessed it is to learn nothing. Health says nothing worth
+/// hiding, and probes name a service as they like.
+failure session_state::check_host() const {
+  const auto& own = context_->options.local_host;
+  if (!own || is_public_path(head_->path(), health_paths)) return {errc::none, {}, {}, {}};
+  auto foreign = foreign_origin_of(*head_, *own);
+  if (foreign.empty()) return {errc::none, {}, {}, {}};
+  return {errc::host_not_allowed, {}, std::move(foreign), {}};
 }
 
 void session_state::enter_phase(phase next) {

@@ -29,6 +29,7 @@
 #include "actors/messages.hpp"
 #include "actors/pinned.hpp"
 #include "actors/retry.hpp"
+#include "actors/scrape_answer.hpp"
 #include "actors/service_health.hpp"
 #include "actors/session_trace.hpp"
 #include "actors/ui_watch.hpp"
@@ -72,6 +73,9 @@ struct session_options {
   unsigned retries = 0;
   bool metrics_public = false;  ///< /metrics needs no key
   bool stream_timing = false;   ///< a stream ends with a comment that says what server-timing says
+  /// Set while the default key, which everybody knows, lets clients in: the value of HOST. Requests that are
+  /// addressed to other machines than this one are refused then.
+  std::optional<std::string> local_host;
 };
 
 /// What all sessions of a thread share.
@@ -156,7 +160,10 @@ class session_state : public exchange_events, private live_session {
   std::string_view key_name() const override { return key_ ? std::string_view{key_->name} : ""; }
 
   void answer_metrics();
+  void send_metrics(const metrics_text& all);
+  void send_more_metrics();
   bool is_public() const;
+  failure check_host() const;
   void begin_upstream();
   failure check_head() const;
   // Admission (session_admission.cpp).
@@ -305,8 +312,9 @@ class session_state : public exchange_events, private live_session {
   steady_clock::duration connect_time_{0};
   std::chrono::nanoseconds overhead_{-1};  // LiteLLM's own; < 0: it said none
 
-  std::unique_ptr<request_trace> trace_;  // null: tracing is off
-  std::unique_ptr<ui_watch> watch_;       // of a request for /ui/events
+  std::unique_ptr<request_trace> trace_;   // null: tracing is off
+  std::unique_ptr<ui_watch> watch_;        // of a request for /ui/events
+  std::unique_ptr<scrape_answer> scrape_;  // of an answer to /metrics, until its client has it
 };
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -394,7 +394,10 @@ void session_state::grant() {
 // -- from the connection and the clock ----------------------------------------------------
 
 void session_state::on_sent() {
-  enter(self_, [this] { grant(); });
+  enter(self_, [this] {
+    grant();
+    if (scrape_) send_more_metrics();
+  });
 }
 
 void session_state::on_client_gone() {

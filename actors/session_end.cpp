@@ -119,6 +119,7 @@ void session_state::finish(verdict how) {
   if (std::exchange(counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
   context_->live->end(*this, to_string(how), status_);
   watch_.reset();
+  scrape_.reset();
   const auto ms = since_start();
   log(how, ms);
   count(how, ms);

@@ -3,11 +3,19 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
+
+/// A client that takes a scrape more slowly than this has it cut: a slow one must not keep others out.
+/// Prometheus gives up after 10 s (scrape_timeout).
+constexpr auto longest_scrape = std::chrono::seconds{30};
+constexpr std::size_t scrape_piece = std::size_t{64} << 10;
+/// Until the client's last acknowledgement is looked for again.
+constexpr auto look_again_after = std::chrono::milliseconds{5};
 
 double seconds(steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
@@ -35,15 +43,48 @@ void session_state::answer_metrics() {
     return;
   }
   self_->request(context_->metrics, caf::infinite, scrape_metrics{context_->upstreams})
-      .then(
-          [this](const metrics_text& all) {
-            if (phase_ == phase::closed) return;  // its client has left
-            header_list headers;
-            headers.add("content-type", prometheus_text::content_type);
-            answer_text(200, all.text, std::move(headers));
-            end_answer(verdict::complete);
-          },
-          [this](const caf::error& error) { refuse(to_failure(error)); });
+      .then([this](const metrics_text& all) { send_metrics(all); },
+            [this](const caf::error& error) {
+              header_list headers;
+              headers.add("retry-after", "1");
+              refuse(to_failure(error), std::move(headers));
+            });
+}
+
+void session_state::send_metrics(const metrics_text& all) {
+  if (phase_ == phase::closed) return;  // its client has left
+  scrape_ = std::make_unique<scrape_answer>(
+      context_->home->timers(), all.text, [this] { enter(self_, [this] { send_more_metrics(); }); },
+      [this] { enter(self_, [this] { break_answer(verdict::client_gone); }); });
+  scrape_->too_late.expires_after(longest_scrape);
+  status_ = 200;
+  response_head out{status_, {}};
+  out.headers.add("content-type", prometheus_text::content_type);
+  out.headers.add("x-request-id", id_);
+  client_->start_answer(out, body_framing::content_length, scrape_->text->size(), false);
+  if (head_->method == "HEAD")
+    end_answer(verdict::complete);
+  else
+    send_more_metrics();
+}
+
+/// A piece at a time, so that no turn copies or encrypts megabytes. The answer is over only when the client
+/// has all of it: until then the scrape counts among those of the process, so that clients that do not read
+/// cannot make the process, or the kernel's buffers, hold one text each.
+void session_state::send_more_metrics() {
+  const std::string_view text = *scrape_->text;
+  if (scrape_->written < text.size()) {
+    if (client_->backlog() > scrape_piece) return;  // goes on when it has left
+    const auto piece = text.substr(scrape_->written, scrape_piece);
+    scrape_->written += piece.size();
+    client_->write(piece);
+  } else if (client_->backlog() > 0) {
+    return;
+  } else if (client_->unacknowledged() > 0) {
+    scrape_->look_again.expires_after(look_again_after);
+  } else {
+    end_answer(verdict::complete);
+  }
 }
 
 void session_state::note_phase(phase next) {

@@ -1,9 +1,8 @@
 #include "config/env_file.hpp"
 
+#include "http/regular_file.hpp"
+
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -138,31 +137,6 @@ std::optional<std::string> read_setting(cursor& in, std::map<std::string, std::s
   return {};
 }
 
-/// The file's text; nothing when there is no file. Otherwise the fault says why it can't be read.
-std::optional<std::string> read_file(const std::string& path, std::vector<std::string>& faults) {
-  errno = 0;
-  std::ifstream file{path, std::ios::binary};
-  if (!file) {
-    const int why = errno;
-    if (why != ENOENT && why != ENOTDIR) faults.push_back(path + " can't be read: " + std::strerror(why));
-    return {};
-  }
-  std::string text(max_file_bytes + 1, '\0');
-  errno = 0;
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  const int why = errno;
-  if (file.bad()) {
-    faults.push_back(path + " can't be read: " + std::strerror(why != 0 ? why : EIO));
-    return {};
-  }
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > max_file_bytes) {
-    faults.push_back(path + " is larger than 1 MiB");
-    return {};
-  }
-  return text;
-}
-
 }  // namespace
 
 environment parse_env_text(std::string_view text) {
@@ -183,8 +157,11 @@ environment parse_env_text(std::string_view text) {
 
 environment load_environment(const char* const* process_environment, const std::string& path) {
   environment out;
-  if (const auto text = read_file(path, out.faults)) {
-    out = parse_env_text(*text);
+  const auto file = read_regular_file(path, max_file_bytes);
+  if (!file.fault.empty()) {
+    if (!file.missing) out.faults.push_back(path + " " + file.fault);
+  } else {
+    out = parse_env_text(file.text);
     for (std::string& fault : out.faults) fault.insert(0, path + " ");
   }
   for (; process_environment != nullptr && *process_environment != nullptr; ++process_environment) {

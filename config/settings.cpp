@@ -54,14 +54,11 @@ std::string unknown_name_warning(std::string_view name) {
 
 void check_default_key(parsed_settings& parsed) {
   const settings& values = parsed.values;
-  if (values.internal_api_key != settings{}.internal_api_key || !internal_key_counts(values)) return;
-  const bool local = is_loopback(values.host);
-  const auto name = std::string{env_prefix} + "INTERNAL_API_KEY";
-  if (values.llm_mode == llm_mode::litellm && !local)
-    parsed.faults.push_back(name + " is the default that everybody knows, and HOST " + values.host +
-                            " can be reached from other machines; set a key of your own");
-  else if (values.llm_mode == llm_mode::litellm || !local)
-    parsed.warnings.push_back(name + " is the default that everybody knows; set a key of your own");
+  if (auto fault = refuse_default_key(values, values.host, "HOST " + values.host); !fault.empty())
+    parsed.faults.push_back(std::move(fault));
+  else if (default_key_counts(values) && values.llm_mode == llm_mode::litellm)
+    parsed.warnings.push_back(std::string{env_prefix} +
+                              "INTERNAL_API_KEY is the default that everybody knows; set a key of your own");
 }
 
 }  // namespace
@@ -72,6 +69,16 @@ std::size_t settings::thread_count() const {
 
 bool internal_key_counts(const settings& values) {
   return values.internal_api_keys_file.empty() || values.internal_api_key != settings{}.internal_api_key;
+}
+
+bool default_key_counts(const settings& values) {
+  return internal_key_counts(values) && values.internal_api_key == settings{}.internal_api_key;
+}
+
+std::string refuse_default_key(const settings& values, std::string_view address, std::string_view what) {
+  if (!default_key_counts(values) || is_loopback(address)) return {};
+  return std::string{env_prefix} + "INTERNAL_API_KEY is the default that everybody knows, and " +
+         std::string{what} + " can be reached from other machines; set a key of your own";
 }
 
 bool is_loopback(std::string_view host) {

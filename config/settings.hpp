@@ -128,6 +128,13 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
 /// Whether INTERNAL_API_KEY is a key: the default that everybody knows is none beside a file of keys.
 bool internal_key_counts(const settings& values);
 
+/// Whether the default of INTERNAL_API_KEY, which everybody knows, lets clients in.
+bool default_key_counts(const settings& values);
+
+/// Why `values` must not be served on `address`, an IP address or a name: the default key would let other
+/// machines in. A sentence; empty: they may. `what` has that address, as the sentence names it.
+std::string refuse_default_key(const settings& values, std::string_view address, std::string_view what);
+
 /// Whether only this machine can reach a listener on `host` (127.0.0.0/8, ::1, localhost).
 bool is_loopback(std::string_view host);
 

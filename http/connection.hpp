@@ -133,6 +133,9 @@ class connection final : public turn_task,
   std::size_t backlog() const {
     return pending_.size() + constant_.size() + in_flight_.size() - in_flight_sent_;
   }
+  /// Bytes that have left and that the client's system has yet to acknowledge: one that does not read keeps
+  /// them.
+  std::size_t unacknowledged() const { return socket_.unacknowledged(); }
   /// Bytes of the answer's body so far, framing not counted.
   std::uint64_t body_bytes_written() const { return body_written_; }
   bool answer_started() const { return answer_started_; }

@@ -3,6 +3,8 @@
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 namespace llm_proxy {
 
@@ -63,6 +65,12 @@ std::size_t downstream_socket::write_tls(std::string_view bytes, error_code& ec)
   const auto done = tls_->session.write(bytes);
   ec = done.next == tls_session::wait::none ? done.ec : error_code{boost::asio::error::would_block};
   return done.bytes;
+}
+
+std::size_t downstream_socket::unacknowledged() const {
+  int bytes = 0;
+  if (!socket_.is_open() || ::ioctl(socket_.descriptor(), SIOCOUTQ, &bytes) != 0) return 0;
+  return static_cast<std::size_t>(bytes);
 }
 
 bool downstream_socket::end_sending() {

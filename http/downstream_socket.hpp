@@ -57,6 +57,8 @@ class downstream_socket {
     return tls_ ? write_tls(bytes, ec) : socket_.write(bytes, {}, ec);
   }
 
+  /// Bytes that the system has taken and the client's has not acknowledged (tcp(7), SIOCOUTQ).
+  std::size_t unacknowledged() const;
   /// Tells the client that no more bytes come; false: again when the socket takes bytes.
   bool end_sending();
   /// `whole`: nothing is cut off by this; a TLS client is told so.

@@ -19,6 +19,7 @@ enum class errc : std::uint8_t {
   unauthorized,               ///< no key, or a wrong one
   model_not_allowed,          ///< a model that the key's list has not
   internal_key_required,      ///< what concerns all keys, asked for with one of the file
+  host_not_allowed,           ///< for another host than this machine, while the default key counts
   not_found,                  ///< no such path
   model_not_found,            ///< GET /v1/models/{id} of an id nobody listed
   method_not_allowed,         ///< the path exists, the method does not

@@ -3,19 +3,21 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
-#include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
 
-/// The first rules of that name.
-key_rules_ptr find_rules(const key_table& table, std::string_view name) {
-  const auto at = std::find_if(table.entries.begin(), table.entries.end(),
-                               [&](const key_entry& entry) { return entry.rules->name == name; });
-  if (at != table.entries.end()) return at->rules;
-  return table.internal && table.internal->name == name ? table.internal : nullptr;
+using rules_by_name = std::unordered_map<std::string_view, key_rules_ptr>;
+
+/// Of each name its first rules; the table outlives what is returned.
+rules_by_name names_of(const key_table& table) {
+  rules_by_name all;
+  for (const auto& entry : table.entries) all.emplace(entry.rules->name, entry.rules);
+  if (table.internal) all.emplace(table.internal->name, table.internal);
+  return all;
 }
 
 }  // namespace
@@ -35,14 +37,19 @@ const key_entry* key_table::find(std::string_view key) const {
   return found;
 }
 
-key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr& before) {
+key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr& before,
+                             std::shared_ptr<key_uses> uses) {
   auto table = std::make_shared<key_table>();
+  table->uses = before ? before->uses : uses ? std::move(uses) : std::make_shared<key_uses>();
   // One set of rules per name, which its entries share.
+  rules_by_name known;
+  const auto old = before ? names_of(*before) : rules_by_name{};
   const auto shared = [&](key_rules rules) {
-    if (auto known = find_rules(*table, rules.name)) return known;
-    const auto old = before ? find_rules(*before, rules.name) : nullptr;
-    rules.last_use = old ? old->last_use : std::make_shared<std::atomic<std::int64_t>>(0);
-    return key_rules_ptr{std::make_shared<const key_rules>(std::move(rules))};
+    if (const auto at = known.find(rules.name); at != known.end()) return at->second;
+    const auto was = old.find(rules.name);
+    rules.last_use = was != old.end() ? was->second->last_use : std::make_shared<key_use>(0);
+    auto fresh = std::make_shared<const key_rules>(std::move(rules));
+    return known.emplace(fresh->name, fresh).first->second;
   };
   for (auto& entry : entries) {
     entry.rules = shared(*entry.rules);
@@ -51,6 +58,7 @@ key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr
   key_rules internal;
   internal.name = internal_key_name;
   table->internal = shared(std::move(internal));
+  table->uses->keep_if([&](const std::string& name) { return known.find(name) != known.end(); });
   return table;
 }
 

@@ -2,8 +2,9 @@
 // file makes a new one.
 #pragma once
 
+#include "http/key_uses.hpp"
+
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,8 +26,8 @@ struct key_rules {
   std::uint64_t rpm = 0;            ///< requests per minute
   std::uint64_t tpm = 0;            ///< tokens per minute, prompt and completion
   std::vector<std::string> models;  ///< exact names, or beginnings with a `*` behind; empty: all
-  /// Second since 1970 in which the name was last let in; 0: never. Outlives tables: a newer one takes it on.
-  std::shared_ptr<std::atomic<std::int64_t>> last_use;
+  /// When the name was last let in. Outlives tables: a newer one takes it on.
+  key_use_ptr last_use;
 
   bool limited() const { return max_concurrent > 0 || rpm > 0 || tpm > 0; }
 };
@@ -40,7 +41,8 @@ struct key_entry {
 
 struct key_table {
   std::vector<key_entry> entries;
-  key_rules_ptr internal;  ///< of INTERNAL_API_KEY; never null
+  key_rules_ptr internal;          ///< of INTERNAL_API_KEY; never null
+  std::shared_ptr<key_uses> uses;  ///< of all names, shared with the tables before and behind it; never null
 
   /// The entry of a key. Compares with every entry, each in constant time. nullptr: there is none.
   const key_entry* find(std::string_view key) const;
@@ -50,7 +52,12 @@ using key_table_ptr = std::shared_ptr<const key_table>;
 /// What INTERNAL_API_KEY is called; an entry of that name gives it limits.
 inline constexpr std::string_view internal_key_name = "default";
 
-/// `before`: the table that is replaced, for the last uses; may be null.
-key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr& before = nullptr);
+/// The key that INTERNAL_API_KEY is by default: everybody knows it.
+inline constexpr std::string_view default_key = "change-me-internal-key";
+
+/// `before`: the table that is replaced, for the last uses; may be null. `uses`: where a first table's are
+/// noted; null: in a list of its own.
+key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr& before = nullptr,
+                             std::shared_ptr<key_uses> uses = nullptr);
 
 }  // namespace llm_proxy

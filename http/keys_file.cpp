@@ -2,14 +2,12 @@
 
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
+#include "http/regular_file.hpp"
 #include "http/rfc3339.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -87,6 +85,8 @@ class entry_reader {
       const auto digest = read_digest(text_of(kind, raw).value_or(std::string{}));
       if (!digest)
         fault(member, "takes the 64 hexadecimal digits of the key's SHA-256");
+      else if (*digest == digest_of(default_key))
+        fault(member, "is that of the default key, which everybody knows");
       else
         entry_.digest = *digest;
     } else if (member == "expires") {
@@ -196,19 +196,11 @@ parsed_keys parse_keys(std::string_view json) {
 }
 
 parsed_keys read_keys_file(const std::string& path) {
+  const auto file = read_regular_file(path, largest_keys_file);
+  if (file.fault.empty()) return parse_keys(file.text);
   parsed_keys failed;
-  errno = 0;
-  std::ifstream file{path, std::ios::binary};
-  std::string text;
-  std::array<char, 16 * 1024> block{};
-  while (file.read(block.data(), block.size()) || file.gcount() > 0)
-    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
-  // A directory opens, and only its reading fails.
-  if (!file.is_open() || file.bad()) {
-    failed.faults.push_back(std::string{"cannot be read: "} + std::strerror(errno != 0 ? errno : EIO));
-    return failed;
-  }
-  return parse_keys(text);
+  failed.faults.push_back(file.fault);
+  return failed;
 }
 
 }  // namespace llm_proxy

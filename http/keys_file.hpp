@@ -4,6 +4,7 @@
 
 #include "http/keys.hpp"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,10 @@ struct parsed_keys {
 
 parsed_keys parse_keys(std::string_view json);
 
-/// The same for a file; one that cannot be read is a fault.
+/// A file of more bytes is refused: some 400,000 keys have room in it.
+inline constexpr std::size_t largest_keys_file = std::size_t{64} << 20;
+
+/// The same for a file; one that cannot be read, is no regular file or is too large is a fault.
 parsed_keys read_keys_file(const std::string& path);
 
 }  // namespace llm_proxy

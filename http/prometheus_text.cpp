@@ -18,6 +18,12 @@ void append_number(std::string& text, double value) {
   text.append(digits.data(), end);
 }
 
+void append_number(std::string& text, std::uint64_t value) {
+  std::array<char, 24> digits{};
+  const auto [end, fault] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  text.append(digits.data(), end);
+}
+
 void append_escaped(std::string& text, std::string_view value, bool quoted) {
   for (const char c : value) {
     if (c == '\\') {
@@ -41,36 +47,42 @@ void prometheus_text::family(std::string_view name, std::string_view type, std::
   text_.append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
 }
 
-void prometheus_text::begin_sample(std::string_view suffix, metric_labels labels, std::string_view bound) {
+std::string prometheus_text::labels(metric_labels of) {
+  std::string text;
+  for (const auto& each : of) {
+    if (each.value.empty()) continue;
+    if (!text.empty()) text += ',';
+    text.append(each.name).append("=\"");
+    append_escaped(text, each.value, true);
+    text += '"';
+  }
+  return text;
+}
+
+void prometheus_text::begin_sample(std::string_view suffix, std::string_view labels, std::string_view bound) {
   text_.append(name_).append(suffix);
-  char before = '{';
-  const auto add = [&](std::string_view name, std::string_view value) {
-    if (value.empty()) return;
-    text_ += before;
-    text_.append(name).append("=\"");
-    append_escaped(text_, value, true);
-    text_ += '"';
-    before = ',';
-  };
-  for (const auto& each : labels) add(each.name, each.value);
-  add("le", bound);
-  if (before == ',') text_ += '}';
+  if (!labels.empty() || !bound.empty()) {
+    text_.append("{").append(labels);
+    if (!bound.empty()) text_.append(labels.empty() ? "le=\"" : ",le=\"").append(bound).append("\"");
+    text_ += '}';
+  }
   text_ += ' ';
 }
 
-void prometheus_text::sample(metric_labels labels, double value) {
+void prometheus_text::sample_as(std::string_view labels, double value) {
   begin_sample({}, labels);
   append_number(text_, value);
   text_ += '\n';
 }
 
-void prometheus_text::sample(metric_labels labels, std::uint64_t value) {
+void prometheus_text::sample_as(std::string_view labels, std::uint64_t value) {
   begin_sample({}, labels);
-  text_.append(std::to_string(value)).append("\n");
+  append_number(text_, value);
+  text_ += '\n';
 }
 
-void prometheus_text::histogram(metric_labels labels, std::span<const double> bounds,
-                                std::span<const std::uint64_t> counts, double sum) {
+void prometheus_text::histogram_as(std::string_view labels, std::span<const double> bounds,
+                                   std::span<const std::uint64_t> counts, double sum) {
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     below += counts[i];
@@ -80,13 +92,15 @@ void prometheus_text::histogram(metric_labels labels, std::span<const double> bo
       append_number(bound, bounds[i]);
     }
     begin_sample("_bucket", labels, bound);
-    text_.append(std::to_string(below)).append("\n");
+    append_number(text_, below);
+    text_ += '\n';
   }
   begin_sample("_sum", labels);
   append_number(text_, sum);
   text_ += '\n';
   begin_sample("_count", labels);
-  text_.append(std::to_string(below)).append("\n");
+  append_number(text_, below);
+  text_ += '\n';
 }
 
 }  // namespace llm_proxy

@@ -82,6 +82,7 @@ struct public_paths {
   bool metrics = false;
 };
 inline constexpr public_paths admin_paths{false, true};
+inline constexpr public_paths health_paths{false, false};
 
 /// True for paths that are answered without a key.
 bool is_public_path(std::string_view path, public_paths which = {});

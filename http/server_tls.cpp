@@ -1,14 +1,13 @@
 #include "http/server_tls.hpp"
 
+#include "http/regular_file.hpp"
+
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <string_view>
 
 namespace llm_proxy {
@@ -38,15 +37,11 @@ std::string openssl_reason() {
   return words != nullptr ? words : "unknown error";
 }
 
-/// What the operator gets to read for a file that is not there, before OpenSSL's words for it.
+/// What the operator gets to read for a file that is not there, or is none, before OpenSSL's words for it.
 bool is_readable(std::string_view option, const std::string& file, std::vector<std::string>& faults) {
-  errno = 0;
-  const std::ifstream in{file};
-  // A directory opens too, and gives nothing.
-  if (in.is_open() && std::ifstream{file}.peek() != std::ifstream::traits_type::eof()) return true;
-  faults.push_back(sentence(option, file,
-                            !in.is_open() ? "cannot be read: " + std::string{std::strerror(errno)}
-                                          : std::string{"is empty or no file"}));
+  const auto fault = check_regular_file(file, largest_pem_file);
+  if (fault.empty()) return true;
+  faults.push_back(sentence(option, file, fault));
   return false;
 }
 

@@ -1,9 +1,7 @@
 #include "http/upstream_tls.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
+#include "http/regular_file.hpp"
+
 #include <stdexcept>
 
 namespace llm_proxy {
@@ -14,10 +12,7 @@ namespace ssl = boost::asio::ssl;
 
 /// Empty when `context` trusts what the file holds.
 std::string load(ssl::context& context, const std::string& ca_file) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(ca_file, ignored)) return "is a directory";
-  errno = 0;
-  if (!std::ifstream{ca_file}) return std::string{"cannot be read: "} + std::strerror(errno);
+  if (auto fault = check_regular_file(ca_file, largest_pem_file); !fault.empty()) return fault;
   boost::system::error_code unusable;
   context.load_verify_file(ca_file, unusable);
   return unusable ? "holds no certificate in PEM form" : "";

@@ -4,6 +4,7 @@
 #include "config/log_safe.hpp"
 #include "http/keys_file.hpp"
 #include "http/keys_file_edit.hpp"
+#include "http/regular_file.hpp"
 
 #include <openssl/rand.h>
 
@@ -14,13 +15,13 @@
 #include <ctime>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <ostream>
 #include <sstream>
 #include <stdexcept>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -42,15 +43,9 @@ constexpr std::array known{
 
 /// Empty when there is no such file.
 std::string read_text(const std::string& path) {
-  std::error_code none;
-  if (!fs::exists(path, none)) return {};
-  std::ifstream file{path, std::ios::binary};
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    if (file && fs::file_size(path, none) == 0) return {};
-    give_up(path + " cannot be read", errno != 0 ? errno : EIO);
-  }
-  return text.str();
+  auto file = read_regular_file(path, largest_keys_file);
+  if (!file.fault.empty() && !file.missing) throw std::runtime_error{path + " " + file.fault};
+  return std::move(file.text);
 }
 
 /// As a whole or not at all: a service that reads it meanwhile sees the old text or the new one.

@@ -19,6 +19,10 @@ using namespace std::chrono_literals;
 /// The next request of a connection waits while more than this is unsent.
 constexpr double unsent_limit = 64 * 1024;
 
+/// Of two scrapes at once one is left for the gauge. A scrape's next one waits until its client has taken it
+/// all, so that hardly anything of them is ever unsent.
+constexpr int unread_scrapes = 1;
+
 const std::string get_script = "GET /docs/swagger-ui.js HTTP/1.1\r\nhost: x\r\n\r\n";
 
 std::string get(std::string_view path, std::string_view more = {}, std::string_view method = "GET") {
@@ -100,9 +104,11 @@ TEST_CASE("unread answers: the next request waits while more than 64 KiB are uns
     CAPTURE(name, tls);
     {
       std::vector<raw_connection> clients;
-      for (int i = 0; i < 3; ++i) clients.push_back(deaf(tls ? tunnel->port() : service.port(), bytes));
+      const bool scrapes = name == "metrics";
+      const int most = scrapes ? unread_scrapes : 3;
+      for (int i = 0; i < most; ++i) clients.push_back(deaf(tls ? tunnel->port() : service.port(), bytes));
       const auto held = settled(values.admin_port);
-      if (!tls) CHECK(held > 0);  // the tunnel takes a while
+      if (!tls && !scrapes) CHECK(held > 0);  // the tunnel takes a while
       CHECK(held <= 3 * (unsent_limit + largest));
     }
     CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
@@ -117,9 +123,11 @@ TEST_CASE("unread answers: those of ADMIN_PORT are bounded and counted too", "[s
     CAPTURE(bytes);
     {
       std::vector<raw_connection> clients;
-      for (int i = 0; i < 3; ++i) clients.push_back(deaf(values.admin_port, bytes));
+      const bool scrapes = bytes.find("/metrics") != std::string::npos;
+      const int most = scrapes ? unread_scrapes : 3;
+      for (int i = 0; i < most; ++i) clients.push_back(deaf(values.admin_port, bytes));
       const auto held = settled(values.admin_port);
-      CHECK(held > 0);
+      if (!scrapes) CHECK(held > 0);
       CHECK(held <= 3 * (unsent_limit + 400'000));
     }
     CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
@@ -204,21 +212,35 @@ TEST_CASE("unread answers: a client that leaves, and one that never reads, leave
   CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
 }
 
-TEST_CASE("unread answers: a drain lets an answer end that is on its way, and begins no further one",
-          "[service][unread][drain]") {
-  proxy service{mock_settings()};
-  raw_connection::options small;
-  small.receive_buffer = 4096;
-  raw_connection client{service.port(), small};
-  REQUIRE(client.send(get_script));
-  REQUIRE(client.read_exactly(100'000, patience).end == read_end::done);
-  std::thread draining{[&] { CHECK(service.drain_connections(20s)); }};
-  std::this_thread::sleep_for(1s);  // longer than an idle connection is given
-  const auto rest = client.read_to_end(patience);
-  CHECK(rest.end == read_end::eof);
-  CHECK(rest.bytes.size() + 100'000 > 1'732'839UL);
-  client.close();
-  draining.join();
+TEST_CASE("unread answers: a drain lets an answer end that is on its way", "[service][unread][drain]") {
+  // How much the system's buffers hold is not known: with one of these the last answer is half sent.
+  for (const int asked : {1, 2, 3, 4}) {
+    CAPTURE(asked);
+    proxy service{mock_settings()};
+    raw_connection::options small;
+    small.receive_buffer = 4096;
+    raw_connection client{service.port(), small};
+    std::string all;
+    for (int i = 0; i < asked; ++i) all += get_script;
+    REQUIRE(client.send(all));
+    REQUIRE(client.read_until("\r\n\r\n", patience).end == read_end::done);
+    std::thread draining{[&] { CHECK(service.drain_connections(20s)); }};
+    std::this_thread::sleep_for(800ms);  // longer than an idle connection is given
+    std::size_t got = 0;                 // up to the last answer's body
+    const auto rest = client.read_to_end(patience);
+    client.close();
+    draining.join();
+    CHECK(rest.end == read_end::eof);
+    // Whole answers, and no more of them than one with connection: close.
+    std::size_t heads = 0;
+    for (auto at = rest.bytes.find("HTTP/1.1 200 OK\r\n"); at != std::string::npos;
+         at = rest.bytes.find("HTTP/1.1 200 OK\r\n", at + 1)) {
+      got = rest.bytes.find("\r\n\r\n", at) + 4;
+      ++heads;
+    }
+    CHECK(rest.bytes.size() - got == 1'732'839UL);
+    CHECK((heads + 1 == static_cast<std::size_t>(asked) || holds(rest.bytes, "connection: close\r\n")));
+  }
 }
 
 }  // namespace llm_proxy::test

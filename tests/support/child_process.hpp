@@ -19,8 +19,8 @@ class child_process {
     std::map<std::string, std::string> environment;  // all of it, beside PATH and the sanitizers'
     std::string directory = "/tmp";
     bool closed_output = false;  // stdout's reader is gone from the start
-    std::vector<int> closed{};   // descriptors of 0, 1 and 2 that it begins without
     std::string output_file;     // what stdout is, instead of a pipe that is read here
+    std::vector<int> closed{};   // descriptors of 0, 1 and 2 that it begins without
     int listening = -1;          // handed over as descriptor 3, with LISTEN_FDS and LISTEN_PID
     std::size_t max_files = 0;   // its limit on open files; 0: as here
   };

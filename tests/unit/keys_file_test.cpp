@@ -1,5 +1,6 @@
 #include "http/keys_file.hpp"
 
+#include "config/settings.hpp"
 #include "support/catch.hpp"
 
 #include <algorithm>
@@ -140,6 +141,18 @@ TEST_CASE("keys file: a file that cannot be read says why", "[unit][keys]") {
   std::ofstream{path} << file(entry(""));
   CHECK(read_keys_file(path).entries.size() == 1);
   std::remove(path.c_str());
+}
+
+TEST_CASE("keys file: the default key, which everybody knows, is none of its keys", "[unit][keys]") {
+  CHECK(default_key == settings{}.internal_api_key);
+  std::string hex;
+  for (const auto byte : digest_of(default_key)) {
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  const auto read = parse_keys(file(entry("", hex)));
+  REQUIRE(read.faults.size() == 1);
+  CHECK(read.faults[0] == "keys[0].sha256: is that of the default key, which everybody knows");
 }
 
 TEST_CASE("key table: a newer table takes over the last uses, the internal key's too", "[unit][keys]") {

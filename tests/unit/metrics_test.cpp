@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,9 +13,12 @@ namespace {
 
 constexpr std::array three{1.0, 2.0, 4.0};
 
-std::string text_of(const thread_metrics& metrics) {
+std::string text_of(const metric_counts& metrics) {
   prometheus_text text;
-  metrics.write(text);
+  text_steps steps;
+  metrics.write(text, steps);
+  while (!steps.run(std::chrono::seconds{1})) {
+  }
   return text.take();
 }
 
@@ -78,7 +83,7 @@ TEST_CASE("metrics: a stream's times and tokens are counted under its model and 
 
 TEST_CASE("metrics: the model that answered has a label of its own, bounded as the pair it makes",
           "[unit][metrics]") {
-  const auto models = std::make_shared<model_labels>(10);
+  const auto models = std::make_shared<metric_families>(10);
   thread_metrics metrics{models};
   auto facts = chat("gpt-4o");
   facts.response_model = "gpt-4o-2024-08-06";
@@ -119,7 +124,7 @@ TEST_CASE("metrics: a failure carries its error type", "[unit][metrics]") {
 }
 
 TEST_CASE("metrics: models past the limit share one label, over all threads", "[unit][metrics]") {
-  const auto models = std::make_shared<model_labels>(200);
+  const auto models = std::make_shared<metric_families>(200);
   thread_metrics one{models};
   thread_metrics two{models};
   for (int i = 0; i < 300; ++i) {
@@ -127,7 +132,7 @@ TEST_CASE("metrics: models past the limit share one label, over all threads", "[
     (i % 2 == 0 ? one : two).record(chat(name));
     (i % 2 == 0 ? two : one).record(chat(name));
   }
-  thread_metrics all;
+  thread_metrics all{models};
   all.add(one);
   all.add(two);
   const auto text = text_of(all);

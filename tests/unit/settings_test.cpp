@@ -464,8 +464,10 @@ TEST_CASE("settings: the default key is a warning on loopback and a fault elsewh
     REQUIRE(parsed.faults.size() == 1);
     CHECK(contains(parsed.faults[0], "LLM_PROXY__INTERNAL_API_KEY"));
     CHECK(with(open, "litellm", "change-me-internal-key").faults.size() == 1);
-    CHECK(with(open, "mock", "").faults.empty());
-    CHECK(with(open, "mock", "").warnings.size() == 1);
+    // A mock costs its machine as much, and is soon more than a mock.
+    CHECK(with(open, "mock", "").faults.size() == 1);
+    CHECK(with(open, "mock", "").warnings.empty());
+    CHECK(with(open, "mock", "own").faults.empty());
     CHECK(with(open, "litellm", "own").faults.empty());
     CHECK(with(open, "litellm", "own").warnings.empty());
   }

@@ -29,6 +29,7 @@ TEST_CASE("verdict: a timeout's word tells what was missed", "[unit][verdict]") 
            row{errc::unauthorized, missed::none, "rejected_auth"},
            row{errc::model_not_allowed, missed::none, "rejected_auth"},
            row{errc::internal_key_required, missed::none, "rejected_auth"},
+           row{errc::host_not_allowed, missed::none, "rejected_auth"},
            row{errc::rate_limited, missed::none, "rejected_limit"},
            row{errc::overloaded, missed::none, "rejected_overload"},
            row{errc::bad_request, missed::none, "rejected_invalid"},

@@ -1,0 +1,12 @@
+// process_* as every Prometheus client names them: CPU, memory, descriptors, start.
+#pragma once
+
+#include "http/prometheus_text.hpp"
+#include "http/text_steps.hpp"
+
+namespace llm_proxy {
+
+/// Adds the steps that write them; `text` outlives them.
+void write_process_metrics(prometheus_text& text, text_steps& steps);
+
+}  // namespace llm_proxy

@@ -1,0 +1,13 @@
+// The service as it is when the files that a SIGHUP reads lie on a mount that hangs.
+#include "actors/configuration.hpp"
+#include "actors/serve.hpp"
+
+#include <unistd.h>
+
+int main() {
+  const auto parsed = llm_proxy::read_settings();
+  if (!parsed.faults.empty()) return 2;
+  return llm_proxy::serve(parsed.values, {}, [](const llm_proxy::settings&) -> llm_proxy::configuration {
+    while (true) ::pause();
+  });
+}

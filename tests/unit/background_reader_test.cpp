@@ -1,0 +1,90 @@
+#include "actors/background_reader.hpp"
+
+#include "support/catch.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <poll.h>
+
+namespace llm_proxy {
+
+namespace {
+
+/// Lets reads end one by one. Outlives the test, as the threads that wait at it may.
+struct turnstile {
+  void pass() {
+    std::unique_lock lock{changing};
+    ++begun;
+    changed.notify_all();
+    changed.wait(lock, [this] { return open > 0; });
+    --open;
+  }
+  void let_one() {
+    const std::lock_guard lock{changing};
+    ++open;
+    changed.notify_all();
+  }
+  void wait_begun(int how_many) {
+    std::unique_lock lock{changing};
+    changed.wait(lock, [&] { return begun >= how_many; });
+  }
+  std::mutex changing;
+  std::condition_variable changed;
+  int open = 0;
+  int begun = 0;
+};
+
+template <class Reader>
+int wait_for(Reader& reader) {
+  pollfd ready{reader.ready_descriptor(), POLLIN, 0};
+  REQUIRE(::poll(&ready, 1, 10'000) == 1);
+  const auto result = reader.take();
+  REQUIRE(result);
+  return *result;
+}
+
+}  // namespace
+
+TEST_CASE("background reader: what is asked for again while it reads is read once more, and once only",
+          "[unit][reload]") {
+  const auto door = std::make_shared<turnstile>();
+  const auto reads = std::make_shared<std::atomic<int>>(0);
+  background_reader<int> reader{[door, reads] {
+    door->pass();
+    return ++*reads;
+  }};
+  CHECK_FALSE(reader.reading());
+  CHECK_FALSE(reader.take());
+  for (int i = 0; i < 4; ++i) reader.request();
+  door->wait_begun(1);
+  CHECK(reader.reading());
+  CHECK_FALSE(reader.take());
+  door->let_one();
+  CHECK(wait_for(reader) == 1);
+  CHECK(reader.reading());  // the second, for the three that came meanwhile
+  door->let_one();
+  CHECK(wait_for(reader) == 2);
+  CHECK_FALSE(reader.reading());
+  pollfd quiet{reader.ready_descriptor(), POLLIN, 0};
+  CHECK(::poll(&quiet, 1, 50) == 0);
+  CHECK(*reads == 2);
+}
+
+TEST_CASE("background reader: one that never comes back holds up nobody, not even its owner's end",
+          "[unit][reload]") {
+  const auto door = std::make_shared<turnstile>();
+  {
+    background_reader<int> reader{[door] {
+      door->pass();
+      return 0;
+    }};
+    reader.request();
+    door->wait_begun(1);
+    CHECK(reader.reading());
+  }
+  door->let_one();  // it ends behind its owner's back, and finds what it needs
+}
+
+}  // namespace llm_proxy
