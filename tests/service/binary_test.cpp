@@ -33,7 +33,7 @@ std::vector<std::string> lines_with(const std::string& text, std::string_view pa
 }  // namespace
 
 TEST_CASE("program: a LITELLM_CA_FILE that cannot be used is named, with exit code 2", "[service][program]") {
-  const std::string here = LLM_PROXY_BINARY;  // a file, and no PEM
+  const std::string here = LLM_PROXY_SOURCE_DIR "/CMakeLists.txt";  // a file, and no PEM
   for (const auto& [file, why] : {std::pair<std::string, std::string>{"/no/such/file.pem", "cannot be read"},
                                   {"/tmp", "is a directory"},
                                   {here, "holds no certificate"}}) {
