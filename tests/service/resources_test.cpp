@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,7 +54,9 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     raw_connection watching{port};  // it is there before the shortage
     const auto ready = [&] {
       watching.send("GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n");
-      return read_response(watching, 5s).status;
+      const auto status = read_response(watching, 5s).status;
+      // While clients wait for a descriptor an idle connection may be closed for them.
+      return status != 0 ? status : request(port, "GET", "/health/ready").status;
     };
     REQUIRE(ready() == 200);
     // Half of them take the descriptors that the upstream connections of the other half need.
@@ -64,9 +67,11 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     }
     std::size_t refused = 0;
     std::this_thread::sleep_for(500ms);
+    std::set<const raw_connection*> answered;  // idle now, and so the first to be closed for others
     for (auto& each : clients) {
       if (each->stays_quiet(0ms)) continue;
       const auto answer = read_response(*each, 5s);
+      answered.insert(each.get());
       ++refused;
       CHECK(answer.status == 503);
       CHECK(contains(answer.body, R"("code":"out_of_resources")"));
@@ -78,7 +83,7 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     answers.open();
     // The others, with those who have waited in the backlog until now, are answered or refused likewise.
     for (auto& each : clients) {
-      if (each->stays_quiet(0ms)) continue;
+      if (answered.contains(each.get()) || each->stays_quiet(0ms)) continue;
       const auto status = read_response(*each, 5s).status;
       CHECK((status == 200 || status == 503));
     }
