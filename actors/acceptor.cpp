@@ -80,7 +80,9 @@ void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket 
   if (ec) {
     const bool descriptors =
         ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
-    if (descriptors) {
+    if (descriptors && !somebody_waits()) {
+      await_newcomer();  // accept() takes a descriptor first (Linux): it fails though nobody is kept out
+    } else if (descriptors) {
       make_room_for(shortage::descriptors);
     } else {
       pause(shortage::unknown, ec.message());

@@ -5,6 +5,7 @@
 #include "support/tls_client.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -247,6 +248,32 @@ TEST_CASE("idle connections: those of another thread make room too", "[service][
   for (int i = 0; i < 8; ++i) streams.push_back(streaming(service.port()));
   for (auto& each : all) CHECK(each.wait_closed(patience) == read_end::eof);
   for (auto& each : streams) CHECK(is_open(each));
+}
+
+TEST_CASE("idle connections: the last descriptor in use closes none while nobody waits",
+          "[service][idle][program]") {
+  auto how = with(mock_environment({{"LLM_PROXY__MAX_CONNECTIONS", "1000"}}));
+  how.max_files = 60;
+  child_process service{program, how};
+  const auto port = port_of(service);
+  REQUIRE(port != 0);
+  // The first one that is closed tells that one more than fit had come.
+  std::vector<raw_connection> all;
+  const auto first_is_open = [&] { return all.empty() || all.front().stays_quiet(20ms); };
+  while (all.size() < 60 && first_is_open()) all.emplace_back(port);
+  REQUIRE(all.size() < 60);
+  const auto fit = all.size() - 1;
+  all.clear();
+  std::this_thread::sleep_for(200ms);
+  for (std::size_t i = 0; i < fit; ++i) all.emplace_back(port);
+  std::this_thread::sleep_for(200ms);
+  for (auto& each : all) CHECK(is_open(each));
+  for (std::size_t i = 0; i < how.max_files; ++i) {
+    const auto link = "/proc/" + std::to_string(service.pid()) + "/fd/" + std::to_string(i);
+    CHECK(std::filesystem::is_symlink(link));
+  }
+  REQUIRE(all.front().send(get_health));
+  CHECK(read_response(all.front(), patience).status == 200);
 }
 
 TEST_CASE("idle connections: out of descriptors they make room, on both ports", "[service][idle][program]") {

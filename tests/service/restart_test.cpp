@@ -319,6 +319,7 @@ TEST_CASE("connections: out of descriptors it waits, says so, and recovers", "[s
     CHECK(read_response(inside, patience).status == 200);
     crowd.clear();
     CHECK(read_response(waiting, patience).status == 200);
+    std::this_thread::sleep_for(300ms);  // until nobody waits any more
   }
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
