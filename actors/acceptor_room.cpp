@@ -79,7 +79,8 @@ bool acceptor_state::somebody_waits() {
   return ::poll(&listening, 1, 0) == 1;
 }
 
-/// Without room there is nothing to do until somebody wants it.
+/// Called when no connection can be accepted. An idle connection is closed only once a client waits for its
+/// place.
 void acceptor_state::await_room(shortage lack) {
   if (paused_for_ == shortage::none) {
     await_newcomer();

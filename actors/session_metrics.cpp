@@ -10,8 +10,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// A client that takes a scrape more slowly than this has it cut: a slow one must not keep others out.
-/// Prometheus gives up after 10 s (scrape_timeout).
+/// A scrape that its client has not read within this time is cut, so that a slow client cannot keep others
+/// out. Prometheus itself stops waiting after 10 s by default (its option scrape_timeout).
 constexpr auto longest_scrape = std::chrono::seconds{30};
 constexpr std::size_t scrape_piece = std::size_t{64} << 10;
 /// Until the client's last acknowledgement is looked for again.

@@ -7,8 +7,8 @@
 
 namespace llm_proxy {
 
-/// The answer to POST /v1/messages, streamed where the body asks for it: a text, or calls of the tools that
-/// the user names. `unique` makes the ids.
+/// Returns the answer to POST /v1/messages, as a stream if the body says `"stream":true`. The answer is a
+/// text, or tool calls if the user's message says `call <name>`. `unique` makes the ids.
 fake_answer fake_message(std::string_view body, std::string_view unique);
 
 /// The answer to POST /v1/messages/count_tokens: words for tokens.

@@ -8,8 +8,9 @@
 
 namespace llm_proxy {
 
-/// The answer to POST /v1/responses, streamed where the body asks for it: a text, or calls of the functions
-/// that the user names. `unique` makes the ids, `created` is in seconds since 1970.
+/// Returns the answer to POST /v1/responses, as a stream if the body says `"stream":true`. The answer is a
+/// text, or function calls if the user's message says `call <name>`. `unique` makes the ids, `created` is in
+/// seconds since 1970.
 fake_answer fake_response(std::string_view body, std::string_view unique, std::int64_t created);
 
 }  // namespace llm_proxy

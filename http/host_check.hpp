@@ -18,8 +18,8 @@ bool is_local_authority(std::string_view authority, std::string_view own_host);
 /// The same for the value of an Origin header: `scheme://host[:port]` (RFC 6454 §6.2). `null` is foreign.
 bool is_local_origin(std::string_view origin, std::string_view own_host);
 
-/// What is foreign about a request, for the log: `Host evil.example` or `Origin https://evil.example`; empty
-/// if its Host and its Origin are local or absent.
+/// Returns the header that makes a request foreign, for the log: `Host evil.example` or
+/// `Origin https://evil.example`. Empty if its Host and its Origin are local or absent.
 std::string foreign_origin_of(const request_head& head, std::string_view own_host);
 
 }  // namespace llm_proxy

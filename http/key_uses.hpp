@@ -31,8 +31,8 @@ class key_uses {
                     std::size_t most = most_combinations)
       : room_{std::move(room)}, most_{most} {}
 
-  /// `name` is let in at `now`. Costs a look at its own line of memory, and writes once a second at most:
-  /// that line is shared by all threads.
+  /// Notes that the key `name` was let in at `now`. Reads one value that all threads share, and writes it
+  /// at most once a second, since a write makes the other threads' processors fetch it again.
   void note(const std::string& name, const key_use_ptr& use, std::int64_t now);
 
   /// A newer table has these names: others are forgotten.

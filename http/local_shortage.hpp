@@ -12,8 +12,8 @@ namespace llm_proxy {
 /// that this process or its machine has run out of something.
 bool is_local_shortage(const boost::system::error_code& ec);
 
-/// `ec`, or the error of opening a descriptor if none can be opened at the moment: libraries that open files
-/// on their way (the resolver, TLS's certificate store) say then that nothing was found.
+/// Returns the error of opening a descriptor if none can be opened at the moment, else `ec`. Libraries that
+/// open files (the resolver, TLS's certificate store) report "not found" when they run out of descriptors.
 boost::system::error_code or_shortage(const boost::system::error_code& ec);
 
 /// What connect(2) to `peer` failed with. EADDRNOTAVAIL has two meanings: every local port is in use, which

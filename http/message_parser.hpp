@@ -78,8 +78,8 @@ class response_parser {
                    failure& fault);
   /// The peer closed. Sets `fault` when the message was not complete.
   void read_end(failure& fault);
-  /// What to say of an answer that ends here, before it is whole: upstream_disconnected, and how far it came.
-  /// `detail`: how the connection ended, for the log.
+  /// Returns the failure for an answer that breaks off at this point: upstream_disconnected, with a message
+  /// that says how much of the answer has arrived. `detail` says how the connection ended, for the log.
   failure broken_off(std::string detail) const;
 
   bool head_done() const { return head_done_; }

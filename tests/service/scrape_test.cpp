@@ -139,7 +139,7 @@ TEST_CASE("scrape: while two clients do not read theirs a third is told to come 
     CHECK(refused.has("retry-after"));
   }
   CHECK(request(service.port(), "GET", "/health").status == 200);
-  // One that reads to its end makes room, and so does one that leaves.
+  // A client that reads its scrape to the end gives its place back, and so does one that leaves.
   readers[0].buffer().insert(0, "HTTP/1.1 200 OK");
   CHECK(read_response(readers[0], patience).complete);
   CHECK(eventually([&] { return get(service, "/metrics").status == 200; }));

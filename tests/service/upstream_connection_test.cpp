@@ -23,7 +23,7 @@ std::atomic<const char*> moving_name{"127.0.0.1"};
 
 }  // namespace
 
-/// The C library's, but for three names.
+/// Replaces the C library's getaddrinfo() in this program, to answer for the three names of these tests.
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
   using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
   static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "getaddrinfo"));

@@ -28,13 +28,13 @@
 
 namespace {
 
-/// While it is set nobody finds out by looking that a connection has come to its end: so it is when the end
-/// is still on its way.
+/// While it is set, a look at a connection (MSG_PEEK) does not show that the peer has closed it, as if the
+/// peer's FIN were still on its way.
 std::atomic<bool> peeks_find_nothing{false};
 
 }  // namespace
 
-/// The C library's, but for that.
+/// Replaces the C library's recv() in this program, to hide the end while peeks_find_nothing is set.
 extern "C" ssize_t recv(int descriptor, void* bytes, std::size_t size, int flags) {
   using function = ssize_t (*)(int, void*, std::size_t, int);
   static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "recv"));

@@ -85,7 +85,7 @@ TEST_CASE("header policy: cookies, credentials, permissions for browsers and con
         "upgrade", "proxy-authorization", "proxy-authenticate", "Proxy-Connection"}) {
     INFO(name);
     for (const auto policy : {header_policy::model_call, header_policy::resource}) {
-      // Not even where the operator asks for it.
+      // They do not pass even if FORWARD_HEADERS names them.
       CHECK_FALSE(goes_upstream(name, {lower(name)}, policy));
       CHECK_FALSE(comes_back(name, policy));
       CHECK_FALSE(comes_back("llm_provider-" + std::string{name}, policy));

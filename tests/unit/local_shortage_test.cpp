@@ -115,7 +115,7 @@ TEST_CASE("client: without a descriptor a call fails by out_of_resources, and la
   deadlines timers{io};
   asio::ip::tcp::acceptor listening{io, {asio::ip::address_v4::loopback(), 0}};
   const auto port = std::to_string(listening.local_endpoint().port());
-  // A name that was not looked up before takes a thread with an event loop of its own: descriptors too.
+  // Looking up a new name starts a thread with an event loop, which needs descriptors too.
   for (const auto* host : {"127.0.0.1", "localhost", "ip6-localhost", "no-such-name.invalid"}) {
     INFO(host);
     client_options options;

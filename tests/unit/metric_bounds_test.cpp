@@ -26,7 +26,7 @@ std::string text_of(const metric_counts& metrics) {
   return text.take();
 }
 
-/// The values of a family's samples (of a histogram: their numbers), by labels.
+/// Returns the value of each sample of a metric family, by its labels. For a histogram: its `_count`.
 std::map<std::string, double> samples_of(const std::string& text, const std::string& name) {
   std::map<std::string, double> all;
   const auto begin = "\n" + name + "{";
