@@ -26,7 +26,7 @@ std::string text_of(const metric_counts& metrics) {
   return text.take();
 }
 
-/// Returns the value of each sample of a metric family, by its labels. For a histogram: its `_count`.
+/// Returns the value of each sample that is called `name`, by its labels.
 std::map<std::string, double> samples_of(const std::string& text, const std::string& name) {
   std::map<std::string, double> all;
   const auto begin = "\n" + name + "{";
