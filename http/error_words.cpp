@@ -303,6 +303,14 @@ bool is_over_budget(const embedded_error& error) {
                                        "exhausted", "depleted", "reached"});
 }
 
+bool provider_is_overloaded(const embedded_error& error) {
+  for (const auto* each : {&error.type, &error.code}) {
+    const auto word = spelled(*each);
+    if (word == "slow_down" || word.find("overload") != std::string::npos) return true;
+  }
+  return false;
+}
+
 bool exceeds_context_window(const embedded_error& error) {
   if (spelled(error.code) == context_code || spelled(error.type) == context_code) return true;
   const std::string_view said = error.message;

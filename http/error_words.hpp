@@ -45,6 +45,10 @@ error_meaning meaning_of(const embedded_error& error, unsigned status);
 /// A budget is spent, in whatever words LiteLLM says so. Waiting a moment never helps.
 bool is_over_budget(const embedded_error& error);
 
+/// The model's provider says that it has no room, in words that LiteLLM has none of (OpenAI's `slow_down` and
+/// `server_is_overloaded`, Anthropic's `overloaded_error`).
+bool provider_is_overloaded(const embedded_error& error);
+
 /// The request is longer than the model's context window, in LiteLLM's words or a provider's.
 bool exceeds_context_window(const embedded_error& error);
 

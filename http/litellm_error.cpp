@@ -22,6 +22,7 @@ namespace {
 blame source_of(unsigned status, std::string_view message) {
   const auto* row = litellm_class_in(message);
   if (row != nullptr && (row->name != "APIError" || status >= 500)) return row->source;
+  if (status == 529) return blame::provider;  // Anthropic's own status for having no room
   if (status == 408 || status == 429 || status >= 500) return blame::litellm;
   if (status == 401 || status == 402 || status == 403) return blame::litellm;
   return blame::client;
@@ -254,7 +255,7 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   if (is_object && !error.present) error.message = text_of_detail(object);
   const auto meaning = meaning_of(error, head.status);
   const auto source = source_of(head.status, error.message);
-  const bool provider = names_provider(error.message);
+  const bool provider = names_provider(error.message) || provider_is_overloaded(error);
   out.advice.source = provider && source == blame::litellm ? blame::provider : source;
   out.advice.retryable = may_pass(head.status, meaning, error.message);
   out.advice.is_final = is_final(meaning);

@@ -88,6 +88,22 @@ TEST_CASE("litellm error: whose fault it is, and whether to try again", "[unit][
   }
 }
 
+TEST_CASE("litellm error: a model that has no room is its provider's fault, whatever dialect says so",
+          "[unit][litellm_error]") {
+  for (const std::string said : {R"("type":"overloaded_error")", R"("code":"slow_down")",
+                                 R"("type":"server_error","code":"server_is_overloaded")",
+                                 R"("code":"engine-overloaded")", R"("type":"Model Overloaded")"}) {
+    INFO(said);
+    CHECK(to_string(decoded(503, R"({"error":{"message":"m",)" + said + "}}").advice.source) ==
+          to_string(blame::provider));
+  }
+  CHECK(to_string(decoded(529, "<html>").advice.source) == to_string(blame::provider));
+  CHECK(to_string(decoded(503, litellm("no room", "503")).advice.source) == to_string(blame::litellm));
+  // A request that is at fault stays so.
+  CHECK(to_string(decoded(400, R"({"error":{"message":"m","code":"slow_down"}})").advice.source) ==
+        to_string(blame::client));
+}
+
 TEST_CASE("litellm error: both budget forms are a 429 budget_exceeded that is not worth a retry",
           "[unit][litellm_error]") {
   for (
