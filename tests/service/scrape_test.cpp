@@ -2,6 +2,7 @@
 // else.
 #include "http/resident_memory.hpp"
 #include "support/keys_file.hpp"
+#include "support/metric_samples.hpp"
 #include "support/odd_files.hpp"
 #include "support/program.hpp"
 #include "support/raw_requests.hpp"
@@ -53,17 +54,6 @@ void ask_for_all(std::uint16_t port) {
   for (auto& client : clients) client.join();
 }
 
-std::map<std::string, double> samples_of(const std::string& text, const std::string& name) {
-  std::map<std::string, double> all;
-  const auto begin = "\n" + name + "{";
-  for (auto at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
-    const auto labels = at + begin.size();
-    const auto end = text.find("} ", labels);
-    CHECK(all.emplace(text.substr(labels, end - labels), std::stod(text.substr(end + 2))).second);
-  }
-  return all;
-}
-
 settings many_keys(const keys_file& file) {
   auto values = mock_settings();
   values.internal_api_keys_file = file.path();
@@ -86,9 +76,7 @@ TEST_CASE("scrape: 100 keys x 40 models make one of at most 4 MiB, which holds u
        {"gen_ai_server_request_duration_seconds_count", "gen_ai_server_time_to_first_token_seconds_count"}) {
     INFO(name);
     const auto samples = samples_of(text, name);
-    double sum = 0;
-    for (const auto& [labels, value] : samples) sum += value;
-    CHECK(sum == 4000);
+    CHECK(sum_of(samples) == 4000);
     CHECK(samples.size() <= 2000);
     CHECK(samples.size() > 100);
   }

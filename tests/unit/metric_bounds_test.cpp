@@ -1,6 +1,5 @@
 // What a scrape can come to, whatever clients send and however many keys there are.
-#include "http/metrics.hpp"
-#include "support/catch.hpp"
+#include "support/metric_samples.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,36 +12,13 @@
 
 namespace llm_proxy {
 
+using test::samples_of;
+using test::sum_of;
+using test::text_of;
+
 namespace {
 
 using clock = std::chrono::steady_clock;
-
-std::string text_of(const metric_counts& metrics) {
-  prometheus_text text;
-  text_steps steps;
-  metrics.write(text, steps);
-  while (!steps.run(std::chrono::seconds{1})) {
-  }
-  return text.take();
-}
-
-/// Returns the value of each sample that is called `name`, by its labels.
-std::map<std::string, double> samples_of(const std::string& text, const std::string& name) {
-  std::map<std::string, double> all;
-  const auto begin = "\n" + name + "{";
-  for (auto at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
-    const auto labels = at + begin.size();
-    const auto end = text.find("} ", labels);
-    CHECK(all.emplace(text.substr(labels, end - labels), std::stod(text.substr(end + 2))).second);
-  }
-  return all;
-}
-
-double sum_of(const std::map<std::string, double>& samples) {
-  double sum = 0;
-  for (const auto& [labels, value] : samples) sum += value;
-  return sum;
-}
 
 struct request_names {
   std::string key;

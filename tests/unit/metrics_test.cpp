@@ -1,6 +1,4 @@
-#include "http/metrics.hpp"
-
-#include "support/catch.hpp"
+#include "support/metric_samples.hpp"
 
 #include <chrono>
 #include <memory>
@@ -9,18 +7,11 @@
 
 namespace llm_proxy {
 
+using test::text_of;
+
 namespace {
 
 constexpr std::array three{1.0, 2.0, 4.0};
-
-std::string text_of(const metric_counts& metrics) {
-  prometheus_text text;
-  text_steps steps;
-  metrics.write(text, steps);
-  while (!steps.run(std::chrono::seconds{1})) {
-  }
-  return text.take();
-}
 
 bool has(std::string_view text, std::string_view line) {
   return text.find(std::string{line} + "\n") != std::string_view::npos;
