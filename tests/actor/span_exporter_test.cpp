@@ -101,6 +101,19 @@ TEST_CASE("span exporter: spans leave when a batch is full, or when the schedule
   CHECK_FALSE(on.request());
 }
 
+TEST_CASE("span exporter: a batch that comes together meanwhile leaves next, without waiting",
+          "[actor][span_exporter]") {
+  exporter_stage on;
+  on.finish_spans(10);
+  REQUIRE(on.request());
+  on.finish_spans(10);
+  CHECK_FALSE(on.request());
+  on.respond(200);
+  REQUIRE(on.request());
+  on.respond(200);
+  CHECK(on.queue->exported() == 20);
+}
+
 TEST_CASE("span exporter: what the collector cannot take now comes again, later each time, five times in all",
           "[actor][span_exporter]") {
   exporter_stage on;
