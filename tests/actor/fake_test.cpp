@@ -51,16 +51,16 @@ class fake_stage {
 }  // namespace
 
 TEST_CASE("fake: plays its script with its delays", "[actor][fake]") {
-  fake_stage on{{5ms, 201, {}, {{0ms, "a"}, {10ms, "b"}}, {}}};
+  fake_stage on{{500ms, 201, {}, {{0ms, "a"}, {1000ms, "b"}}, {}}};
   const auto head = on.open();
   CHECK(head->open());
-  on.stage.advance(5ms);
+  on.stage.advance(500ms);
   REQUIRE(head->value);
   CHECK(head->value->head.status == 201);
   CHECK(on.got.text == "a");
-  on.stage.advance(9ms);
+  on.stage.advance(800ms);
   CHECK(on.got.text == "a");
-  on.stage.advance(2ms);
+  on.stage.advance(200ms);
   CHECK(on.got.text == "ab");
   CHECK(on.got.done == 1);
 }

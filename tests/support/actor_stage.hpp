@@ -72,6 +72,7 @@ class actor_stage {
 
   /// Runs messages, sockets and writes until all is quiet.
   void poll() { home().poll(); }
+  /// Moves time on. It also goes by itself, as the machine's: what must not have happened yet needs a margin.
   void advance(std::chrono::milliseconds time) {
     home().timers().advance(time);
     poll();
