@@ -159,10 +159,10 @@ void acceptor_state::take_in(tcp::socket socket) {
 }
 
 void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
-  // Without a session nobody would answer: the connection is closed.
+  // Without a session nobody else would answer.
   if (!survives("spawning a session",
                 [&] { spawn_on(self_->system(), *home_, session, options_.context, from); })) {
-    from->close();
+    from->end_without_memory();
   }
 }
 

@@ -74,7 +74,9 @@ void io_worker::run() {
       finish_turn();
       note_turn();
     } catch (const std::exception& error) {
-      // Actors catch their own; what arrives here came from a socket handler and cost that socket only.
+      // Actors catch their own; what arrives here came from a socket handler and cost that socket only. The
+      // rest of the turn is still to be done.
+      quiet_ = false;
       spdlog::critical("io thread {}: exception in a handler: {}", index_, error.what());
     }
   }

@@ -20,10 +20,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <sys/resource.h>
+#include <system_error>
 #include <utility>
 
 namespace llm_proxy {
@@ -142,7 +144,13 @@ admission_options make_limits(const settings& values) {
 }
 
 std::shared_ptr<memory_ceiling> make_ceiling(const settings& values) {
-  return values.max_memory > 0 ? std::make_shared<memory_ceiling>(values.max_memory) : nullptr;
+  if (values.max_memory == 0) return nullptr;
+  if (!resident_bytes()) {
+    const auto why = std::generic_category().message(errno);
+    throw std::runtime_error{"LLM_PROXY__MAX_MEMORY can have no effect: /proc/self/statm cannot be read: " +
+                             why};
+  }
+  return std::make_shared<memory_ceiling>(values.max_memory);
 }
 
 /// Whether pools of `a` would do as pools of `b`.

@@ -1,6 +1,7 @@
 #include "actors/session.hpp"
 
 #include "config/log_safe.hpp"
+#include "config/request_steps.hpp"
 #include "http/host_check.hpp"
 #include "http/openai.hpp"
 #include "http/request_id.hpp"
@@ -63,11 +64,33 @@ failure session_state::check_host() const {
   return {errc::host_not_allowed, {}, std::move(foreign), {}};
 }
 
+std::string_view session_state::words_for(phase which) {
+  switch (which) {
+    case phase::authorizing:
+      return "its key is checked";
+    case phase::routing:
+      return "its route is looked up";
+    case phase::queued:
+      return "it waits for a place";
+    case phase::reading:
+      return "its body is read";
+    case phase::opening:
+      return "its upstream is asked";
+    case phase::holding:
+      return "its answer is held";
+    case phase::streaming:
+      return "its answer is passed on";
+    case phase::closed:
+      break;
+  }
+  return "it has ended";
+}
+
 void session_state::enter_phase(phase next) {
   note_phase(next);
   phase_ = next;
   if (spdlog::should_log(spdlog::level::trace))
-    spdlog::trace("session {}: phase {}", self_->id(), static_cast<int>(next));
+    spdlog::trace("request {}: {}", log_safe(id_), words_for(next));
 }
 
 void session_state::ask_auth() {
@@ -81,7 +104,10 @@ void session_state::ask_auth() {
             auth_time_ = steady_clock::now() - started_;
             route();
           },
-          [this](const caf::error& error) { refuse(to_failure(error)); });
+          [this](const caf::error& error) {
+            auth_time_ = steady_clock::now() - started_;
+            refuse(to_failure(error));
+          });
 }
 
 void session_state::route() {
@@ -91,6 +117,10 @@ void session_state::route() {
       find_route(head_->method, head_->path(), options.passthrough_paths, options.ui, options.own_routes);
   if (context_->admin && route_.target != endpoint::none && !is_public_path(head_->path(), admin_paths)) {
     route_ = {};
+  }
+  if (log_steps()) {
+    log_step(id_, "{} {}, {}", log_safe(head_->method), route_label(),
+             key_ ? "key " + key_->name : "without a key");
   }
   switch (route_.target) {
     case endpoint::none:
@@ -281,6 +311,11 @@ void session_state::resolve(const gated_request& request) {
             if (auto fault = check_model(model_, resolved.id); fault.code != errc::none) {
               refuse(fault);
               return;
+            }
+            if (log_steps()) {
+              const bool same = resolved.id == model_;
+              log_step(id_, "model {}{}", log_safe(model_),
+                       same ? "" : ", which is " + log_safe(resolved.id));
             }
             if (resolved.id != model_) {
               model_ = resolved.id;

@@ -131,6 +131,8 @@ class session_state : public exchange_events, private live_session {
     streaming,
     closed
   };
+  /// For LOG_LEVEL=TRACE.
+  static std::string_view words_for(phase which);
 
   // From the connection.
   void on_body_grown(std::string_view so_far) override;
@@ -237,6 +239,7 @@ class session_state : public exchange_events, private live_session {
   double since_start() const;  // milliseconds
   std::string_view route_label() const;
   server_timing timing() const;
+  bool goes_upstream() const;
   void add_timing(header_list& headers) const;
   void tell_timing(std::string_view rest);
 

@@ -1,6 +1,7 @@
 // The session's second half: from the adapter's first word to the client's last byte.
 #include "actors/session.hpp"
 #include "config/log_safe.hpp"
+#include "config/request_steps.hpp"
 #include "http/error_shape.hpp"
 #include "http/error_words.hpp"
 #include "http/header_policy.hpp"
@@ -57,6 +58,14 @@ void session_state::on_head(stream_head&& head) {
   connect_time_ = head.connect;
   if (connect_time_.count() > 0 && context_->health->shortage.ends())
     spdlog::info("connections to upstream can be opened again");
+  if (log_steps()) {
+    const auto ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
+    const auto connection = connect_time_.count() > 0
+                                ? "a new connection, made in " + std::to_string(ms(connect_time_)) + " ms"
+                                : std::string{"a kept connection"};
+    log_step(id_, "status {} after {:.3f} ms, on {}", answer_.status, ms(steady_clock::now() - opened_),
+             connection);
+  }
   begin_answer();
   const bool goes_on = phase_ == phase::streaming || phase_ == phase::holding;
   if (goes_on && (head.done || !head.data.empty())) on_chunk({std::move(head.data), head.done});
@@ -108,7 +117,10 @@ void session_state::await_more() {
 }
 
 void session_state::take_bytes(std::string&& data) {
-  if (first_byte_ == steady_clock::time_point{}) first_byte_ = steady_clock::now();
+  if (first_byte_ == steady_clock::time_point{}) {
+    first_byte_ = steady_clock::now();
+    if (log_steps()) log_step(id_, "first byte of the answer after {:.3f} ms", since_start());
+  }
   owed_ += data.size();
   if (phase_ == phase::streaming) {
     if (judged_) {

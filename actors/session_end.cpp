@@ -137,7 +137,7 @@ session_state::~session_state() {
     spdlog::critical("session: {}", error.what());
     context_->live->remove(*this);
     client_->attach(nullptr);
-    client_->close();
+    client_->end_without_memory();
   }
 }
 

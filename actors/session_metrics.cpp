@@ -117,9 +117,19 @@ server_timing session_state::timing() const {
   return all;
 }
 
+/// Whether the request's path goes to LiteLLM; also of one that was refused, for its key or its Host, before
+/// it was routed.
+bool session_state::goes_upstream() const {
+  if (route_.target != endpoint::none || context_->admin) return route_.target == endpoint::upstream;
+  const auto& options = context_->options;
+  const auto found =
+      find_route(head_->method, head_->path(), options.passthrough_paths, options.ui, options.own_routes);
+  return found.target == endpoint::upstream;
+}
+
 /// Of an answer that is upstream's, or stands for one.
 void session_state::add_timing(header_list& headers) const {
-  if (route_.target == endpoint::upstream) headers.add("server-timing", timing().text());
+  if (goes_upstream()) headers.add("server-timing", timing().text());
 }
 
 /// `rest`: an event without its blank line, to which nothing may be glued.

@@ -1,7 +1,7 @@
 // The session's second chances: another upstream when one cannot be reached, and RETRIES. Nothing of it once
 // the client has got a byte.
 #include "actors/session.hpp"
-#include "config/log_safe.hpp"
+#include "config/request_steps.hpp"
 #include "http/retry_after.hpp"
 
 #include <charconv>
@@ -61,6 +61,7 @@ bool session_state::sender_has_lease() const {
 
 void session_state::on_open_failed(failure reason) {
   stream_open_ = false;
+  if (log_steps()) log_step(id_, "no answer: {} ({})", describe(reason.code).name, log_safe(reason.detail));
   // Before a head only the connect has a deadline in the adapter.
   if (reason.code == errc::upstream_timeout) missed_ = missed::connect;
   judge_upstream(reason);

@@ -1,6 +1,7 @@
 #include "adapters/litellm.hpp"
 
 #include "adapters/litellm_models.hpp"
+#include "config/request_steps.hpp"
 #include "http/header_policy.hpp"
 
 #include <algorithm>
@@ -95,6 +96,31 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   return head;
 }
 
+namespace {
+
+/// The names of a head's fields, in their order.
+std::string names_in(std::string_view head) {
+  std::string names;
+  for (auto line = head.find("\r\n") + 2; line < head.size() && head[line] != '\r';
+       line = head.find("\r\n", line) + 2) {
+    if (!names.empty()) names += ' ';
+    names += head.substr(line, head.find(':', line) - line);
+  }
+  return names;
+}
+
+std::shared_ptr<const std::string> composed_head(const litellm_options& options,
+                                                 const upstream_request& request) {
+  auto head = std::make_shared<const std::string>(upstream_head(options, request));
+  if (log_steps()) {
+    log_step(request.request_id, "{} to upstream {}, with the headers {}", request.method,
+             options.address.host_header, names_in(*head));
+  }
+  return head;
+}
+
+}  // namespace
+
 /// One stream: turns what its call says into messages for the sink.
 class litellm_exchange final : public call_events {
  public:
@@ -104,9 +130,8 @@ class litellm_exchange final : public call_events {
         stream_{order.stream},
         sink_{order.sink},
         promise_{std::move(promise)},
-        call_{*self->state.upstream,
-              std::make_shared<const std::string>(upstream_head(options, *order.request)),
-              order.request->body, order.credit, *this} {
+        call_{*self->state.upstream, composed_head(options, *order.request), order.request->body,
+              order.credit, *this} {
     if (order.request->body_follows) call_.expect_parts(!order.request->body_length);
   }
 

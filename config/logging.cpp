@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 /// Of the queue, for each I/O thread: the lines of a thread's turn share one.
 constexpr std::size_t places_per_thread = 1024;
 constexpr auto longest_stop = 2s;
+
 spdlog::level::level_enum to_spdlog(log_level level) {
   switch (level) {
     case log_level::trace:
@@ -131,6 +132,8 @@ void start_logging(const settings& values, int fd, log_format format) {
 
 void set_log_level(log_level level) {
   spdlog::set_level(to_spdlog(level));
+  // spdlog knows of loggers that were registered, and of the default one.
+  if (const auto& access = running().access) access->set_level(to_spdlog(level));
 }
 
 void stop_logging() {

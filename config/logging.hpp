@@ -16,7 +16,8 @@ enum class log_format : std::uint8_t { text, json };
 void start_logging(const settings& values);
 void start_logging(const settings& values, int fd, log_format format);
 
-/// From now on lines of this level and above are written. Any thread.
+/// From now on lines of this level and above are written, those of log_access() too. Not while
+/// start_logging() or stop_logging() runs.
 void set_log_level(log_level level);
 
 /// Writes what is queued (for up to 2 s, should the reader be stuck) and says how many lines were lost. Call

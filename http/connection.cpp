@@ -56,15 +56,14 @@ void connection::shake_hands() {
 
 // -- reading -------------------------------------------------------------------
 
-void connection::on_ready(readiness now) {
-  const auto self = shared_from_this();
+void connection::act_on(readiness now) {
   socket_.note(now);
   if (socket_.wants_handshake()) {
     shake_hands();
     return;
   }
   if (now.writable && std::exchange(waiting_writable_, false)) {
-    run_turn();
+    do_turn();
     restart_idle_time();
   }
   if (socket_.readable() && wants_read()) read_some();

@@ -154,6 +154,9 @@ class connection final : public turn_task,
   /// Ends the request at hand by an error, then closes; at once if there is none.
   void force_end();
   bool closed() const { return stage_ == stage::closed; }
+  /// Ends the request at hand without allocating: a 503 if nothing of an answer has been written, then
+  /// closes.
+  void end_without_memory();
 
   void run_turn() override;
 
@@ -174,6 +177,9 @@ class connection final : public turn_task,
   void leave_idle();
   void restart_idle_time();
   void on_ready(readiness now) override;
+  void act_on(readiness now);
+  void do_turn();
+  void on_out_of_memory();
   bool wants_read() const;
   void start_read();
   bool read_some();

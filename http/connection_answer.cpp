@@ -170,7 +170,7 @@ void connection::schedule() {
   turn_.later(shared_from_this());
 }
 
-void connection::run_turn() {
+void connection::do_turn() {
   scheduled_ = false;
   if (stage_ == stage::closed) return;
   const auto before = backlog();

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <sys/resource.h>
 #include <system_error>
 
@@ -29,7 +30,8 @@ class descriptor_count {
     for (int i = 0; i < some && !failed_ && at_ != end; ++i, at_.increment(failed_)) ++open_;
     return failed_ || at_ == end;
   }
-  std::uint64_t open() const { return open_; }
+  /// nullopt if they could not be counted.
+  std::optional<std::uint64_t> open() const { return failed_ ? std::nullopt : std::optional{open_}; }
 
  private:
   std::error_code failed_;
@@ -45,8 +47,10 @@ void write_process_metrics(prometheus_text& text, text_steps& steps) {
     getrusage(RUSAGE_SELF, &used);
     text.family("process_cpu_seconds_total", "counter", "User and system time.");
     text.sample({}, seconds_of(used.ru_utime) + seconds_of(used.ru_stime));
-    text.family("process_resident_memory_bytes", "gauge", "Memory in use (RSS).");
-    text.sample({}, static_cast<std::uint64_t>(resident_bytes()));
+    if (const auto resident = resident_bytes()) {
+      text.family("process_resident_memory_bytes", "gauge", "Memory in use (RSS).");
+      text.sample({}, static_cast<std::uint64_t>(*resident));
+    }
     rlimit descriptor_limit{};
     getrlimit(RLIMIT_NOFILE, &descriptor_limit);
     text.family("process_max_fds", "gauge", "Most file descriptors that may be open.");
@@ -60,8 +64,10 @@ void write_process_metrics(prometheus_text& text, text_steps& steps) {
     return (*counting)->count_some();
   });
   steps.add_once([&text, counting] {
-    text.family("process_open_fds", "gauge", "Open file descriptors.");
-    text.sample({}, (*counting)->open());
+    if (const auto open = (*counting)->open()) {
+      text.family("process_open_fds", "gauge", "Open file descriptors.");
+      text.sample({}, *open);
+    }
   });
 }
 

@@ -24,15 +24,15 @@ bool is_due(std::atomic<std::int64_t>& next, std::int64_t now, std::int64_t ever
 
 }  // namespace
 
-std::size_t resident_bytes() {
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
+std::optional<std::size_t> resident_bytes(const char* statm) {
+  const int file = open(statm, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
   std::array<char, 128> text{};
   const auto size = read(file, text.data(), text.size() - 1);
   close(file);
   unsigned long long total = 0;
   unsigned long long resident = 0;
-  if (size <= 0 || std::sscanf(text.data(), "%llu %llu", &total, &resident) != 2) return 0;
+  if (size <= 0 || std::sscanf(text.data(), "%llu %llu", &total, &resident) != 2) return std::nullopt;
   return static_cast<std::size_t>(resident) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
@@ -45,13 +45,13 @@ bool memory_ceiling::look() {
   using namespace std::chrono;
   const auto now = duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
   if (is_due(next_look_, now, look_every)) {
-    bool above = resident_bytes() > ceiling_;
-    if (above && is_due(next_trim_, now, trim_every)) {
+    auto resident = resident_bytes();
+    if (resident > ceiling_ && is_due(next_trim_, now, trim_every)) {
       // What was freed must not turn clients away.
       return_free_memory();
-      above = resident_bytes() > ceiling_;
+      resident = resident_bytes();
     }
-    above_.store(above, std::memory_order_relaxed);
+    if (resident) above_.store(*resident > ceiling_, std::memory_order_relaxed);
   }
   return above_.load(std::memory_order_relaxed);
 }

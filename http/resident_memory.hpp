@@ -4,11 +4,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace llm_proxy {
 
-/// Bytes in memory (RSS) by /proc/self/statm; 0: it cannot be read.
-std::size_t resident_bytes();
+/// Bytes in memory (RSS) by /proc/self/statm; nullopt if it cannot be read: without /proc, or without a free
+/// descriptor. `statm`: for tests.
+std::optional<std::size_t> resident_bytes(const char* statm = "/proc/self/statm");
 
 /// Gives what was freed back to the system: glibc keeps it, and the calling thread's block_cache.
 void return_free_memory();
@@ -20,7 +22,7 @@ class memory_ceiling {
   explicit memory_ceiling(std::size_t ceiling) : ceiling_{ceiling} {}
 
   /// Whether the process is above the ceiling, as of at most 100 ms ago. Above it freed memory is given back
-  /// to the system first, at most once a second.
+  /// to the system first, at most once a second. While it cannot be known it is as it was last.
   bool exceeded() { return ceiling_ != 0 && look(); }
 
  private:

@@ -22,16 +22,18 @@ class turn_task {
 class turn {
  public:
   void later(std::shared_ptr<turn_task> task) { tasks_.push_back(std::move(task)); }
-  bool empty() const { return tasks_.empty(); }
+  bool empty() const { return tasks_.empty() && running_.empty(); }
   /// How many sockets had something to tell in this turn.
   void note_ready(std::size_t sockets) { lone_ = sockets <= 1; }
   /// Only one had: nothing is won by writing later, together with others.
   bool lone() const { return lone_; }
-  /// Runs what was scheduled. Tasks may schedule again: that is for the next call.
+  /// Runs what was scheduled. Tasks may schedule again: that is for the next call. What is left when one
+  /// throws is too.
   void run() {
-    tasks_.swap(running_);
-    for (auto& task : running_) task->run_turn();
+    if (running_.empty()) tasks_.swap(running_);
+    while (next_ < running_.size()) running_[next_++]->run_turn();
     running_.clear();
+    next_ = 0;
   }
 
   /// Bytes of answers that this thread's client sockets have not taken. Each connection tells what it had
@@ -64,6 +66,7 @@ class turn {
 
   std::vector<std::shared_ptr<turn_task>> tasks_;
   std::vector<std::shared_ptr<turn_task>> running_;
+  std::size_t next_ = 0;  // of those that run
   std::vector<std::string> spare_;
   std::size_t unsent_bytes_ = 0;
   bool lone_ = false;

@@ -10,7 +10,7 @@ import re
 import sys
 
 # Every request ends in one line of the access log; how many lines were lost is a metric.
-LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp"
+LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp config/request_steps.hpp"
 
 RULES = [
     # files                  may include

@@ -146,8 +146,32 @@ TEST_CASE("server timing: what this service answers by itself has none", "[servi
   proxy service{litellm_settings(up.url())};
   CHECK_FALSE(get(service, "/v1/models").has("server-timing"));
   CHECK_FALSE(get(service, "/nowhere").has("server-timing"));
-  CHECK_FALSE(
-      request(service.port(), "POST", "/v1/chat/completions", {}, chat_body("m")).has("server-timing"));
+  CHECK_FALSE(request(service.port(), "GET", "/v1/models").has("server-timing"));
+}
+
+TEST_CASE("server timing: a request that is refused before its route is looked at has it too",
+          "[service][timing]") {
+  proxy service{mock_settings()};
+  const auto without_key = [&](const std::string& path) {
+    return request(service.port(), "POST", path, {}, chat_body("m"));
+  };
+  for (const auto* path : {"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"}) {
+    INFO(path);
+    const auto refused = without_key(path);
+    CHECK(refused.status == 401);
+    const auto timing = timing_of(refused);
+    CHECK(timing.at("auth") > 0);
+    CHECK(timing.at("total") >= timing.at("auth"));
+  }
+  CHECK_FALSE(without_key("/nowhere").has("server-timing"));
+  // The public key is for this machine alone.
+  auto values = mock_settings();
+  values.internal_api_key = settings{}.internal_api_key;
+  proxy open{values};
+  const auto foreign =
+      request(open.port(), "POST", "/v1/chat/completions", {{"host", "evil.example"}}, chat_body("m"));
+  CHECK(foreign.status == 403);
+  CHECK(timing_of(foreign).count("total") == 1);
 }
 
 TEST_CASE("server timing: a stream's bytes are upstream's alone unless STREAM_TIMING is set",

@@ -178,7 +178,7 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
   proxy service{values};
   REQUIRE(get(service, "/v1/models").status == 200);
   const auto base = open_descriptors();
-  const auto memory = resident_bytes();
+  const auto memory = resident_bytes().value();
   for (const auto& each : faults) {
     INFO(each.name << (each.streamed ? ", streamed" : ""));
     now = &each;
@@ -195,9 +195,9 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
     CHECK(eventually([&] { return service.in_flight() == 0; }));
     CHECK(eventually([&] { return open_descriptors() <= base; }));
     // Both ends' memory; a sanitizer's own is nobody's.
-    INFO("RSS before " << memory / 1024 << " KiB, now " << resident_bytes() / 1024 << " KiB");
+    INFO("RSS before " << memory / 1024 << " KiB, now " << resident_bytes().value() / 1024 << " KiB");
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+    CHECK(resident_bytes().value() < memory + 32 * 1024 * 1024);
 #endif
   }
 }

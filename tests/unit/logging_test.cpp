@@ -300,6 +300,18 @@ TEST_CASE("log: the level of the settings holds", "[unit][logging]") {
   CHECK(logged(log_format::json, act, log_level::critical).size() == 1);
 }
 
+TEST_CASE("log: a level that is changed holds for the lines of requests too", "[unit][logging]") {
+  const auto act = [](log_level then) {
+    return [then] {
+      set_log_level(then);
+      log_access(full_record());
+      spdlog::info("i");
+    };
+  };
+  CHECK(logged(log_format::json, act(log_level::warning), log_level::info).empty());
+  CHECK(logged(log_format::json, act(log_level::info), log_level::warning).size() == 2);
+}
+
 TEST_CASE("log: a line is out without a further one and without a stop", "[unit][logging]") {
   log_pipe pipe;
   start_logging({}, pipe.writer, log_format::json);
