@@ -175,6 +175,7 @@ void acceptor_state::use(const shared_actors& those) {
   context->upstreams = those.upstreams;
   context->metrics = those.metrics;
   context->observers = those.observers;
+  context->probe = those.probe;
   options_.context = std::move(context);
 }
 

@@ -7,6 +7,7 @@
 //                           └──────open_stream───▶ adapter
 //   adapter ──stream_head, stream_chunk* | stream_failed──▶ session
 //   supervisor ──spawns again──▶ auth, admission, registry, pool, metrics, observers, probe
+//   session ──upstream_suspected──▶ upstream probe (where there are several upstreams)
 //   session ──observe──▶ observers of all threads (GET /ui/events)
 //   session ──export_due──▶ span exporter (where tracing is on)
 //   session ──scrape_metrics──▶ metrics ──get_metrics──▶ the other threads' metrics
@@ -228,6 +229,8 @@ struct lease_adapter {
   std::size_t asked = 0;
   bool unlimited = false;  ///< the model list: takes no client's place, and none keeps it out
   upstream_set tried = 0;  ///< upstreams that are not wanted as long as there is another usable one
+  /// If all usable upstreams are in `tried`: take one that was left out and is not in `tried`.
+  bool last_resort = false;
 };
 /// An adapter of the upstream that was picked. It counts as loaded until the last copy of `slot` is gone, so
 /// that a session that ends, however it ends, gives its place back.
@@ -345,6 +348,14 @@ struct registry_peers {
   std::shared_ptr<const upstream_table> upstreams;  ///< of the pool
 };
 
+/// Time to look after the upstreams that were left out.
+struct probe_due {};
+/// Several clients gave that upstream up before it said a word: is it alive?
+struct upstream_suspected {
+  std::size_t upstream;
+};
+using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>, caf::reacts_to<upstream_suspected>>;
+
 /// What one thread's sessions work with. To its acceptor: from now on with these.
 struct shared_actors {
   auth_actor auth;
@@ -354,6 +365,7 @@ struct shared_actors {
   std::shared_ptr<upstream_table> upstreams;  ///< of the pool; null in mock mode
   metrics_actor metrics;
   std::vector<observer_actor> observers;  ///< of all threads
+  probe_actor probe = {};                 ///< of the upstreams; null where none is ever left out
 };
 /// Asks for those of all threads.
 struct get_shared_actors {};
@@ -375,9 +387,6 @@ struct reconfigured {
 //   keys_changed: told to every auth and metrics actor, now and to come
 using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
                                           caf::reacts_to<keys_changed>, caf::reacts_to<reconfigured>>;
-/// Time to look after the upstreams that were left out.
-struct probe_due {};
-using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>>;
 
 // -- traces ----------------------------------------------------------------------------
 
@@ -502,6 +511,7 @@ failure to_failure(const caf::error& error);
   X(reconfigured) \
   X(session_rules_changed) \
   X(probe_due) \
+  X(upstream_suspected) \
   X(get_metrics) \
   X(metrics_snapshot) \
   X(scrape_metrics) \

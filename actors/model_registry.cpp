@@ -45,11 +45,13 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
 }
 
-/// Asks an upstream that is not in `tried`, and when it fails, another one.
+/// Asks an upstream that is not in `tried`, and when it fails, another one; those that were left out come
+/// last.
 void ask(self_pointer self, upstream_set tried) {
   const auto failed = [self](caf::error& error) { fetch_failed(self, error); };
   // No timeout here: the adapter answers within its own.
-  self->request(self->state.pool, caf::infinite, lease_adapter{0, true, tried})
+  self->request(self->state.pool, caf::infinite,
+                lease_adapter{.unlimited = true, .tried = tried, .last_resort = tried != 0})
       .then(
           [self, failed, tried](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
@@ -57,7 +59,7 @@ void ask(self_pointer self, upstream_set tried) {
                       [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
                         const auto& upstreams = self->state.upstreams;
                         const bool ours = to_failure(error).code == errc::out_of_resources;
-                        if (!ours && upstreams && upstreams->any_usable_but(now_tried)) {
+                        if (!ours && upstreams && upstreams->any_but(now_tried)) {
                           ask(self, now_tried);
                         } else {
                           failed(error);

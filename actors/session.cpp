@@ -326,9 +326,10 @@ void session_state::resolve(const gated_request& request) {
           [this](const caf::error& error) { refuse(to_failure(error)); });
 }
 
-void session_state::lease() {
+/// Asks for an adapter. `last_resort`: of an upstream that was left out, since every usable one was tried.
+void session_state::lease(bool last_resort) {
   enter_phase(phase::opening);
-  self_->request(context_->pool, caf::infinite, lease_adapter{0, false, tried_})
+  self_->request(context_->pool, caf::infinite, lease_adapter{.tried = tried_, .last_resort = last_resort})
       .then(
           [this](adapter_lease& lease) {
             lease_ = std::move(lease);

@@ -89,11 +89,12 @@ struct session_context {
   std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
   std::shared_ptr<service_health> health = std::make_shared<service_health>();
-  std::shared_ptr<upstream_table> upstreams;                                     ///< null in mock mode
-  std::shared_ptr<retry_budget> budget;                                          ///< used where retries > 0
-  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();       ///< of this thread
-  std::vector<observer_actor> observers;                                         ///< of all threads
-  metrics_actor metrics;                                                         ///< of the thread
+  std::shared_ptr<upstream_table> upstreams;                                ///< null in mock mode
+  std::shared_ptr<retry_budget> budget;                                     ///< used where retries > 0
+  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();  ///< of this thread
+  std::vector<observer_actor> observers;                                    ///< of all threads
+  probe_actor probe;                                                        ///< null: one upstream or none
+  metrics_actor metrics;                                                    ///< of the thread
   std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
   std::shared_ptr<const session_tracing> tracing;                                ///< null: off
   bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
@@ -180,7 +181,7 @@ class session_state : public exchange_events, private live_session {
   failure limit_time();
   void take_body(std::string&& body);
   void resolve(const gated_request& request);
-  void lease();
+  void lease(bool last_resort = false);
   void open();
   void begin_answer();
   void await_more();
@@ -208,6 +209,7 @@ class session_state : public exchange_events, private live_session {
   void fail(failure reason);
   void cancel_upstream(steady_clock::time_point since = {});
   void note_unreachable();
+  void note_reachable();
 
   // Trying again.
   void on_open_failed(failure reason);
@@ -215,6 +217,7 @@ class session_state : public exchange_events, private live_session {
   bool retry(unsigned status, const error_advice& advice);
   void start_over();
   void judge_upstream(const failure& reason);
+  void note_patience_over();
   bool several_upstreams() const { return context_->upstreams && context_->upstreams->size() > 1; }
   bool sender_has_lease() const;
   bool may_open_again() const { return context_->options.retries > 0 || several_upstreams(); }

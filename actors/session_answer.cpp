@@ -66,6 +66,7 @@ void session_state::on_head(stream_head&& head) {
     log_step(id_, "status {} after {:.3f} ms, on {}", answer_.status, ms(steady_clock::now() - opened_),
              connection);
   }
+  note_reachable();
   begin_answer();
   const bool goes_on = phase_ == phase::streaming || phase_ == phase::holding;
   if (goes_on && (head.done || !head.data.empty())) on_chunk({std::move(head.data), head.done});
@@ -422,6 +423,7 @@ void session_state::on_client_gone() {
       finish(stream_verdict());
       return;
     }
+    note_patience_over();
     cancel_upstream(steady_clock::now());
     if (!client_->answer_started()) status_ = client_closed_request;
     bytes_out_ = client_->body_bytes_written();
@@ -458,6 +460,7 @@ void session_state::on_total_deadline() {
   }
   // Until its body is there, the client is the slow one.
   const bool reading = phase_ == phase::reading || uploading_;
+  note_patience_over();
   missed_ = missed::total;
   fail({reading ? errc::request_timeout : errc::upstream_timeout,
         {},

@@ -13,6 +13,16 @@ void session_state::note_unreachable() {
   if (context_->health->usable_upstreams.exchange(0) > 0) self_->send(context_->registry, refresh_due{});
 }
 
+/// Upstream answers: the service is ready again at once, and an upstream that was left out is used again.
+void session_state::note_reachable() {
+  auto& usable = context_->health->usable_upstreams;
+  if (usable.load(std::memory_order_relaxed) == 0) usable = 1;
+  auto* table = context_->upstreams.get();
+  // An error of the server's may be why it was left out.
+  if (table == nullptr || answer_.status >= 500 || table->usable(lease_.upstream)) return;
+  table->answered(lease_.upstream, opened_, steady_clock::now());
+}
+
 void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
   if (judge_.last_event_seen()) {

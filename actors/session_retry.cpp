@@ -79,14 +79,16 @@ void session_state::on_open_failed(failure reason) {
   fail(std::move(reason));
 }
 
-/// The request goes to an upstream that it did not try yet, unseen by the client.
+/// The request goes to an upstream that it did not try yet, unseen by the client. When no usable one is left,
+/// those that were left out are tried too, each once: they may be well again, and nothing else can help.
 bool session_state::reach_another() {
   tried_ |= bit_of(lease_.upstream);
+  const auto& table = *context_->upstreams;
   // Of an upload that has begun the beginning is gone.
-  if ((upload_ && !given_) || !context_->upstreams->any_usable_but(tried_)) return false;
+  if ((upload_ && !given_) || !table.any_but(tried_)) return false;
   missed_ = missed::none;
   lease_ = {};
-  lease();
+  lease(!table.any_usable_but(tried_));
   return true;
 }
 
@@ -135,6 +137,14 @@ void session_state::start_over() {
   overhead_ = std::chrono::nanoseconds{-1};
   usage_.reset();
   detail_.clear();
+}
+
+/// The client gave up, or the time it allows is over. Where upstream has the request and has not said a word,
+/// the table hears of it: it takes several such clients, and a probe, for more to come of that.
+void session_state::note_patience_over() {
+  if (phase_ != phase::opening || !stream_open_ || uploading_ || !context_->probe) return;
+  if (context_->upstreams->abandoned(lease_.upstream, steady_clock::now()))
+    self_->send(context_->probe, upstream_suspected{lease_.upstream});
 }
 
 /// Tells the table of upstreams what `reason` (none: a success) says about the one at hand.

@@ -63,9 +63,11 @@ bool revive_observers(self_pointer self) {
   return changed;
 }
 
-void revive_probe(self_pointer self) {
+bool revive_probe(self_pointer self) {
   auto& state = self->state;
-  if (state.probe) revive(self, 0, state.probe, "upstream_probe", state.factories->probe);
+  if (!state.probe || !revive(self, 0, state.probe, "upstream_probe", state.factories->probe)) return false;
+  for (auto& each : state.kept) each.probe = state.probe;
+  return true;
 }
 
 /// The one of those factories; an old one is let go.
@@ -75,9 +77,11 @@ void replace_probe(self_pointer self) {
     self->demonitor(old.address());
     self->send_exit(old, caf::exit_reason::user_shutdown);
   }
-  if (!state.factories->probe) return;
-  state.probe = state.factories->probe();
-  self->monitor(state.probe);
+  if (state.factories->probe) {
+    state.probe = state.factories->probe();
+    self->monitor(state.probe);
+  }
+  for (auto& each : state.kept) each.probe = state.probe;
 }
 
 /// Tells all who work with shared actors; what they know already is told again, since deaths are rare.
@@ -107,8 +111,8 @@ void replace_dead(self_pointer self) {
   state.last_replaced = state.home->timers().now();
   bool changed = false;
   try {
-    revive_probe(self);
-    changed = revive_admission(self);
+    changed = revive_probe(self);
+    changed = revive_admission(self) || changed;
     changed = revive_observers(self) || changed;
     for (std::size_t i = 0; i < state.kept.size(); ++i) changed = revive_thread(self, i) || changed;
     state.dead.clear();  // those that nobody keeps any more
@@ -132,8 +136,8 @@ void replace_pools(self_pointer self, std::vector<pool_actor> fresh) {
     kept.upstreams = state.factories->upstreams;
     self->monitor(kept.pool);
   }
-  introduce(state);
   replace_probe(self);
+  introduce(state);
 }
 
 void reconfigure(self_pointer self, reconfigured& news) {

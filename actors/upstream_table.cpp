@@ -48,18 +48,44 @@ void upstream_table::failed(std::size_t upstream, std::string_view why) {
   auto& which = entries_[upstream];
   const auto faults = which.faults.fetch_add(1, relaxed) + 1;
   if (faults >= options_.faults_to_eject && entries_.size() > 1 && !which.ejected.load(relaxed)) {
-    eject(which, why);
+    eject(which, std::to_string(faults) + " faults of its own in a row, the last: " + std::string{why});
   }
 }
 
-void upstream_table::eject(entry& which, std::string_view why) {
+bool upstream_table::abandoned(std::size_t upstream, steady_clock::time_point now) {
+  const std::lock_guard lock{changing_};
+  auto& which = entries_[upstream];
+  if (entries_.size() < 2 || which.ejected.load(relaxed)) return false;
+  auto& latest = which.abandoned_at;
+  *std::min_element(latest.begin(), latest.end()) = now;  // none is less than any
+  const auto oldest = *std::min_element(latest.begin(), latest.end());
+  if (!oldest || now - *oldest > options_.suspicion_window) return false;
+  if (which.suspected_at && now - *which.suspected_at < options_.suspicion_window) return false;
+  which.suspected_at = now;
+  latest = {};
+  return true;
+}
+
+void upstream_table::gave_no_sign(std::size_t upstream, std::string_view why) {
+  auto& which = entries_[upstream];
+  const auto reason =
+      "clients gave it up before its first byte, and its GET /health/liveliness failed: " + std::string{why};
+  if (!eject(which, reason) && usable(upstream))
+    spdlog::warn("upstream {}: {}; it is the last one in use, and stays", which.name, reason);
+}
+
+/// False if it is left out already, or is the last one.
+bool upstream_table::eject(entry& which, const std::string& reason) {
   const std::lock_guard lock{changing_};
   const auto usable = std::count_if(entries_.begin(), entries_.end(),
                                     [](const entry& each) { return !each.ejected.load(relaxed); });
-  if (usable < 2 || which.ejected.exchange(true, relaxed)) return;
+  if (usable < 2 || which.ejected.load(relaxed)) return false;
+  which.ejected_at.store(steady_clock::now().time_since_epoch().count(), relaxed);
+  which.ejected.store(true, relaxed);
   which.ejections.fetch_add(1, relaxed);
-  spdlog::warn("upstream {}: left out after {} faults of its own in a row, the last: {}; {} of {} are left",
-               which.name, which.faults.load(relaxed), why, usable - 1, entries_.size());
+  spdlog::warn("upstream {}: left out: {}; {} of {} are left", which.name, reason, usable - 1,
+               entries_.size());
+  return true;
 }
 
 void upstream_table::returned(std::size_t upstream, steady_clock::time_point now) {
@@ -71,6 +97,13 @@ void upstream_table::returned(std::size_t upstream, steady_clock::time_point now
   which.ejected.store(false, relaxed);
   spdlog::warn("upstream {}: answers again, and gets its share back over {} s", which.name,
                std::chrono::duration_cast<std::chrono::seconds>(options_.slow_start).count());
+}
+
+void upstream_table::answered(std::size_t upstream, steady_clock::time_point opened,
+                              steady_clock::time_point now) {
+  if (usable(upstream)) return;
+  const auto ejected_at = entries_[upstream].ejected_at.load(relaxed);
+  if (opened.time_since_epoch().count() > ejected_at) returned(upstream, now);
 }
 
 }  // namespace llm_proxy

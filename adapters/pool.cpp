@@ -34,12 +34,22 @@ pool_state::member pool_state::least_loaded(bool unlimited, std::optional<std::s
   return best;
 }
 
-std::vector<std::size_t> pool_state::draw(upstream_set tried, steady_clock::time_point now) {
+std::vector<std::size_t> pool_state::draw(const lease_adapter& request, steady_clock::time_point now) {
   auto& table = *options.upstreams;
   std::vector<std::size_t> drawn, spared;  // spared: come back, and their share is not reached yet
   std::uniform_real_distribution<double> chance;
-  // What was tried counts again only when nothing else is left.
-  if (!table.any_usable_but(tried)) tried = 0;
+  auto tried = request.tried;
+  if (!table.any_usable_but(tried)) {
+    if (request.last_resort && table.any_but(tried)) {
+      for (std::size_t i = 0; i < table.size(); ++i) {
+        if ((tried & bit_of(i)) == 0) drawn.push_back(i);
+      }
+      std::shuffle(drawn.begin(), drawn.end(), random);
+      return drawn;
+    }
+    // What was tried counts again only when nothing else is left.
+    tried = 0;
+  }
   for (std::size_t i = 0; i < table.size(); ++i) {
     const auto share = table.share(i, now);
     if (share <= 0 || (tried & bit_of(i)) != 0) continue;
@@ -57,7 +67,7 @@ std::optional<adapter_lease> pool_state::lease(const lease_adapter& request) {
   if (!several()) {
     best = least_loaded(request.unlimited, std::nullopt);
   } else {
-    for (const auto upstream : draw(request.tried, steady_clock::now())) {
+    for (const auto upstream : draw(request, steady_clock::now())) {
       best = least_loaded(request.unlimited, upstream);
       if (best != nullptr) break;
     }
@@ -100,8 +110,9 @@ pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_
       [self](const lease_adapter& request) -> caf::result<adapter_lease> {
         if (auto lease = self->state.lease(request)) return std::move(*lease);
         if (request.asked < self->state.others.size()) {
-          return self->delegate(self->state.others.front(),
-                                lease_adapter{request.asked + 1, false, request.tried});
+          auto passed_on = request;
+          ++passed_on.asked;
+          return self->delegate(self->state.others.front(), std::move(passed_on));
         }
         return to_error(
             {errc::overloaded, "All adapters are at their limit of concurrent requests.", {}, {}});

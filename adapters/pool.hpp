@@ -61,7 +61,7 @@ struct pool_state {
   /// Nullopt when all that may be chosen are full.
   std::optional<adapter_lease> lease(const lease_adapter& request);
   /// Upstreams in the order in which they are to be asked.
-  std::vector<std::size_t> draw(upstream_set tried, steady_clock::time_point now);
+  std::vector<std::size_t> draw(const lease_adapter& request, steady_clock::time_point now);
   /// The least loaded member with room, those chosen longest ago first. `upstream`: of that one only. Null:
   /// all are full.
   member least_loaded(bool unlimited, std::optional<std::size_t> upstream);

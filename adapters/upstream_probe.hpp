@@ -1,5 +1,6 @@
 // Looks after the upstreams that were left out: asks each for GET /health/liveliness every few seconds, and
-// the one that answers is used again. (Never for /health: LiteLLM makes a paid call to every model for it.)
+// the one that answers is used again. Also asks one that clients gave up before its first byte, and leaves it
+// out if it does not answer. (Never for /health: LiteLLM makes a paid call to every model for it.)
 // Spawned once by proxy.cpp when there are several upstreams; lives as long as the process.
 #pragma once
 

@@ -120,6 +120,39 @@ TEST_CASE("pool: an upstream that was tried is not taken again while there is an
     CHECK(lease_of(stage, from, lease_adapter{0, false, bit_of(0) | bit_of(2)}).upstream == 1);
 }
 
+TEST_CASE("pool: as a last resort those that were left out are taken, each that was not tried",
+          "[actor][pool]") {
+  actor_stage stage;
+  const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b", "c"});
+  const auto from = pool_on(stage, {1, 0, table});
+  for (const std::size_t each : {0U, 1U})
+    for (int i = 0; i < 5; ++i) table->failed(each, "down");
+  const auto upstream_of = [&](upstream_set tried, bool last_resort) {
+    return lease_of(stage, from, lease_adapter{.tried = tried, .last_resort = last_resort}).upstream;
+  };
+  std::set<std::size_t> taken;
+  for (int i = 0; i < 40; ++i) taken.insert(upstream_of(bit_of(2), true));
+  CHECK(taken == std::set<std::size_t>{0, 1});
+  for (int i = 0; i < 10; ++i) {
+    CHECK(upstream_of(bit_of(2) | bit_of(0), true) == 1);
+    CHECK(upstream_of(0, true) == 2);           // a usable one comes first
+    CHECK(upstream_of(bit_of(2), false) == 2);  // a retry that may go to it again
+    CHECK(upstream_of(bit_of(0) | bit_of(1) | bit_of(2), true) == 2);
+  }
+}
+
+TEST_CASE("pool: a full one passes on to its neighbour that a last resort is wanted", "[actor][pool]") {
+  actor_stage stage;
+  const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});
+  const auto full = pool_on(stage, {2, 1, table});
+  const auto other = pool_on(stage, {2, 1, table});
+  stage.tell(full, pool_peers{{other}});
+  const auto one = lease_of(stage, full);
+  const auto two = lease_of(stage, full);
+  for (int i = 0; i < 5; ++i) table->failed(0, "down");
+  CHECK(lease_of(stage, full, lease_adapter{.tried = bit_of(1), .last_resort = true}).upstream == 0);
+}
+
 TEST_CASE("pool: an upstream whose adapters are full is passed over", "[actor][pool]") {
   actor_stage stage;
   const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});

@@ -80,6 +80,27 @@ TEST_CASE("health: a request that finds upstream gone makes ready a 503", "[serv
   CHECK(eventually([&] { return request(service.port(), "GET", "/health/ready").status == 503; }));
 }
 
+TEST_CASE("health: ready again with the first request that succeeds, at once", "[service][health]") {
+  const auto script = [](const upstream_request&, upstream_reply& reply) {
+    reply.json(200, R"({"data":[]})");
+  };
+  auto up = std::make_unique<scripted_upstream>(script);
+  const auto port = up->port();
+  proxy service{litellm_settings(up->url())};
+  CHECK(request(service.port(), "GET", "/v1/models", with_key).status == 200);
+  const auto ready = [&] { return request(service.port(), "GET", "/health/ready").status; };
+  up.reset();
+  CHECK(chat(service, chat_body("m")).status == 502);
+  CHECK(eventually([&] { return ready() == 503; }));
+  std::this_thread::sleep_for(200ms);  // the fetch that this has caused fails too
+  CHECK(ready() == 503);
+  scripted_upstream::options same_port;
+  same_port.port = port;
+  const scripted_upstream again{script, same_port};
+  CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(ready() == 200);
+}
+
 TEST_CASE("health: an upstream that answers with errors is there", "[service][health]") {
   scripted_upstream up{[](const upstream_request&, upstream_reply& reply) { reply.json(500, "{}"); }};
   proxy service{litellm_settings(up.url())};

@@ -36,6 +36,22 @@ std::size_t probes_of(const scripted_upstream& up) {
       all.begin(), all.end(), [](const auto& req) { return req.target == "/health/liveliness"; }));
 }
 
+bool is_left_out(const proxy& service, std::size_t upstream) {
+  return !service.shared().front().upstreams->usable(upstream);
+}
+
+/// Clients that leave after `patience`, until `count` of them had asked `up`.
+void leave_early(const proxy& service, const scripted_upstream& up, std::size_t count,
+                 milliseconds patience) {
+  for (int i = 0; i < 100 && chats_of(up).size() < count; ++i) {
+    raw_connection client{service.port()};
+    REQUIRE(send_chat(client, chat_body("m", i % 2 == 1)));
+    client.stays_quiet(patience);
+    client.close();
+  }
+  REQUIRE(chats_of(up).size() >= count);
+}
+
 }  // namespace
 
 TEST_CASE("several: every upstream gets its share, from every thread", "[service][upstream][several]") {
@@ -189,6 +205,122 @@ TEST_CASE("several: nothing is sent again once an upstream has the request", "[s
   CHECK(cut.status == 200);
   CHECK(contains(cut.body, R"("code":"upstream_disconnected")"));
   CHECK(chats_of(a).size() + chats_of(b).size() == 2);
+}
+
+TEST_CASE("several: with the others gone, one that was left out is tried before a request is refused",
+          "[service][upstream][several]") {
+  std::atomic<bool> ill{true};
+  scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
+    if (req.target == "/health/liveliness") {
+      reply.json(503, "{}");  // a probe does not bring it back
+    } else if (is_chat(req) && ill) {
+      reply.json(500, R"({"error":{"message":"oops","type":"None","param":"None","code":"500"}})");
+    } else if (req.is_true("stream")) {
+      reply.sse({delta, stop, "[DONE]"});
+    } else {
+      reply.json(200, R"({"data":[]})");
+    }
+  }};
+  scripted_upstream gone{ok()};
+  proxy service{several({sick.url(), gone.url()})};
+  for (int i = 0; i < 60 && !is_left_out(service, 0); ++i) chat(service, chat_body("m"));
+  REQUIRE(is_left_out(service, 0));
+  gone.stop();
+  ill = false;
+  for (int i = 0; i < 12; ++i) {
+    CHECK(chat(service, chat_body("m", i % 2 == 0)).status == 200);
+    CHECK(get(service, "/health/ready").status == 200);
+  }
+  // It is in use again, and the one that is gone is not.
+  CHECK_FALSE(is_left_out(service, 0));
+  CHECK(is_left_out(service, 1));
+}
+
+TEST_CASE("several: one that was left out and still fails costs a request one try, and stays out",
+          "[service][upstream][several]") {
+  scripted_upstream sick{chats([](const auto&, auto& reply) {
+    reply.json(500, R"({"error":{"message":"oops","type":"None","param":"None","code":"500"}})");
+  })};
+  scripted_upstream gone{ok()};
+  proxy service{several({sick.url(), gone.url()})};
+  for (int i = 0; i < 60 && !is_left_out(service, 0); ++i) chat(service, chat_body("m"));
+  REQUIRE(is_left_out(service, 0));
+  gone.stop();
+  sick.clear_requests();
+  CHECK(chat(service, chat_body("m")).status == 502);
+  CHECK(chats_of(sick).size() == 1);
+  CHECK(is_left_out(service, 0));
+}
+
+TEST_CASE("several: one that never answers is left out, though its clients do not wait for a timeout",
+          "[service][upstream][several]") {
+  std::atomic<bool> silent{true};
+  scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
+    if (silent) {
+      reply.hang();
+    } else {
+      ok()(req, reply);
+    }
+  }};
+  scripted_upstream well{ok()};
+  proxy service{several({sick.url(), well.url()})};
+  SECTION("clients that leave") {
+    leave_early(service, sick, 3, 100ms);
+  }
+  SECTION("clients that say how long they wait") {
+    for (int i = 0; i < 100 && chats_of(sick).size() < 3; ++i)
+      chat(service, chat_body("m"), {{"x-request-timeout-ms", "100"}});
+  }
+  CHECK(eventually([&] { return probes_of(sick) == 1; }));
+  CHECK(eventually([&] { return is_left_out(service, 0); }, 5s));
+  sick.clear_requests();
+  for (int i = 0; i < 20; ++i) CHECK(chat(service, chat_body("m")).status == 200);
+  CHECK(chats_of(sick).empty());
+  silent = false;
+  CHECK(eventually([&] { return !is_left_out(service, 0); }, 8s));
+}
+
+TEST_CASE("several: clients that leave leave none out that is alive, and cause one probe",
+          "[service][upstream][several]") {
+  const auto slow = [](const upstream_request& req, upstream_reply& reply) {
+    if (is_chat(req)) {
+      reply.hang();
+    } else {
+      reply.json(404, "{}");  // it has no such path, and is there all the same
+    }
+  };
+  scripted_upstream a{slow}, b{slow};
+  proxy service{several({a.url(), b.url()})};
+  leave_early(service, a, 9, 20ms);
+  CHECK(eventually([&] { return probes_of(a) == 1; }));
+  CHECK_FALSE(eventually([&] { return is_left_out(service, 0) || probes_of(a) > 1; }, 500ms));
+}
+
+TEST_CASE("several: clients that leave an answer that has begun, or their own upload, cause no probe",
+          "[service][upstream][several]") {
+  const auto begins = chats([](const upstream_request&, upstream_reply& reply) {
+    reply.sse_head();
+    reply.event(delta);
+    reply.hang();
+  });
+  scripted_upstream a{begins}, b{begins};
+  proxy service{several({a.url(), b.url()})};
+  for (int i = 0; i < 12; ++i) {
+    raw_connection streaming{service.port()};
+    REQUIRE(send_chat(streaming, chat_body("m", true)));
+    REQUIRE(streaming.read_until(delta, 5s).end == read_end::done);
+    raw_connection uploading{service.port()};
+    REQUIRE(uploading.send(
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\nx-internal-auth: " + std::string{test_key} +
+        "\r\ncontent-type: multipart/form-data; boundary=x\r\ncontent-length: 9999\r\n"
+        "\r\n--x\r\n"));
+    REQUIRE(eventually([&] { return service.in_flight() == 2; }));
+    streaming.close();
+    uploading.close();
+    REQUIRE(eventually([&] { return service.in_flight() == 0; }));
+  }
+  std::this_thread::sleep_for(200ms);
+  CHECK(probes_of(a) + probes_of(b) == 0);
 }
 
 }  // namespace llm_proxy::test

@@ -68,4 +68,65 @@ TEST_CASE("upstreams: one that comes back gets its share over ten seconds, and o
   CHECK(table.share(1, now) == 1);
 }
 
+TEST_CASE("upstreams: one that was left out is used again once a later request of its own is answered",
+          "[unit][upstreams]") {
+  upstream_table table{{"a", "b"}};
+  const auto before = steady_clock::now();
+  fail_times(table, 0, 5);
+  table.answered(0, before, now);  // a stream that was open already
+  CHECK_FALSE(table.usable(0));
+  const auto later = steady_clock::now() + 1ms;
+  table.answered(0, later, later);
+  CHECK(table.usable(0));
+  CHECK(std::abs(table.share(0, later) - 0.1) < 0.001);
+  table.answered(1, later, later);  // it never was away
+  CHECK(table.share(1, later) == 1);
+  CHECK(table.ejections(0) == 1);
+}
+
+TEST_CASE("upstreams: any that was not tried counts, usable or left out", "[unit][upstreams]") {
+  upstream_table table{{"a", "b"}};
+  fail_times(table, 0, 5);
+  CHECK_FALSE(table.any_usable_but(bit_of(1)));
+  CHECK(table.any_but(bit_of(1)));
+  CHECK(table.any_but(0));
+  CHECK_FALSE(table.any_but(bit_of(0) | bit_of(1)));
+  std::vector<std::string> names(max_upstreams, "x");
+  const upstream_table most{names};
+  CHECK(most.any_but(bit_of(max_upstreams - 1) - 1));
+  CHECK_FALSE(most.any_but((bit_of(max_upstreams - 1) << 1) - 1));
+}
+
+TEST_CASE("upstreams: three clients that gave one up within ten seconds ask for one sign of life",
+          "[unit][upstreams]") {
+  upstream_table table{{"a", "b"}};
+  CHECK_FALSE(table.abandoned(0, now));
+  CHECK_FALSE(table.abandoned(1, now));
+  CHECK_FALSE(table.abandoned(0, now + 9s));
+  CHECK_FALSE(table.abandoned(0, now + 11s));  // the first is too long ago
+  CHECK(table.abandoned(0, now + 12s));
+  // Whoever goes on leaving causes no more than one in ten seconds.
+  int asked = 0;
+  for (auto time = 12s; time < 42s; time += 1s) asked += table.abandoned(0, now + time) ? 1 : 0;
+  CHECK(asked == 2);
+  CHECK(table.usable(0));
+  CHECK(table.ejections(0) == 0);
+}
+
+TEST_CASE("upstreams: only a sign of life that does not come leaves one out, never the last one",
+          "[unit][upstreams]") {
+  upstream_table table{{"a", "b"}};
+  for (int i = 0; i < 30; ++i) table.abandoned(0, now);
+  CHECK(table.usable(0));
+  table.gave_no_sign(0, "no answer");
+  CHECK_FALSE(table.usable(0));
+  CHECK(table.ejections(0) == 1);
+  table.gave_no_sign(1, "no answer");
+  CHECK(table.usable(1));
+  // Of one that is left out already nothing more is to be found out.
+  for (int i = 0; i < 6; ++i) CHECK_FALSE(table.abandoned(0, now + 60s));
+  upstream_table one{{"a"}};
+  for (int i = 0; i < 6; ++i) CHECK_FALSE(one.abandoned(0, now));
+}
+
 }  // namespace llm_proxy::test
