@@ -3,9 +3,8 @@
 #include "actors/proxy.hpp"
 #include "config/command_line.hpp"
 #include "http/route.hpp"
-#include "http/upstream_address.hpp"
 
-#include <algorithm>
+#include <ctime>
 #include <exception>
 #include <utility>
 
@@ -23,10 +22,16 @@ void check_passthrough(parsed_settings& parsed) {
 }
 
 /// What only TLS knows of the settings.
-void check_upstream_ca(parsed_settings& parsed) {
-  const auto& file = parsed.values.litellm_ca_file;
-  const auto fault = check_ca_file(file);
-  if (!fault.empty()) parsed.faults.push_back("LLM_PROXY__LITELLM_CA_FILE: \"" + file + "\" " + fault);
+void check_upstream_files(parsed_settings& parsed) {
+  const auto files = litellm_tls(parsed.values);
+  for (auto& fault : check_upstream_tls(files)) parsed.faults.push_back(std::move(fault));
+  for (auto& warning : upstream_tls_warnings(files, std::time(nullptr)))
+    parsed.warnings.push_back(std::move(warning));
+  const bool has_own = !files.certificate.empty() || !files.key.empty();
+  if (!has_own || has_https(parsed.values.litellm_proxy_url)) return;
+  const std::string name = files.certificate.empty() ? "LITELLM_CLIENT_KEY_FILE" : "LITELLM_CLIENT_CERT_FILE";
+  parsed.faults.push_back("LLM_PROXY__" + name +
+                          " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https");
 }
 
 void check_keys_file(parsed_settings& parsed) {
@@ -39,19 +44,14 @@ void check_keys_file(parsed_settings& parsed) {
 void check_listener_tls(parsed_settings& parsed) {
   const auto files = listener_tls(parsed.values);
   if (files.any()) load_server_tls(files, parsed.faults);
-}
-
-bool has_https(const std::vector<std::string>& urls) {
-  return std::any_of(urls.begin(), urls.end(), [](const std::string& url) {
-    const auto address = parse_upstream_address(url);
-    return address && address->tls;
-  });
+  for (auto& warning : server_tls_warnings(files, std::time(nullptr)))
+    parsed.warnings.push_back(std::move(warning));
 }
 
 parsed_settings read_live_settings() {
   auto parsed = load_settings();
   check_passthrough(parsed);
-  check_upstream_ca(parsed);
+  check_upstream_files(parsed);
   return parsed;
 }
 
@@ -68,9 +68,8 @@ configuration read_configuration(const settings& running) {
   configuration read;
   try {
     read.options = read_live_settings();
-    const auto& fresh = read.options.values;
-    if (read.options.faults.empty() && has_https(fresh.litellm_proxy_url))
-      read.upstream = make_upstream_tls(fresh.litellm_ca_file);
+    // Certificates are renewed whatever is wrong with the options.
+    read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
   } catch (const std::exception& error) {
     read.options.faults.emplace_back(error.what());
   }
@@ -85,6 +84,7 @@ configuration read_configuration(const settings& running) {
   try {
     const auto files = listener_tls(running);
     if (files.any()) read.listener = load_server_tls(files, read.listener_faults);
+    read.listener_warnings = server_tls_warnings(files, std::time(nullptr));
   } catch (const std::exception& error) {
     read.listener_faults.emplace_back(error.what());
   }

@@ -20,12 +20,12 @@ parsed_settings read_settings();
 
 /// What a SIGHUP reads for a running service.
 struct configuration {
-  parsed_settings options;  ///< with the faults of the files that may change with them
-  std::shared_ptr<upstream_tls>
-      upstream;                     ///< for https upstreams; null where there is none, or options are faulty
-  std::optional<parsed_keys> keys;  ///< none: there is no file of keys
-  server_tls listener;              ///< null: there is no TLS, or its files are faulty
+  parsed_settings options;                 ///< with the faults of the files that may change with them
+  std::shared_ptr<upstream_tls> upstream;  ///< for https upstreams; null where there is none
+  std::optional<parsed_keys> keys;         ///< none: there is no file of keys
+  server_tls listener;                     ///< null: there is no TLS, or its files are faulty
   std::vector<std::string> listener_faults;
+  std::vector<std::string> listener_warnings;
 };
 
 /// `running`: names the files that take a restart to be others. May wait for a file system that hangs. Never

@@ -32,14 +32,14 @@ namespace llm_proxy {
 
 namespace {
 
-/// One per upstream; none in mock mode. `tls`: for those that are https; null: it is made when one is.
-std::vector<litellm_options> make_upstreams(const settings& values, std::shared_ptr<upstream_tls> tls) {
+/// One per upstream; none in mock mode. `tls`: for those that are https.
+std::vector<litellm_options> make_upstreams(const settings& values,
+                                            const std::shared_ptr<upstream_tls>& tls) {
   std::vector<litellm_options> all;
   if (values.llm_mode == llm_mode::mock) return all;
   for (const auto& url : values.litellm_proxy_url) {
     const auto address = parse_upstream_address(url);
     if (!address) throw std::runtime_error{"LLM_PROXY__LITELLM_PROXY_URL is not an http(s) address"};
-    if (address->tls && !tls) tls = make_upstream_tls(values.litellm_ca_file);
     litellm_options options;
     options.address = *address;
     if (address->tls) options.tls = tls;
@@ -156,7 +156,7 @@ std::shared_ptr<memory_ceiling> make_ceiling(const settings& values) {
 /// Whether pools of `a` would do as pools of `b`.
 bool same_pools(const settings& a, const settings& b) {
   return a.litellm_proxy_url == b.litellm_proxy_url && a.litellm_api_key == b.litellm_api_key &&
-         a.litellm_ca_file == b.litellm_ca_file && a.forward_headers == b.forward_headers &&
+         litellm_tls(a) == litellm_tls(b) && a.forward_headers == b.forward_headers &&
          a.connect_timeout == b.connect_timeout && a.adapter_pool_size == b.adapter_pool_size &&
          a.adapter_max_concurrent == b.adapter_max_concurrent &&
          a.mock_chunk_delay_ms == b.mock_chunk_delay_ms;
@@ -206,9 +206,25 @@ tls_files listener_tls(const settings& values) {
   return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
 }
 
+upstream_tls_files litellm_tls(const settings& values) {
+  return {values.litellm_ca_file, values.litellm_client_cert_file, values.litellm_client_key_file};
+}
+
+bool has_https(const std::vector<std::string>& urls) {
+  return std::any_of(urls.begin(), urls.end(), [](const std::string& url) {
+    const auto address = parse_upstream_address(url);
+    return address && address->tls;
+  });
+}
+
+std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values) {
+  const bool needed = values.llm_mode == llm_mode::litellm && has_https(values.litellm_proxy_url);
+  return needed ? make_upstream_tls(litellm_tls(values)) : nullptr;
+}
+
 std::shared_ptr<actor_factories> proxy::make_factories(const settings& values,
-                                                       std::shared_ptr<upstream_tls> tls) {
-  const auto upstreams = make_upstreams(values, std::move(tls));
+                                                       const std::shared_ptr<upstream_tls>& tls) {
+  const auto upstreams = make_upstreams(values, tls);
   auto& scheduler = io_scheduler::of(*system_);
   auto& first = scheduler.worker(0);
   const auto threads = values.thread_count();
@@ -255,7 +271,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   config_.load<io_scheduler>();
   config_.load<caf::id_block::llm_proxy>();
   // Before any thread: what cannot listen need not start.
-  make_upstreams(values, nullptr);
+  upstream_tls_ = read_litellm_tls(values);
+  make_upstreams(values, upstream_tls_);
   check_tracing(values);
   const auto tls = load_tls(tls_files_);
   boost::asio::io_context io;
@@ -276,7 +293,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     live_.push_back(std::make_shared<live_sessions>());
   }
   tracing_ = start_tracing(values, *system_, scheduler.worker(0));
-  const std::shared_ptr<const actor_factories> factories = make_factories(values, nullptr);
+  const std::shared_ptr<const actor_factories> factories = make_factories(values, upstream_tls_);
   upstreams_ = factories->upstreams;
   auto kept = spawn_shared(*factories);
   session_context common;
@@ -333,8 +350,10 @@ void proxy::spawn_admin(const settings& values, const session_context& common, c
 }
 
 void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls) {
-  const auto factories = make_factories(values, std::move(tls));
-  const bool new_pools = !same_pools(values_, values);
+  if (!tls) tls = read_litellm_tls(values);
+  const auto factories = make_factories(values, tls);
+  const bool same_tls = !tls || (upstream_tls_ && upstream_tls_->same_as(*tls));
+  const bool new_pools = !same_pools(values_, values) || !same_tls;
   // Pools before the rules that count on them.
   caf::anon_send(supervisor_, reconfigured{factories, new_pools, make_limits(values), make_names(values)});
   shared();
@@ -343,6 +362,14 @@ void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tl
   for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
   upstreams_ = factories->upstreams;
   values_ = values;
+  upstream_tls_ = std::move(tls);
+}
+
+void proxy::use_upstream_tls(std::shared_ptr<upstream_tls> tls) {
+  const bool ours = tls && upstream_tls_ && tls->files() == upstream_tls_->files();
+  if (!ours || tls->same_as(*upstream_tls_)) return;
+  reconfigure(settings{values_}, std::move(tls));
+  spdlog::info("TLS files for LiteLLM read again");
 }
 
 void proxy::reload_tls() {

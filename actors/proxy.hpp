@@ -32,6 +32,13 @@ namespace llm_proxy {
 
 /// The TLS files that the settings name.
 tls_files listener_tls(const settings& values);
+/// The files for https upstreams that `values` name.
+upstream_tls_files litellm_tls(const settings& values);
+/// Reads them; null where no upstream is https. Throws std::runtime_error that names the file which is of no
+/// use.
+std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values);
+/// Whether one of these addresses is https.
+bool has_https(const std::vector<std::string>& urls);
 /// Changes how the shared actors and adapters are spawned: for parts of one's own (docs/extend.md), and for
 /// tests. Called at the start and whenever the service is configured otherwise.
 using factory_editor = std::function<void(caf::actor_system&, actor_factories&)>;
@@ -70,8 +77,11 @@ class proxy {
 
   /// Works by these settings from now on, as far as they may change while it runs (config/reload.hpp); what
   /// is open goes on as it began. Throws std::runtime_error, and nothing has changed, when they are of no
-  /// use. `tls`: for https upstreams, by LITELLM_CA_FILE; null: that is read now.
+  /// use. `tls`: for https upstreams, from the files that `values` name; null: they are read now.
   void reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls = nullptr);
+  /// The files for https upstreams, read again: new connections go by them, if they hold something else than
+  /// before. Null, or from other files than those in use: nothing is changed. Throws as reconfigure() does.
+  void use_upstream_tls(std::shared_ptr<upstream_tls> tls);
 
   /// Reads INTERNAL_API_KEYS_FILE again. The faults of a file that cannot be used: then the keys stay as they
   /// are. What is in flight goes on in any case.
@@ -89,7 +99,8 @@ class proxy {
   const key_table& keys() const { return *keys_; }
 
  private:
-  std::shared_ptr<actor_factories> make_factories(const settings& values, std::shared_ptr<upstream_tls> tls);
+  std::shared_ptr<actor_factories> make_factories(const settings& values,
+                                                  const std::shared_ptr<upstream_tls>& tls);
   void spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
                    int descriptor);
   void flush_spans_at_end();
@@ -120,6 +131,7 @@ class proxy {
   tls_files tls_files_;
   std::string host_;
   std::shared_ptr<upstream_table> upstreams_;
+  std::shared_ptr<upstream_tls> upstream_tls_;  // null: no upstream is https
   std::uint16_t port_ = 0;
 };
 

@@ -55,7 +55,7 @@ span_exporter_options make_exporter_options(const settings& values) {
   if (!address) throw std::runtime_error{"the OTLP endpoint is not an http(s) address"};
   options.address = *address;
   options.path = own ? (address->prefix.empty() ? "/" : "") : "/v1/traces";
-  if (address->tls) options.tls = make_upstream_tls(values.otel_exporter_otlp_certificate);
+  if (address->tls) options.tls = make_upstream_tls({values.otel_exporter_otlp_certificate});
   for (const auto& [name, value] : otel_headers(values).pairs) options.headers.add(name, value);
   options.timeout = values.otel_exporter_otlp_timeout;
   options.schedule_delay = values.otel_bsp_schedule_delay;

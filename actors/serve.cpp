@@ -101,8 +101,10 @@ void use(proxy& service, settings& values, configuration&& fresh) {
     if (fresh.keys) service.use_keys(std::move(fresh.keys->entries));
     spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
   }
+  for (const auto& warning : fresh.listener_warnings) spdlog::warn("{}", warning);
   if (fresh.listener || !fresh.listener_faults.empty())
     service.use_tls(fresh.listener, fresh.listener_faults);
+  service.use_upstream_tls(fresh.upstream);
 }
 
 void request_read(reader& files) {

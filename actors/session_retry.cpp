@@ -154,7 +154,9 @@ void session_state::judge_upstream(const failure& reason) {
   if (reason.code == errc::none) {
     table->succeeded(lease_.upstream);
   } else if (describe(reason.code).source == error_source::upstream) {
-    table->failed(lease_.upstream, describe(reason.code).name);
+    std::string why{describe(reason.code).name};
+    if (!reason.detail.empty()) why += " (" + log_safe(reason.detail) + ")";
+    table->failed(lease_.upstream, why);
   }
 }
 

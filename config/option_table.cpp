@@ -44,6 +44,8 @@ const std::array table{
     option{"LITELLM_PROXY_URL", &s::litellm_proxy_url, kind::urls, 1, 2000, live, upstream, "Where LiteLLM listens; a path is put before every request's path. Several share the load, and stand in for each other."},
     option{"LITELLM_API_KEY", &s::litellm_api_key, kind::key, 0, 4096, secret | live, upstream, "Key for LiteLLM; none is sent when empty."},
     option{"LITELLM_CA_FILE", &s::litellm_ca_file, kind::file, 0, 4096, live, upstream, "Certificate authorities (PEM) for an https LiteLLM, instead of the system's."},
+    option{"LITELLM_CLIENT_CERT_FILE", &s::litellm_client_cert_file, kind::file, 0, 4096, live, upstream, "Certificate, its chain behind it (PEM), for an https LiteLLM that asks its clients for one."},
+    option{"LITELLM_CLIENT_KEY_FILE", &s::litellm_client_key_file, kind::file, 0, 4096, live, upstream, "Its key (PEM, no passphrase)."},
     option{"DEFAULT_MODEL", &s::default_model, kind::text, 1, 200, live, upstream, "Model for requests whose model is the empty string."},
     option{"MODEL_ALIASES", &s::model_aliases, kind::aliases, 0, 200, live, upstream, "Names that clients may use for models; upstream gets the model's id, the list shows both."},
     option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, live, upstream, "Further paths that go to LiteLLM as they are, with all that lies below them; its management never does."},

@@ -62,7 +62,9 @@ struct settings {
   /// http(s)://host[:port][/path] each, nothing else; at least one, at most 32.
   std::vector<std::string> litellm_proxy_url{"http://localhost:4000"};
   std::string litellm_api_key;
-  std::string litellm_ca_file;  // PEM; empty: the system's authorities
+  std::string litellm_ca_file;           // PEM; empty: the system's authorities
+  std::string litellm_client_cert_file;  // PEM; empty: none is shown
+  std::string litellm_client_key_file;
   std::string default_model = "gpt-3.5-turbo";
   std::vector<model_alias> model_aliases;
   std::vector<std::string> passthrough_paths;  // prefixes, each beginning with a slash

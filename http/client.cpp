@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include "http/local_shortage.hpp"
+#include "http/tls_fault.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -127,7 +128,7 @@ void client_call::on_connected(const boost::system::error_code& ec) {
   connect_deadline_.reset();
   if (ec) {
     const auto code = is_local_shortage(ec) ? errc::out_of_resources : errc::upstream_unreachable;
-    fail({code, {}, ec.message(), {}});
+    fail({code, {}, socket_->explain(ec, owner_.options_.address.host), {}});
     return;
   }
   connect_time_ = steady_clock::now() - connect_began_;
@@ -204,6 +205,10 @@ void client_call::read_on() {
 void client_call::on_read(const boost::system::error_code& ec) {
   const bool ended = ec == boost::asio::error::eof || ec == boost::asio::ssl::error::stream_truncated;
   if (!socket_->input().empty()) any_byte_ = true;
+  if (ec && !any_byte_ && refuses_handshake(ec)) {
+    fail({errc::upstream_unreachable, {}, socket_->explain(ec, owner_.options_.address.host), {}});
+    return;
+  }
   if (ec && !any_byte_ && try_again(ec)) return;
   if (ec && !ended) {
     fail(parser_.broken_off(ec.message()));

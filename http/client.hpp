@@ -44,8 +44,8 @@ class call_events {
   virtual void on_input(call_input&& input) = 0;
   /// So many bytes of send_part() were sent.
   virtual void on_part_sent(std::size_t bytes) = 0;
-  /// out_of_resources (ours), upstream_unreachable, upstream_timeout (connect), upstream_invalid_response or
-  /// upstream_disconnected.
+  /// out_of_resources (ours), upstream_unreachable (no connection, or TLS refused by either side),
+  /// upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.
   virtual void on_failed(failure reason) = 0;
 
  protected:

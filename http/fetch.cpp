@@ -1,5 +1,6 @@
 #include "http/fetch.hpp"
 
+#include "http/tls_fault.hpp"
 #include "http/upstream_address.hpp"
 #include "http/upstream_tls.hpp"
 
@@ -8,7 +9,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -68,16 +68,22 @@ class errand {
       co_await exchange(stream, stream);
       co_return;
     }
-    const auto context = make_upstream_tls(request_.trust.ca_file);
+    const auto context = make_upstream_tls({request_.trust.ca_file});
     beast::ssl_stream<beast::tcp_stream> secured{std::move(stream), *context};
     if (request_.trust.nobody) {
       secured.set_verify_mode(asio::ssl::verify_none);
     } else {
-      secured.set_verify_callback(asio::ssl::host_name_verification{address_.host});
+      require_host(*secured.native_handle(), address_.host);
     }
     SSL_set_tlsext_host_name(secured.native_handle(), address_.host.c_str());
     doing_ = "no TLS connection";
-    co_await secured.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+    boost::system::error_code failed;
+    co_await secured.async_handshake(asio::ssl::stream_base::client,
+                                     asio::redirect_error(asio::use_awaitable, failed));
+    if (failed) {
+      note(failed, explain_handshake(*secured.native_handle(), address_.host, failed));
+      co_return;
+    }
     co_await exchange(secured, beast::get_lowest_layer(secured));
   }
 
@@ -127,12 +133,17 @@ class errand {
     try {
       std::rethrow_exception(thrown);
     } catch (const boost::system::system_error& error) {
-      const bool late = error.code() == beast::error::timeout ||
-                        (result_.status == 0 && error.code() == asio::error::operation_aborted);
-      result_.fault = std::string{doing_} + ": " + (late ? "it took too long" : error.code().message());
+      note(error.code(), error.code().message());
     } catch (const std::exception& error) {
       result_.fault = error.what();
     }
+  }
+
+  /// `words`: what `ec` means.
+  void note(const boost::system::error_code& ec, const std::string& words) {
+    const bool late =
+        ec == beast::error::timeout || (result_.status == 0 && ec == asio::error::operation_aborted);
+    result_.fault = std::string{doing_} + ": " + (late ? "it took too long" : words);
   }
 
   const fetch_request& request_;

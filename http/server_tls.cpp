@@ -1,6 +1,7 @@
 #include "http/server_tls.hpp"
 
-#include "http/regular_file.hpp"
+#include "http/certificate_check.hpp"
+#include "http/certificate_pair.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -25,25 +26,6 @@ constexpr const char* tls_1_2_suites =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
-
-std::string sentence(std::string_view option, const std::string& file, const std::string& what) {
-  return std::string{option} + ": " + file + " " + what;
-}
-
-std::string openssl_reason() {
-  const auto code = ERR_peek_last_error();
-  const char* words = ERR_reason_error_string(code);
-  ERR_clear_error();
-  return words != nullptr ? words : "unknown error";
-}
-
-/// What the operator gets to read for a file that is not there, or is none, before OpenSSL's words for it.
-bool is_readable(std::string_view option, const std::string& file, std::vector<std::string>& faults) {
-  const auto fault = check_regular_file(file, largest_pem_file);
-  if (fault.empty()) return true;
-  faults.push_back(sentence(option, file, fault));
-  return false;
-}
 
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
                     unsigned int offered_length, void*) {
@@ -93,41 +75,16 @@ bool set_rules(SSL_CTX& context) {
   SSL_CTX_set_session_id_context(&context, reinterpret_cast<const unsigned char*>(id.data()),
                                  static_cast<unsigned>(id.size()));
   SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);
-  // A key with a passphrase is an error, not a question on the terminal.
-  SSL_CTX_set_default_passwd_cb(&context, [](char*, int, int, void*) { return 0; });
   return true;
 }
 
-void load_pair(SSL_CTX& context, const tls_files& files, std::vector<std::string>& faults) {
-  const bool certificate_there = is_readable(certificate_option, files.certificate, faults);
-  const bool key_there = is_readable(key_option, files.key, faults);
-  bool usable = certificate_there && key_there;
-  if (certificate_there && SSL_CTX_use_certificate_chain_file(&context, files.certificate.c_str()) != 1) {
-    faults.push_back(
-        sentence(certificate_option, files.certificate, "is no PEM certificate: " + openssl_reason()));
-    usable = false;
-  }
-  if (!key_there) return;
-  if (SSL_CTX_use_PrivateKey_file(&context, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    const auto code = ERR_peek_last_error();
-    const bool mismatch = ERR_GET_LIB(code) == ERR_LIB_X509;  // set_private_key compares with the certificate
-    const auto why = openssl_reason();
-    faults.push_back(sentence(key_option, files.key,
-                              mismatch ? "does not belong to the certificate: " + why
-                                       : "is no PEM key without a passphrase: " + why));
-  } else if (usable && SSL_CTX_check_private_key(&context) != 1) {
-    faults.push_back(
-        sentence(key_option, files.key, "does not belong to the certificate: " + openssl_reason()));
-  }
-}
-
 void load_client_ca(SSL_CTX& context, const tls_files& files, std::vector<std::string>& faults) {
-  if (files.client_ca.empty() || !is_readable(client_ca_option, files.client_ca, faults)) return;
+  if (files.client_ca.empty() || !is_readable_pem(client_ca_option, files.client_ca, faults)) return;
   auto* names = SSL_load_client_CA_file(files.client_ca.c_str());
   if (names == nullptr || SSL_CTX_load_verify_file(&context, files.client_ca.c_str()) != 1) {
     sk_X509_NAME_pop_free(names, X509_NAME_free);
     faults.push_back(
-        sentence(client_ca_option, files.client_ca, "holds no PEM certificate: " + openssl_reason()));
+        file_sentence(client_ca_option, files.client_ca, "holds no PEM certificate: " + openssl_reason()));
     return;
   }
   SSL_CTX_set_client_CA_list(&context, names);
@@ -154,9 +111,14 @@ server_tls load_server_tls(const tls_files& files, std::vector<std::string>& fau
     faults.push_back(std::string{certificate_option} + ": TLS cannot be set up: " + openssl_reason());
     return nullptr;
   }
-  load_pair(*context, files, faults);
+  load_certificate_pair(*context, {certificate_option, files.certificate, key_option, files.key}, faults);
   load_client_ca(*context, files, faults);
   return faults.size() == before ? context : nullptr;
+}
+
+std::vector<std::string> server_tls_warnings(const tls_files& files, std::time_t now) {
+  if (files.certificate.empty()) return {};
+  return certificate_warnings(certificate_option, files.certificate, certificate_use::shown_to_clients, now);
 }
 
 }  // namespace llm_proxy

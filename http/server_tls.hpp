@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,5 +24,8 @@ using server_tls = std::shared_ptr<SSL_CTX>;
 /// Reads the files. TLS 1.2, with Mozilla's "intermediate" suites, and up; ALPN offers http/1.1. Null if
 /// something is wrong: then `faults` has a sentence for each thing, beginning with the option's name.
 server_tls load_server_tls(const tls_files& files, std::vector<std::string>& faults);
+
+/// What clients will object to in that certificate at `now`, a sentence each (certificate_check.hpp).
+std::vector<std::string> server_tls_warnings(const tls_files& files, std::time_t now);
 
 }  // namespace llm_proxy

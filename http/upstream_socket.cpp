@@ -2,12 +2,12 @@
 
 #include "http/local_shortage.hpp"
 #include "http/tcp_progress.hpp"
+#include "http/tls_fault.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 
 #include <algorithm>
@@ -55,8 +55,7 @@ void upstream_socket::begin_connect(const upstream_address& address) {
     boost::asio::ip::make_address(address.host, not_an_ip);
     // SNI names hosts, never addresses (RFC 6066 §3).
     if (not_an_ip) SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
-    boost::system::error_code ignored;
-    tls_->set_verify_callback(boost::asio::ssl::host_name_verification{address.host}, ignored);
+    require_host(*tls_->native_handle(), address.host);
   }
   boost::system::error_code not_an_ip;
   const auto ip = boost::asio::ip::make_address(address.host, not_an_ip);
@@ -150,6 +149,10 @@ void upstream_socket::shake_hands() {
 void upstream_socket::connected(const boost::system::error_code& ec) {
   connecting_.reset();
   if (user_ != nullptr) user_->on_connected(ec);
+}
+
+std::string upstream_socket::explain(const boost::system::error_code& ec, const std::string& host) {
+  return tls_ ? explain_handshake(*tls_->native_handle(), host, ec) : ec.message();
 }
 
 // -- sending ------------------------------------------------------------------------

@@ -45,6 +45,9 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   void use(upstream_socket_user* user) { user_ = user; }
   /// Looks the name up, tries every address of it in turn, shakes hands if TLS. Then on_connected().
   void connect(const upstream_address& address);
+  /// What `ec`, which on_connected() or the first read told of the connection to `host`, means: for the log.
+  /// Before close().
+  std::string explain(const boost::system::error_code& ec, const std::string& host);
   /// Sends head and body in one go. Both stay alive until on_sent().
   void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
   /// Reads once, at most `limit` bytes, now or when some come. No more than one read is under way.

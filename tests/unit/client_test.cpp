@@ -219,7 +219,7 @@ result second_request(const std::string& method, const ending& how, const certif
   deadlines timers{io};
   client_options options;
   options.address = {cert != nullptr, "localhost", there.port(), "localhost", ""};
-  if (cert != nullptr) options.tls = make_upstream_tls(cert->file());
+  if (cert != nullptr) options.tls = make_upstream_tls({cert->file()});
   options.on_resend = [&all] { ++all.resends; };
   client calls{io, sockets, timers, options};
   const auto run_until = [&](auto&& holds) {
