@@ -206,22 +206,6 @@ tls_files listener_tls(const settings& values) {
   return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
 }
 
-upstream_tls_files litellm_tls(const settings& values) {
-  return {values.litellm_ca_file, values.litellm_client_cert_file, values.litellm_client_key_file};
-}
-
-bool has_https(const std::vector<std::string>& urls) {
-  return std::any_of(urls.begin(), urls.end(), [](const std::string& url) {
-    const auto address = parse_upstream_address(url);
-    return address && address->tls;
-  });
-}
-
-std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values) {
-  const bool needed = values.llm_mode == llm_mode::litellm && has_https(values.litellm_proxy_url);
-  return needed ? make_upstream_tls(litellm_tls(values)) : nullptr;
-}
-
 std::shared_ptr<actor_factories> proxy::make_factories(const settings& values,
                                                        const std::shared_ptr<upstream_tls>& tls) {
   const auto upstreams = make_upstreams(values, tls);
@@ -363,13 +347,6 @@ void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tl
   upstreams_ = factories->upstreams;
   values_ = values;
   upstream_tls_ = std::move(tls);
-}
-
-void proxy::use_upstream_tls(std::shared_ptr<upstream_tls> tls) {
-  const bool ours = tls && upstream_tls_ && tls->files() == upstream_tls_->files();
-  if (!ours || tls->same_as(*upstream_tls_)) return;
-  reconfigure(settings{values_}, std::move(tls));
-  spdlog::info("TLS files for LiteLLM read again");
 }
 
 void proxy::reload_tls() {

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -120,6 +121,8 @@ tls_session::outcome tls_session::judge(int result) {
   plain_http_ = why == SSL_R_HTTP_REQUEST;
   const char* words = ERR_reason_error_string(code);
   reason_ = words != nullptr ? words : "unknown";
+  if (why == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    reason_.append(": ").append(X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get())));
   ERR_clear_error();
   if (why == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {0, boost::asio::error::eof, wait::none};
   return {0, boost::asio::error::connection_aborted, wait::none};

@@ -20,6 +20,7 @@ RULES = [
     ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),
+    ("actors/proxy_tls.*",   "*"),
     ("actors/proxy_traces.*", "*"),
     ("actors/cli/*", "*"),
     ("actors/configuration.*", "*"),

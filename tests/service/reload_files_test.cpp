@@ -35,10 +35,15 @@ struct files {
   std::string key_file = folder.put_link("key.pem", cert.key());
   std::string ca_file = folder.put_link("ca.pem", cert.file());
   std::string litellm_ca = folder.put_link("litellm-ca.pem", cert.file());
+  std::string client_certificate = folder.put_link("client.pem", cert.file());
+  std::string client_key = folder.put_link("client.key", cert.key());
 
   child_process::options how(bool tls) const {
     environment values{{"LLM_PROXY__INTERNAL_API_KEYS_FILE", keys},
-                       {"LLM_PROXY__LITELLM_CA_FILE", litellm_ca}};
+                       {"LLM_PROXY__LITELLM_PROXY_URL", "https://localhost:1"},
+                       {"LLM_PROXY__LITELLM_CA_FILE", litellm_ca},
+                       {"LLM_PROXY__LITELLM_CLIENT_CERT_FILE", client_certificate},
+                       {"LLM_PROXY__LITELLM_CLIENT_KEY_FILE", client_key}};
     if (tls) {
       values["LLM_PROXY__TLS_CERT_FILE"] = certificate_file;
       values["LLM_PROXY__TLS_KEY_FILE"] = key_file;
@@ -88,7 +93,8 @@ std::string line_about(const std::string& text, const std::string& file) {
 TEST_CASE(
     "program: a file that is a pipe, a device, a directory or too large ends the start with 2 and is named",
     "[service][program][reload]") {
-  for (const auto* name : {".env", "keys.json", "cert.pem", "key.pem", "ca.pem", "litellm-ca.pem"}) {
+  for (const auto* name :
+       {".env", "keys.json", "cert.pem", "key.pem", "ca.pem", "litellm-ca.pem", "client.pem", "client.key"}) {
     for (const auto spoil_it : spoils) {
       const files all;
       const auto fault = spoil_it(all.folder, name);
@@ -102,7 +108,7 @@ TEST_CASE(
 
 TEST_CASE("program: a file that cannot be read at SIGHUP is named, what was in use stays, and SIGTERM works",
           "[service][program][reload]") {
-  for (const auto* name : {".env", "keys.json", "cert.pem", "litellm-ca.pem"}) {
+  for (const auto* name : {".env", "keys.json", "cert.pem", "litellm-ca.pem", "client.pem", "client.key"}) {
     const bool tls = std::string_view{name} == "cert.pem";
     for (const auto spoil_it : spoils) {
       const files all;

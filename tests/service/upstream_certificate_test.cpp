@@ -1,6 +1,7 @@
 // Certificates between this service and an https LiteLLM: why one is refused, and the one that we show.
 #include "support/program.hpp"
 #include "support/test_certificates.hpp"
+#include "support/tls_client.hpp"
 #include "support/tls_front.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -270,6 +271,22 @@ TEST_CASE("tls listener: what clients will object to in its certificate is a war
   CHECK(holds(warnings, "stands without that of its issuer CN=root"));
   const test_certificate good{{.name = "good", .host = "localhost"}, &root};
   CHECK(said(good.chain({&root}), good.key()).empty());
+}
+
+TEST_CASE("tls listener: the log says at DEBUG why a client's certificate is refused", "[service][tls]") {
+  const parties all;
+  const test_certificate old{{.name = "client", .from = -48h, .until = -24h}, &all.root};
+  child_process service{program, with(mock_environment({{"LLM_PROXY__TLS_CERT_FILE", all.server.file()},
+                                                        {"LLM_PROXY__TLS_KEY_FILE", all.server.key()},
+                                                        {"LLM_PROXY__TLS_CLIENT_CA_FILE", all.root.file()},
+                                                        {"LLM_PROXY__LOG_LEVEL", "DEBUG"}}))};
+  const auto port = port_of(service);
+  REQUIRE(port != 0);
+  tls_client client{port, {.certificate = old.file(), .key = old.key()}};
+  CHECK(service.wait_for_output("TLS handshake: certificate verify failed: certificate has expired",
+                                long_patience));
+  service.signal(SIGTERM);
+  CHECK(service.wait(long_patience) == 0);
 }
 
 }  // namespace llm_proxy::test
