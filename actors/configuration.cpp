@@ -15,9 +15,10 @@ namespace {
 /// What only the routes know of the settings.
 void check_passthrough(parsed_settings& parsed) {
   for (const auto& prefix : parsed.values.passthrough_paths) {
-    const auto reason = refuse_passthrough(prefix);
-    if (reason.empty()) continue;
-    parsed.faults.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{reason});
+    const auto said = judge_passthrough(prefix);
+    if (said.reason.empty()) continue;
+    auto& list = said.is_warning ? parsed.warnings : parsed.faults;
+    list.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{said.reason});
   }
 }
 
@@ -48,8 +49,8 @@ void check_listener_tls(parsed_settings& parsed) {
     parsed.warnings.push_back(std::move(warning));
 }
 
-parsed_settings read_live_settings() {
-  auto parsed = load_settings();
+parsed_settings read_live_settings(const env_files& files) {
+  auto parsed = load_settings(files);
   check_passthrough(parsed);
   check_upstream_files(parsed);
   return parsed;
@@ -57,17 +58,33 @@ parsed_settings read_live_settings() {
 
 }  // namespace
 
-parsed_settings read_settings() {
-  auto parsed = read_live_settings();
+parsed_settings read_settings(const env_files& files) {
+  auto parsed = read_live_settings(files);
   check_keys_file(parsed);
   check_listener_tls(parsed);
   return parsed;
 }
 
-configuration read_configuration(const settings& running) {
+configuration_source::configuration_source(env_files files, const parsed_settings& at_start)
+    : files_{std::move(files)}, file_{at_start.file_has_options ? at_start.file : std::string{}} {}
+
+void configuration_source::check_file(parsed_settings& parsed) {
+  if (!parsed.unreadable.empty()) {
+    parsed.faults.push_back(parsed.unreadable);
+  } else if (!file_.empty() && parsed.file != file_) {
+    parsed.faults.push_back(file_ + ", where the options were read from, is missing");
+  } else if (!file_.empty() && !parsed.file_has_options) {
+    parsed.faults.push_back(file_ + ", where the options were read from, has none any more");
+  } else if (parsed.file_has_options) {
+    file_ = parsed.file;
+  }
+}
+
+configuration configuration_source::read(const settings& running) {
   configuration read;
   try {
-    read.options = read_live_settings();
+    read.options = read_live_settings(files_);
+    check_file(read.options);
     // Certificates are renewed whatever is wrong with the options.
     read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
   } catch (const std::exception& error) {

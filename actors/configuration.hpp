@@ -2,6 +2,7 @@
 // start and on SIGHUP; only regular files are (http/regular_file.hpp).
 #pragma once
 
+#include "config/env_file.hpp"
 #include "config/settings.hpp"
 #include "http/keys_file.hpp"
 #include "http/server_tls.hpp"
@@ -16,7 +17,7 @@ namespace llm_proxy {
 
 /// Reads and checks the options and everything that they name; `faults` has a sentence for each thing that is
 /// wrong.
-parsed_settings read_settings();
+parsed_settings read_settings(const env_files& files = {});
 
 /// What a SIGHUP reads for a running service.
 struct configuration {
@@ -28,8 +29,22 @@ struct configuration {
   std::vector<std::string> listener_warnings;
 };
 
-/// `running`: names the files that take a restart to be others. May wait for a file system that hangs. Never
-/// throws: what goes wrong is among the faults.
-configuration read_configuration(const settings& running);
+/// Reads a running service's configuration again. Not for two threads at once.
+class configuration_source {
+ public:
+  /// `files` as they were read at the start, with what came of it.
+  configuration_source(env_files files, const parsed_settings& at_start);
+
+  /// `running`: names the files that take a restart to be others. A file of options that has gone, or that is
+  /// empty now, is a fault: the defaults are nobody's wish. May wait for a file system that hangs. Never
+  /// throws: what goes wrong is among the faults.
+  configuration read(const settings& running);
+
+ private:
+  void check_file(parsed_settings& parsed);
+
+  env_files files_;
+  std::string file_;  // that options came from last; empty: none
+};
 
 }  // namespace llm_proxy

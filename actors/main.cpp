@@ -5,8 +5,12 @@
 #include "config/command_line.hpp"
 #include "config/standard_streams.hpp"
 
+#include <filesystem>
 #include <iostream>
+#include <memory>
+#include <string>
 #include <sys/resource.h>
+#include <system_error>
 
 namespace {
 
@@ -18,6 +22,12 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// Where this program lies; empty where nobody can say.
+std::string program_path() {
+  std::error_code ec;
+  return std::filesystem::read_symlink("/proc/self/exe", ec).string();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -25,8 +35,17 @@ int main(int argc, char** argv) {
     std::cerr << "llm-proxy: a standard stream is closed, and /dev/null cannot be opened in its place\n";
     return 1;
   }
-  const auto parsed = llm_proxy::read_settings();
-  if (const auto code = llm_proxy::run_command_line(argc, argv, llm_proxy::facts(), parsed)) return *code;
+  const auto call = llm_proxy::take_env_file(argc, argv);
+  if (!call.fault.empty()) return llm_proxy::report_wrong_use(std::cerr, call.fault);
+  const auto files = llm_proxy::env_files_for(call.env_file, program_path());
+  const auto parsed = llm_proxy::read_settings(files);
+  const auto count = static_cast<int>(call.arguments.size());
+  if (const auto code =
+          llm_proxy::run_command_line(count, call.arguments.data(), llm_proxy::facts(), parsed)) {
+    return *code;
+  }
   raise_descriptor_limit();
-  return llm_proxy::serve(parsed.values, llm_proxy::facts().commit, llm_proxy::read_configuration);
+  const auto source = std::make_shared<llm_proxy::configuration_source>(files, parsed);
+  return llm_proxy::serve(parsed.values, llm_proxy::facts().commit,
+                          [source](const llm_proxy::settings& running) { return source->read(running); });
 }

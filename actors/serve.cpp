@@ -75,6 +75,10 @@ void use_options(proxy& service, settings& values, const configuration& fresh) {
     spdlog::error("SIGHUP: the options stay as they were");
     return;
   }
+  if (parsed.file.empty())
+    spdlog::info("SIGHUP: there is no file of options; those of the environment stay");
+  else
+    spdlog::info("SIGHUP: options read from {}", parsed.file);
   const auto merged = merge_reloaded(values, parsed.values);
   if (!merged.ignored.empty())
     spdlog::warn("SIGHUP: not changed, since it takes a restart: {}", joined(merged.ignored));
@@ -98,8 +102,10 @@ void use(proxy& service, settings& values, configuration&& fresh) {
       spdlog::error("LLM_PROXY__INTERNAL_API_KEYS_FILE: {}", fault);
     spdlog::error("SIGHUP: the keys stay as they were");
   } else {
-    if (fresh.keys) service.use_keys(std::move(fresh.keys->entries));
-    spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
+    if (fresh.keys) {
+      service.use_keys(std::move(fresh.keys->entries));
+      spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
+    }
   }
   for (const auto& warning : fresh.listener_warnings) spdlog::warn("{}", warning);
   if (fresh.listener || !fresh.listener_faults.empty())

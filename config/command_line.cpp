@@ -4,6 +4,7 @@
 #include "config/log_safe.hpp"
 #include "config/man_page.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <iostream>
 #include <map>
@@ -68,11 +69,36 @@ std::optional<std::string> fixed_text(std::string_view argument, const program_f
 
 }  // namespace
 
-parsed_settings load_settings() {
-  environment env = load_environment(::environ);
+parsed_settings load_settings(const env_files& files) {
+  environment env = load_environment(::environ, files);
   parsed_settings parsed = parse_settings(env.values);
   parsed.faults.insert(parsed.faults.begin(), env.faults.begin(), env.faults.end());
+  for (const auto& name : env.file_names) {
+    if (auto warning = warn_of_bare_name(name); !warning.empty())
+      parsed.warnings.push_back(env.file + ": " + warning);
+  }
+  parsed.file = std::move(env.file);
+  parsed.file_has_options = !env.file_names.empty();
+  parsed.unreadable = std::move(env.unreadable);
   return parsed;
+}
+
+program_call take_env_file(int argc, const char* const* argv) {
+  constexpr std::string_view name = "--env-file";
+  program_call call{{argv, argv + argc}, std::nullopt, {}};
+  if (argc < 2) return call;
+  const std::string_view first = argv[1];
+  if (first == name) {
+    if (argc > 2) call.env_file = argv[2];
+    call.arguments.erase(call.arguments.begin() + 1, call.arguments.begin() + std::min(argc, 3));
+  } else if (first.starts_with(std::string{name} + "=")) {
+    call.env_file = first.substr(name.size() + 1);
+    call.arguments.erase(call.arguments.begin() + 1);
+  } else {
+    return call;
+  }
+  if (!call.env_file || call.env_file->empty()) call.fault = "--env-file needs a FILE";
+  return call;
 }
 
 int report_wrong_use(std::ostream& err, std::string_view what) {
@@ -85,8 +111,11 @@ std::optional<int> run_command_line(int argc, const char* const* argv, const pro
                                     const parsed_settings& parsed, std::ostream& out, std::ostream& err) {
   const auto argument = as_option(argc > 1 ? argv[1] : "");
   for (const auto& row : facts.subcommands)
-    if (argument == row.name)
+    if (argument == row.name) {
+      // A command can do without the file: its options may be arguments, or the defaults.
+      if (!parsed.unreadable.empty()) err << "llm-proxy: warning: " << parsed.unreadable << std::endl;
       return row.run({argv + 2, static_cast<std::size_t>(argc - 2)}, parsed, out, err);
+    }
   if (argc > 2) return report_wrong_use(err, "only one argument at a time");
   if (argc > 1 && *argv[1] == '\0') return report_wrong_use(err, "unknown argument \"\"");
   if (const auto text = fixed_text(argument, facts, parsed.values)) return print(out, err, *text);
@@ -94,9 +123,10 @@ std::optional<int> run_command_line(int argc, const char* const* argv, const pro
     return report_wrong_use(err, "unknown argument \"" + log_safe(argument) + '"');
 
   for (const auto& warning : parsed.warnings) err << "llm-proxy: warning: " << warning << '\n';
+  if (!parsed.unreadable.empty()) err << "llm-proxy: error: " << parsed.unreadable << '\n';
   for (const auto& fault : parsed.faults) err << "llm-proxy: error: " << fault << '\n';
   err.flush();
-  if (!parsed.faults.empty()) return wrong_use;
+  if (!parsed.faults.empty() || !parsed.unreadable.empty()) return wrong_use;
   if (argument == "--check-config") return print(out, err, "OK\n");
   if (argument == "--print-config") return print(out, err, print_config(parsed.values));
   return {};

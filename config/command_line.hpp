@@ -1,6 +1,7 @@
 // The few things the binary does beside serving.
 #pragma once
 
+#include "config/env_file.hpp"
 #include "config/settings.hpp"
 
 #include <iosfwd>
@@ -8,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -29,8 +31,16 @@ struct program_facts {
   std::string (*errors_table)() = nullptr;  ///< the errors as a Markdown table
 };
 
-/// Settings from the process environment over `.env` in the working directory, with the faults of both.
-parsed_settings load_settings();
+/// Settings from the process environment over the first of `files`, with the faults of both.
+parsed_settings load_settings(const env_files& files = {});
+
+/// The arguments without `--env-file FILE` (or `--env-file=FILE`), which may stand first.
+struct program_call {
+  std::vector<const char*> arguments;  ///< as main() gets them: the program's name first
+  std::optional<std::string> env_file;
+  std::string fault;  ///< what is wrong with it, for report_wrong_use(); empty: nothing
+};
+program_call take_env_file(int argc, const char* const* argv);
 
 /// Says what is wrong with how the program was called; the answer is the exit code, 2.
 int report_wrong_use(std::ostream& err, std::string_view what);

@@ -155,14 +155,27 @@ environment parse_env_text(std::string_view text) {
   return out;
 }
 
-environment load_environment(const char* const* process_environment, const std::string& path) {
+env_files env_files_for(const std::optional<std::string>& given, std::string_view program_path) {
+  if (given) return {{*given}, *given != "/dev/null"};
+  env_files files;
+  if (program_path == "/usr/bin/llm-proxy") files.candidates.emplace_back("/etc/llm-proxy/llm-proxy.env");
+  return files;
+}
+
+environment load_environment(const char* const* process_environment, const env_files& files) {
   environment out;
-  const auto file = read_regular_file(path, max_file_bytes);
-  if (!file.fault.empty()) {
-    if (!file.missing) out.faults.push_back(path + " " + file.fault);
-  } else {
-    out = parse_env_text(file.text);
-    for (std::string& fault : out.faults) fault.insert(0, path + " ");
+  for (const auto& path : files.candidates) {
+    const auto file = read_regular_file(path, max_file_bytes);
+    if (file.missing && !files.required) continue;
+    if (!file.fault.empty()) {
+      out.unreadable = path + " " + file.fault;
+    } else {
+      out = parse_env_text(file.text);
+      for (std::string& fault : out.faults) fault.insert(0, path + " ");
+      for (const auto& [name, value] : out.values) out.file_names.push_back(name);
+    }
+    out.file = path;
+    break;
   }
   for (; process_environment != nullptr && *process_environment != nullptr; ++process_environment) {
     const std::string_view entry = *process_environment;

@@ -132,11 +132,21 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
   return parsed;
 }
 
+std::string warn_of_bare_name(std::string_view name) {
+  const auto wanted = upper(name.substr(0, 100));
+  if (wanted == "PORT") return {};
+  for (const option& o : options()) {
+    if (o.is_standard() || o.name != wanted) continue;
+    return log_safe(name) + " has no effect without its prefix; write " + env_name(o);
+  }
+  return {};
+}
+
 std::string help_text() {
   std::string out =
       "llm-proxy: an OpenAI-compatible API, guarded by an internal key, in front of a LiteLLM proxy\n"
       "\n"
-      "Usage: llm-proxy [serve]      serve until SIGTERM or SIGINT\n"
+      "Usage: llm-proxy [--env-file FILE] [serve]      serve until SIGTERM or SIGINT\n"
       "       llm-proxy check-config | print-config | COMMAND … | --help | --version\n"
       "\n"
       "  check-config            say OK, or every fault of the configuration (exit code 2)\n"
@@ -154,9 +164,10 @@ std::string help_text() {
       "llm-proxy\n"
       "  llm-proxy chat \"Hello there\"\n"
       "\n"
-      "All options are environment variables, or lines of a file .env in the working directory\n"
-      "(the environment wins). An empty value counts as unset. Those marked SIGHUP are read again from\n"
-      ".env when a running service gets that signal.\n";
+      "All options are environment variables, or lines of one file (the environment wins): the one of\n"
+      "`--env-file FILE`, which stands before a command; or else .env in the working directory; or else,\n"
+      "for the program of a package, /etc/llm-proxy/llm-proxy.env. An empty value counts as unset. Those\n"
+      "marked SIGHUP are read again from that file when a running service gets that signal.\n";
   std::string_view group;
   for (const option& o : options()) {
     if (std::exchange(group, o.group) != o.group) out.append("\n").append(o.group).append(":\n");

@@ -120,6 +120,9 @@ struct parsed_settings {
   settings values;
   std::vector<std::string> warnings;
   std::vector<std::string> faults;
+  std::string file = {};          ///< that options were read from, beside the environment; empty: none
+  bool file_has_options = false;  ///< it assigns something
+  std::string unreadable = {};    ///< why the file that is there cannot be read; empty: it can
 };
 
 /// Reads and checks all options. Pure; other variables are ignored, except plain `PORT` and
@@ -139,6 +142,10 @@ std::string refuse_default_key(const settings& values, std::string_view address,
 
 /// Whether only this machine can reach a listener on `host` (127.0.0.0/8, ::1, localhost).
 bool is_loopback(std::string_view host);
+
+/// What is wrong with a name in a file of options that is one of theirs without its prefix; empty: nothing.
+/// PORT counts as it is, and OpenTelemetry's have no prefix.
+std::string warn_of_bare_name(std::string_view name);
 
 std::string help_text();
 /// The effective options as `.env` lines, secrets masked; `  # default` marks what nobody changed.

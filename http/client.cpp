@@ -96,7 +96,7 @@ client_call::client_call(client& owner, std::shared_ptr<const std::string> head,
       credit_{credit} {}
 
 client_call::~client_call() {
-  if (gone_ != nullptr) *gone_ = true;
+  if (gone_) *gone_ = true;
   if (socket_) socket_->close();
 }
 
@@ -259,11 +259,10 @@ void client_call::take_input(bool ended) {
   } else {
     read_on();
   }
-  bool gone = false;
-  if (failed) gone_ = &gone;
+  std::shared_ptr<bool> gone;
+  if (failed) gone_ = gone = std::make_shared<bool>(false);
   if (came.head || !came.bytes.empty() || came.whole) events->on_input(std::move(came));
-  if (!failed || gone) return;
-  gone_ = nullptr;
+  if (!failed || *gone) return;
   events->on_failed(std::move(fault));
 }
 

@@ -109,7 +109,7 @@ class client_call final : public upstream_socket_user {
   bool connected_ = false;
   bool sending_ = false;
   bool over_ = false;
-  bool* gone_ = nullptr;  // set by the destructor, for who may have caused it
+  std::shared_ptr<bool> gone_;  // set by the destructor, for who may have caused it; null until a failure
   /// A body that comes in parts.
   struct upload {
     struct part {

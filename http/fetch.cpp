@@ -1,5 +1,6 @@
 #include "http/fetch.hpp"
 
+#include "http/name_lookup.hpp"
 #include "http/tls_fault.hpp"
 #include "http/upstream_address.hpp"
 #include "http/upstream_tls.hpp"
@@ -58,7 +59,11 @@ class errand {
     limit.async_wait([&](boost::system::error_code cancelled) {
       if (!cancelled) resolver.cancel();
     });
-    const auto found = co_await resolver.async_resolve(address_.host, address_.port, asio::use_awaitable);
+    boost::system::error_code unknown;
+    auto found = co_await resolver.async_resolve(address_.host, address_.port,
+                                                 asio::redirect_error(asio::use_awaitable, unknown));
+    if (unknown) found = localhost_addresses(address_.host, address_.port);
+    if (found.empty()) throw boost::system::system_error{unknown};
     limit.cancel();
     doing_ = "no connection";
     stream.expires_after(request_.connect_timeout);

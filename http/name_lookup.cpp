@@ -1,15 +1,21 @@
 #include "http/name_lookup.hpp"
 
 #include "http/local_shortage.hpp"
+#include "http/message.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <exception>
 #include <map>
 #include <mutex>
 #include <signal.h>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -54,6 +60,20 @@ class lookup_thread {
 
 }  // namespace
 
+name_lookup_result localhost_addresses(const std::string& host, const std::string& port) {
+  constexpr std::string_view name = "localhost";
+  if (host.size() < name.size() || !iequals(std::string_view{host}.substr(host.size() - name.size()), name))
+    return {};
+  if (host.size() > name.size() && host[host.size() - name.size() - 1] != '.') return {};
+  std::uint16_t number = 0;
+  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (fault != std::errc{} || end != port.data() + port.size()) return {};
+  using boost::asio::ip::tcp;
+  const std::array<tcp::endpoint, 2> found{tcp::endpoint{boost::asio::ip::address_v4::loopback(), number},
+                                           tcp::endpoint{boost::asio::ip::address_v6::loopback(), number}};
+  return name_lookup_result::create(found.begin(), found.end(), host, port);
+}
+
 void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done) {
   boost::asio::io_context* thread = nullptr;
@@ -70,6 +90,12 @@ void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inb
     boost::asio::ip::tcp::resolver resolver{io};
     boost::system::error_code ec;
     auto found = resolver.resolve(host, port, ec);
+    if (ec) {
+      if (auto own = localhost_addresses(host, port); !own.empty()) {
+        found = std::move(own);
+        ec.clear();
+      }
+    }
     ec = or_shortage(ec);
     home->post([done = std::move(done), ec, found = std::move(found)] { done(ec, found); });
   });

@@ -14,6 +14,10 @@ namespace llm_proxy {
 
 using name_lookup_result = boost::asio::ip::tcp::resolver::results_type;
 
+/// The loopback addresses for localhost and the names below it (RFC 6761 §6.3): for a machine whose resolver
+/// does not know them, as one without /etc/hosts. Empty for other names, and for a port that is no number.
+name_lookup_result localhost_addresses(const std::string& host, const std::string& port);
+
 /// Looks `host` up and tells `done` on the thread of `home`. One name is looked up once at a time, anew each
 /// time; different ones don't wait for each other. `done` is dropped if that thread has ended; it is
 /// destroyed on any thread, so it must not own what belongs to one. A look-up that fails since this process

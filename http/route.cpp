@@ -230,12 +230,22 @@ bool speaks_anthropic(std::string_view path) {
   return lies_below(path, "/v1/messages");
 }
 
-std::string_view refuse_passthrough(std::string_view prefix) {
-  if (prefix.size() < 2 || prefix.front() != '/') return "must begin with a slash and name something";
-  if (prefix.back() == '/') return "must not end with a slash";
+passthrough_verdict judge_passthrough(std::string_view prefix, std::span<const route> table) {
+  if (prefix.size() < 2 || prefix.front() != '/') return {"must begin with a slash and name something"};
+  if (prefix.back() == '/') return {"must not end with a slash"};
   if (!has_plain_segments(prefix) || prefix.find_first_of("%?#\\ ") != std::string_view::npos)
-    return "must be plain path segments";
-  if (is_management(prefix)) return "is LiteLLM's management, which is never passed through";
+    return {"must be plain path segments"};
+  if (is_management(prefix)) return {"is LiteLLM's management, which is never passed through"};
+  const auto is_below = [prefix](const route& row) {
+    return row.path.size() > prefix.size() && lies_below(row.path, prefix);
+  };
+  if (std::any_of(table.begin(), table.end(), is_below)) return {};
+  std::string_view parameter;
+  for (const auto& row : table) {
+    if (!matches(row, prefix, parameter)) continue;
+    if (row.is_new) return {"is built in since this version and has no effect any more; take it out", true};
+    return {"is a path of this service itself: it would have no effect"};
+  }
   return {};
 }
 

@@ -59,6 +59,7 @@ struct route {
   bool any_media = false;            // a 2xx need not be JSON: audio, text
   answer_function answer = nullptr;  // for endpoint::own
   header_policy headers = header_policy::model_call;
+  bool is_new = false;  // since this version: a prefix of the operator's that it takes over is warned about
 };
 
 struct route_match {
@@ -93,8 +94,13 @@ std::span<const route> all_routes();
 /// The error shapes that a client of this path expects, whether it exists or not.
 bool speaks_anthropic(std::string_view path);
 
-/// Why a prefix can't be passed through; empty: it can. LiteLLM's own management (keys, users, models,
-/// configuration …) is never reachable, whatever the prefix.
-std::string_view refuse_passthrough(std::string_view prefix);
+/// What is to be said of a prefix that an operator wants passed through.
+struct passthrough_verdict {
+  std::string_view reason;  ///< to be put behind it; empty: nothing, it is passed through
+  bool is_warning = false;  ///< it had an effect until this version, and is no fault yet
+};
+/// LiteLLM's own management (keys, users, models, configuration …) is never reachable, whatever the prefix. A
+/// prefix that is a path of `table` would change nothing, unless it is the parent of others.
+passthrough_verdict judge_passthrough(std::string_view prefix, std::span<const route> table = all_routes());
 
 }  // namespace llm_proxy

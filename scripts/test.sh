@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary.
+# Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary, and
+# with what had to be skipped, if anything. The first run takes about 25 minutes on two processors.
 #   scripts/test.sh                    everything
 #   scripts/test.sh --without-clients  without the real SDKs and the browser, for a machine that reaches no package registry
 set -eu
@@ -7,6 +8,17 @@ cd "$(dirname "$0")/.."
 fail() {
   echo "$(basename "$0"): $*" >&2
   exit 1
+}
+
+skips=0 skipped=
+skip() { # what: told in the last lines
+  skips=$((skips + 1))
+  skipped="$skipped
+  $1"
+  echo "SKIPPED: $1" >&2
+}
+node_is_new_enough() {
+  command -v node >/dev/null && command -v npm >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]
 }
 
 clients=yes
@@ -25,28 +37,46 @@ if ! command -v promtool >/dev/null; then
     echo 'Fetching promtool for the tests into build/promtool' >&2
     mkdir -p build/promtool
     (cd build/promtool && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
-      echo 'promtool cannot be fetched here (above): nothing will check the scrape and the alert rules' >&2
+      skip 'promtool on the scrape and the alert rules: it cannot be fetched here (above)'
   fi
   PATH=$PATH:$PWD/build/promtool/usr/bin
   export PATH
 fi
-echo 'Installing a real LiteLLM proxy for the tests into build/litellm (about 20 s the first time)' >&2
-scripts/litellm.sh install || echo 'LiteLLM cannot be installed here (above): its tests will be SKIPPED' >&2
+echo 'Installing a real LiteLLM proxy for the tests into build/litellm (1 to 2 minutes the first time)' >&2
+scripts/litellm.sh install || skip 'the tests with a real LiteLLM (reason above)'
+labels='^$'
 if [ $clients = yes ]; then
-  echo 'Installing what the pages are built and tested with into build/web and build/browser (about 10 s the first time)' >&2
-  if command -v npm >/dev/null; then
-    status=0
-    scripts/web.sh --check || status=$?
-    [ $status = 0 ] || [ $status = 3 ] || exit $status
-    [ $status = 0 ] || echo 'SKIPPED: whether http/web/dist is what http/web makes (reason above)' >&2
-  else
-    echo 'SKIPPED: whether http/web/dist is what http/web makes (no npm here)' >&2
+  echo 'Installing the SDKs for the tests, and a Node, into build/clients (about 15 s the first time)' >&2
+  scripts/clients.sh install || skip 'the tests with real SDKs (reason above)'
+  if ! node_is_new_enough && node=$(scripts/clients.sh node); then
+    PATH=$node:$PATH
+    export PATH
   fi
-  scripts/browser.sh install || echo 'No browser tests here (reason above): they will be SKIPPED' >&2
-  echo 'Installing the SDKs for the tests into build/clients (about 15 s the first time)' >&2
-  scripts/clients.sh install || echo 'The SDKs cannot be installed here (above): their tests will be SKIPPED' >&2
-  ctest --preset release --output-on-failure
+  if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+    echo 'Installing Chromium for the tests (about a minute)' >&2
+    scripts/build.sh --browser --install-only || true
+  fi
+  echo 'Installing what the pages are built and tested with into build/web and build/browser (about 10 s the first time)' >&2
+  status=0
+  scripts/web.sh --check || status=$?
+  case $status in
+    0) ;;
+    3) skip 'whether http/web/dist is what http/web makes (reason above)' ;;
+    *) exit $status ;;
+  esac
+  scripts/browser.sh install || skip 'the tests of the pages in a browser (reason above)'
 else
-  echo 'LEFT OUT: the tests with real SDKs and a browser (--without-clients)' >&2
-  ctest --preset release --output-on-failure --label-exclude 'clients|browser'
+  skip 'the tests with real SDKs and a browser (--without-clients)'
+  labels='clients|browser'
 fi
+# Kept beside what it shows: its status is not the pipe's.
+mkdir -p build/test
+{
+  status=0
+  ctest --preset release --output-on-failure --label-exclude "$labels" || status=$?
+  echo $status >build/test/status
+} | tee build/test/ctest.log
+if [ "$(cat build/test/status)" = 0 ] && [ -n "$skipped" ]; then
+  printf '\n%s: all that ran passed; SKIPPED %s of its parts:%s\n' "$(basename "$0")" "$skips" "$skipped" >&2
+fi
+exit "$(cat build/test/status)"

@@ -125,8 +125,9 @@ class supervisor_stage {
   }
   probe_actor spawn_probe() {
     note("probe");
-    probe = stage.scripted<probe_actor>(
-        [](probe_actor::pointer) { return probe_actor::behavior_type{[](probe_due) {}}; });
+    probe = stage.scripted<probe_actor>([](probe_actor::pointer) {
+      return probe_actor::behavior_type{[](probe_due) {}, [](const upstream_suspected&) {}};
+    });
     return probe;
   }
 
@@ -189,6 +190,9 @@ TEST_CASE("supervisor: a probe that dies is replaced", "[actor][supervisor]") {
   on.stage.advance(1s);
   on.stage.kill(on.probe);
   CHECK(on.record["probe"].spawned == 2);
+  // Sessions tell it which upstream is silent.
+  CHECK(on.told[0].probe == on.probe);
+  CHECK(on.told[1].probe == on.probe);
 }
 
 TEST_CASE("supervisor: an actor that dies again and again is replaced every 50 ms, not in a loop",

@@ -131,21 +131,56 @@ TEST_CASE("environment: the process wins over the file, also by an empty value",
   const auto path = (scratch.path / ".env").string();
   std::ofstream{path} << "A=file\nB=file\nC=file\n";
   const char* const process[] = {"B=process", "C=", "D=x=y", "no equals sign", nullptr};
-  const auto out = load_environment(process, path);
+  const auto out = load_environment(process, {{path}});
   CHECK(out.faults.empty());
   CHECK(out.values == variables{{"A", "file"}, {"B", "process"}, {"C", ""}, {"D", "x=y"}});
+}
+
+TEST_CASE("environment: the first file that exists is the only one that is read", "[unit][env_file]") {
+  const scratch_directory scratch;
+  const auto first = (scratch.path / "first").string(), second = (scratch.path / "second").string();
+  const env_files both{{first, second}};
+  CHECK(load_environment(nullptr, both).file.empty());
+  std::ofstream{second} << "B=2\n";
+  CHECK(load_environment(nullptr, both).values == variables{{"B", "2"}});
+  CHECK(load_environment(nullptr, both).file == second);
+  std::ofstream{first} << "A=1\n";
+  const auto out = load_environment(nullptr, both);
+  CHECK(out.values == variables{{"A", "1"}});
+  CHECK(out.file == first);
+  CHECK(out.file_names == std::vector<std::string>{"A"});
+  // One that cannot be read hides the others too.
+  std::filesystem::remove(first);
+  std::filesystem::create_directory(first);
+  CHECK(load_environment(nullptr, both).values.empty());
+  CHECK(load_environment(nullptr, both).unreadable.starts_with(first));
+}
+
+TEST_CASE("environment: which files are looked for", "[unit][env_file]") {
+  using names = std::vector<std::string>;
+  CHECK(env_files_for({}, "/home/me/build/release/llm-proxy").candidates == names{".env"});
+  CHECK(env_files_for({}, "").candidates == names{".env"});
+  CHECK(env_files_for({}, "/usr/bin/llm-proxy").candidates == names{".env", "/etc/llm-proxy/llm-proxy.env"});
+  CHECK(env_files_for("x.env", "/usr/bin/llm-proxy").candidates == names{"x.env"});
+  // One that was asked for has to be there, unless none was asked for.
+  const scratch_directory scratch;
+  CHECK_FALSE(
+      load_environment(nullptr, env_files_for((scratch.path / "none").string(), "")).unreadable.empty());
+  const auto none = load_environment(nullptr, env_files_for("/dev/null", "/usr/bin/llm-proxy"));
+  CHECK(none.unreadable.empty());
+  CHECK(none.file.empty());
 }
 
 TEST_CASE("environment: a missing file is fine, an unreadable one is a fault", "[unit][env_file]") {
   const scratch_directory scratch;
   const char* const process[] = {"A=1", nullptr};
-  const auto missing = load_environment(process, (scratch.path / "none").string());
+  const auto missing = load_environment(process, {{(scratch.path / "none").string()}});
   CHECK(missing.faults.empty());
   CHECK(missing.values == variables{{"A", "1"}});
 
-  const auto directory = load_environment(process, scratch.path.string());
-  REQUIRE(directory.faults.size() == 1);
-  CHECK(directory.faults[0].find(scratch.path.string()) == 0);
+  const auto directory = load_environment(process, {{scratch.path.string()}});
+  CHECK(directory.faults.empty());
+  CHECK(directory.unreadable.starts_with(scratch.path.string()));
   CHECK(directory.values == variables{{"A", "1"}});
 }
 
@@ -153,18 +188,17 @@ TEST_CASE("environment: a fault of the file names file and line", "[unit][env_fi
   const scratch_directory scratch;
   const auto path = (scratch.path / ".env").string();
   std::ofstream{path} << "A=1\nbroken\n";
-  const auto out = load_environment(nullptr, path);
+  const auto out = load_environment(nullptr, {{path}});
   REQUIRE(out.faults.size() == 1);
   CHECK(out.faults[0].starts_with(path + " line 2: "));
 }
 
 TEST_CASE("environment: a file that can't be a .env is refused", "[unit][env_file]") {
-  CHECK(load_environment(nullptr, "/dev/zero").faults.size() == 1);
-  CHECK(load_environment(nullptr, "/dev/null").faults.empty());
+  CHECK_FALSE(load_environment(nullptr, {{"/dev/zero"}}).unreadable.empty());
+  CHECK(load_environment(nullptr, {{"/dev/null"}}).unreadable.empty());
   const scratch_directory scratch;
   const auto path = (scratch.path / ".env").string();
   std::ofstream{path} << "#" << std::string(1 << 20, 'x');
-  const auto out = load_environment(nullptr, path);
-  REQUIRE(out.faults.size() == 1);
-  CHECK(out.faults[0] == path + " is larger than 1 MiB");
+  const auto out = load_environment(nullptr, {{path}});
+  CHECK(out.unreadable == path + " is larger than 1 MiB");
 }

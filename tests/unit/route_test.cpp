@@ -91,12 +91,36 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
   CHECK(find_route("TRACE", "/v1/files", some).target == endpoint::none);
   // A row of the table stays what it is.
   CHECK(find_route("GET", "/v1/embeddings", some).target == endpoint::wrong_method);
-  CHECK(refuse_passthrough("/v1/files").empty());
+  CHECK(judge_passthrough("/v1/files").reason.empty());
   for (const auto* prefix : {"/", "", "v1", "/key", "/v1/key", "/KEY/x", "/config", "/team/", "/a/../b",
                              "/a//b", "/a%2e", "/model"}) {
     INFO(prefix);
-    CHECK_FALSE(refuse_passthrough(prefix).empty());
+    const auto said = judge_passthrough(prefix);
+    CHECK_FALSE(said.reason.empty());
+    CHECK_FALSE(said.is_warning);
   }
+}
+
+TEST_CASE("route: a prefix that would have no effect is refused, a parent of others is not",
+          "[unit][route]") {
+  for (const auto* prefix :
+       {"/v1/responses/compact", "/v1/embeddings", "/v1/chat/completions", "/v1/models/gpt",
+        "/v1/responses/r/cancel", "/v1/messages/count_tokens", "/docs"}) {
+    INFO(prefix);
+    const auto said = judge_passthrough(prefix);
+    CHECK(said.reason.find("no effect") != std::string_view::npos);
+    CHECK_FALSE(said.is_warning);
+  }
+  for (const auto* prefix : {"/v1", "/v1/responses", "/v1/messages", "/v1/audio", "/v1/images",
+                             "/v1/responses/r/input_items", "/v1/embeddings/x", "/gemini"}) {
+    INFO(prefix);
+    CHECK(judge_passthrough(prefix).reason.empty());
+  }
+  // What a version builds in had an effect before it.
+  std::vector<route> table{{.method = "POST", .path = "/v1/files", .is_new = true}};
+  const auto said = judge_passthrough("/v1/files", table);
+  CHECK_FALSE(said.reason.empty());
+  CHECK(said.is_warning);
 }
 
 TEST_CASE("route: only health and the pages are public", "[unit][route]") {
