@@ -28,7 +28,7 @@ slot_decision admission_state::grant(const key_rules_ptr& rules) {
 }
 
 caf::result<slot_decision> admission_state::ask(const request_slot& request) {
-  auto decided = book.ask(request.session, request.key, now());
+  auto decided = book.ask(request.session, request.key, now(), request.cost);
   switch (decided.what) {
     case admission_book::answer::granted: {
       auto granted = grant(request.key);

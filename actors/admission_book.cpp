@@ -68,20 +68,22 @@ admission_book::key_state& admission_book::state_of(const key_rules_ptr& rules, 
   return key;
 }
 
-admission_book::decision admission_book::ask(ticket who, const key_rules_ptr& rules, time_point now) {
+admission_book::decision admission_book::ask(ticket who, const key_rules_ptr& rules, time_point now,
+                                             request_cost cost) {
   auto& key = state_of(rules, now);
-  if (rules->rpm > 0 && key.requests.left(now) < 1) return refuse_rate(key, true, now);
-  if (rules->tpm > 0 && key.tokens.left(now) < 1) return refuse_rate(key, false, now);
+  const bool is_rated = cost == request_cost::full;
+  if (is_rated && rules->rpm > 0 && key.requests.left(now) < 1) return refuse_rate(key, true, now);
+  if (is_rated && rules->tpm > 0 && key.tokens.left(now) < 1) return refuse_rate(key, false, now);
   const bool must_wait = is_full() || key.is_full() || !key.waiting.empty();
   if (must_wait && key.waiting.size() >= options_.queue_size) return refuse_slot(key, {}, now);
-  if (rules->rpm > 0) key.requests.take(1, now);
+  if (is_rated && rules->rpm > 0) key.requests.take(1, now);
   decision out;
   if (!must_wait) {
     take_slot(key);
     return out;
   }
   if (key.waiting.empty()) turn_.push_back(&key);
-  key.waiting.push_back({who, now});
+  key.waiting.push_back({who, now, cost});
   waiting_by_ticket_.emplace(who, &key);
   out.what = answer::queued;
   return out;
@@ -101,7 +103,9 @@ void admission_book::freed(const std::string& name, time_point now) {
   freed_.add(now);
 }
 
-void admission_book::forget(key_state& key, std::deque<waiter>::iterator which) {
+/// It was never served: what it took of its key's requests comes back.
+void admission_book::forget(key_state& key, std::deque<waiter>::iterator which, time_point now) {
+  if (which->cost == request_cost::full) key.requests.give_back(1, now);
   waiting_by_ticket_.erase(which->who);
   key.waiting.erase(which);
   if (key.waiting.empty()) turn_.erase(std::find(turn_.begin(), turn_.end(), &key));
@@ -113,8 +117,7 @@ void admission_book::leave(ticket who, time_point now) {
   auto& key = *known->second;
   const auto at = std::find_if(key.waiting.begin(), key.waiting.end(),
                                [who](const waiter& each) { return each.who == who; });
-  forget(key, at);
-  key.requests.give_back(1, now);
+  forget(key, at, now);
 }
 
 void admission_book::spent(const key_rules_ptr& rules, std::uint64_t tokens, time_point now) {
@@ -146,8 +149,7 @@ std::vector<std::pair<admission_book::ticket, admission_book::decision>> admissi
   for (const auto keys = turn_; auto* key : keys) {
     while (!key->waiting.empty() && key->waiting.front().since + options_.queue_timeout <= now) {
       const auto who = key->waiting.front().who;
-      forget(*key, key->waiting.begin());
-      key->requests.give_back(1, now);
+      forget(*key, key->waiting.begin(), now);
       out.emplace_back(who, refuse_slot(*key, "QUEUE_TIMEOUT", now));
     }
   }

@@ -1,7 +1,8 @@
 // Who may be served now, who waits and who is refused: the rules of the admission actor, fed with time.
 //
-// A request needs a token of its key's rpm and an unspent tpm, then a slot: of its key (max_concurrent) and
-// of the service (MAX_CONCURRENT_REQUESTS). Without a slot it waits in its key's queue, if that has room;
+// A request needs a token of its key's rpm and an unspent tpm (one that asks no model for anything, such as a
+// count of tokens, needs neither), then a slot: of its key (max_concurrent) and of the service
+// (MAX_CONCURRENT_REQUESTS). Without a slot it waits in its key's queue, if that has room;
 // free slots go round the keys that wait, oldest request first in each.
 #pragma once
 
@@ -52,7 +53,8 @@ class admission_book {
   /// Other limits from now on. Then, as after leave(), admit().
   void use(admission_options options) { options_ = options; }
 
-  decision ask(ticket who, const key_rules_ptr& rules, time_point now);
+  decision ask(ticket who, const key_rules_ptr& rules, time_point now,
+               request_cost cost = request_cost::full);
   /// A slot of that key came back. Then, as after leave(), admit().
   void freed(const std::string& name, time_point now);
   /// It no longer waits; unknown ones are ignored.
@@ -78,6 +80,7 @@ class admission_book {
   struct waiter {
     ticket who;
     time_point since;
+    request_cost cost;
   };
   struct key_state {
     key_rules_ptr rules;
@@ -94,7 +97,7 @@ class admission_book {
   bool is_full() const { return options_.max_concurrent > 0 && in_use_ >= options_.max_concurrent; }
   decision refuse_rate(key_state& key, bool by_requests, time_point now);
   decision refuse_slot(key_state& key, std::string detail, time_point now);
-  void forget(key_state& key, std::deque<waiter>::iterator which);
+  void forget(key_state& key, std::deque<waiter>::iterator which, time_point now);
   void take_slot(key_state& key);
 
   admission_options options_;

@@ -20,6 +20,7 @@
 #include "actors/admission_options.hpp"
 #include "actors/handed_over_socket.hpp"
 #include "actors/upstream_table.hpp"
+#include "http/caller_headers.hpp"
 #include "http/deadlines.hpp"
 #include "http/errc.hpp"
 #include "http/header_policy.hpp"
@@ -69,6 +70,7 @@ struct keys_changed {
 struct request_slot {
   std::uint64_t session;
   key_rules_ptr key;
+  request_cost cost = request_cost::full;
 };
 /// A slot, free again when the last copy of it is gone, or why there is none and what the answer's headers
 /// say of it.
@@ -148,6 +150,7 @@ struct upstream_request {
   header_policy headers = header_policy::model_call;  ///< which of the client's headers go with it
   std::string traceparent = {};   ///< instead of the client's; empty: that goes on as it is
   bool drops_tracestate = false;  ///< of the client: it belongs to no trace that goes on
+  std::shared_ptr<const upstream_caller> caller = nullptr;  ///< null: LiteLLM is not told who asks
 };
 
 /// Bytes an adapter may send to its session without being granted more.

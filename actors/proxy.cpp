@@ -78,6 +78,18 @@ connection_timeouts client_timeouts(const settings& values) {
           values.keep_alive_timeout};
 }
 
+caller_header told_as(caller_to_litellm value) {
+  switch (value) {
+    case caller_to_litellm::end_user:
+      return caller_header::end_user;
+    case caller_to_litellm::tag:
+      return caller_header::tag;
+    case caller_to_litellm::off:
+      break;
+  }
+  return caller_header::none;
+}
+
 session_options make_session_options(const settings& values, std::span<const route> own_routes) {
   session_options options;
   options.version = values.version;
@@ -87,6 +99,7 @@ session_options make_session_options(const settings& values, std::span<const rou
   options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;
   options.own_routes = own_routes;
+  options.told_as = told_as(values.caller_to_litellm);
   options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;
   options.account_usage = values.account_usage;
   options.first_byte_timeout = values.first_byte_timeout;

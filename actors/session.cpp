@@ -272,7 +272,8 @@ void session_state::take_body(std::string&& body) {
   check_.reset();
   if (auto* fault = std::get_if<request_fault>(&checked)) {
     const auto code = fault->status == 400 ? errc::invalid_json : errc::invalid_shape;
-    refuse({code, std::move(fault->message), {}, std::move(fault->param)});
+    const auto detail = code == errc::invalid_shape ? validation_detail(fault->fields) : std::string{};
+    refuse({code, std::move(fault->message), {}, std::move(fault->param)}, {}, detail);
     return;
   }
   auto& request = std::get<gated_request>(checked);
@@ -365,6 +366,10 @@ void session_state::open() {
   if (allowed_until_) {
     request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
         *allowed_until_ - context_->home->timers().now());
+  }
+  if (const auto told_as = context_->options.told_as; told_as != caller_header::none) {
+    request->caller = std::make_shared<const upstream_caller>(
+        upstream_caller{told_as, key_->name, client_->peer_address(), is_operator_});
   }
   if (trace_) pass_trace_on(*request);
   deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });

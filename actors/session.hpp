@@ -66,6 +66,7 @@ struct session_options {
   std::span<const route> own_routes;
   error_wording wording = error_wording::normalized;
   bool account_usage = false;
+  caller_header told_as = caller_header::none;  ///< CALLER_TO_LITELLM
   std::chrono::milliseconds first_byte_timeout{0};
   std::chrono::milliseconds stream_commit_after{0};  ///< 0 = never before the first event
   std::chrono::milliseconds idle_timeout{0};
@@ -227,7 +228,7 @@ class session_state : public exchange_events, private live_session {
   dialect speaks() const;
   void answer_json(unsigned status, std::string_view body, header_list headers = {});
   void answer_text(unsigned status, std::string_view body, header_list headers);
-  void refuse(const failure& fault, header_list headers = {});
+  void refuse(const failure& fault, header_list headers = {}, std::string_view detail = {});
   void end_answer(verdict how);
   void break_answer(verdict how);
   void finish(verdict how);

@@ -36,7 +36,8 @@ void session_state::ask_admission() {
     return;
   }
   enter_phase(phase::queued);
-  self_->request(context_->admission, caf::infinite, request_slot{self_->id(), key_})
+  const auto cost = route_.row->is_rated ? request_cost::full : request_cost::slot_only;
+  self_->request(context_->admission, caf::infinite, request_slot{self_->id(), key_, cost})
       .then(
           [this](slot_decision& decided) {
             if (phase_ != phase::queued) return;  // the slot goes back with the message

@@ -88,7 +88,8 @@ void session_state::answer_text(unsigned status, std::string_view body, header_l
   client_->write(body);
 }
 
-void session_state::refuse(const failure& fault, header_list headers) {
+/// `detail`: as error_body() takes it.
+void session_state::refuse(const failure& fault, header_list headers, std::string_view detail) {
   if (phase_ == phase::closed) return;
   cancel_upstream();
   if (detail_.empty()) detail_ = fault.detail.empty() ? fault.message : fault.detail;
@@ -98,7 +99,7 @@ void session_state::refuse(const failure& fault, header_list headers) {
   }
   if (fault.code == errc::unauthorized) headers.add("www-authenticate", "Bearer");
   add_advice(headers, advice_for(fault.code));
-  answer_json(describe(fault.code).status, error_body(speaks(), fault), std::move(headers));
+  answer_json(describe(fault.code).status, error_body(speaks(), fault, detail), std::move(headers));
   end_answer(verdict_of(fault.code, missed_));
 }
 

@@ -2,6 +2,7 @@
 
 #include "adapters/litellm_models.hpp"
 #include "config/request_steps.hpp"
+#include "http/caller_headers.hpp"
 #include "http/header_policy.hpp"
 
 #include <algorithm>
@@ -53,22 +54,25 @@ std::string upstream_head(const litellm_options& options, const upstream_request
   std::optional<std::string_view> accept_encoding;
   std::optional<std::string_view> own_timeout;
   const bool traced = !request.traceparent.empty();
+  std::optional<caller_headers> caller;
+  if (request.caller) caller.emplace(*request.caller);
   if (request.head) {
     const bool has_options = has_connection_options(request.head->headers);
     for (const auto field : request.head->headers) {
       if (has_options && is_connection_option(request.head->headers, field.name)) continue;
       if (iequals(field.name, "accept-encoding")) accept_encoding = field.value;
-      if (!goes_upstream(field.name, options.forward_headers, request.headers)) continue;
+      const auto value = upstream_value(field, options.forward_headers, request.headers);
+      if (!value || (caller && caller->takes(field))) continue;
       const bool is_type = iequals(field.name, "content-type");
       if (is_type && !request.body && !request.body_follows) continue;
       if (request.time_left && iequals(field.name, timeout_name)) {
-        own_timeout = field.value;
+        own_timeout = *value;
         continue;
       }
       if (traced && iequals(field.name, "traceparent")) continue;
       if (request.drops_tracestate && iequals(field.name, "tracestate")) continue;
       typed = typed || is_type;
-      append_header(head, field.name, field.value);
+      append_header(head, field.name, *value);
     }
   }
   if (request.body && !typed) append_header(head, "content-type", "application/json");
@@ -80,6 +84,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     head += options.api_key;
     head += "\r\n";
   }
+  if (caller) caller->append_to(head);
   if (request.time_left) append_header(head, timeout_name, shorter_timeout(*request.time_left, own_timeout));
   if (traced) append_header(head, "traceparent", request.traceparent);
   if (!request.request_id.empty()) append_header(head, "x-request-id", request.request_id);

@@ -1,6 +1,7 @@
 #include "config/option_reader.hpp"
 
 #include "config/log_safe.hpp"
+#include "http/never_forwarded.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -21,36 +22,6 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> byte_units{
     {{"", 1}, {"KIB", 1024}, {"MIB", 1024 * 1024}, {"GIB", gib}}};
 constexpr std::array<std::pair<std::string_view, double>, 4> time_units{
     {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}}};
-
-/// Credentials, what belongs to one connection only (RFC 9110 section 7.6.1), and what llm-proxy writes
-/// itself.
-constexpr auto never_forwarded = std::to_array<std::string_view>({"authorization",
-                                                                  "x-internal-auth",
-                                                                  "x-api-key",
-                                                                  "api-key",
-                                                                  "x-goog-api-key",
-                                                                  "x-litellm-api-key",
-                                                                  "x-litellm-key",
-                                                                  "x-auth-token",
-                                                                  "x-access-token",
-                                                                  "x-amz-security-token",
-                                                                  "ocp-apim-subscription-key",
-                                                                  "cookie",
-                                                                  "set-cookie",
-                                                                  "www-authenticate",
-                                                                  "host",
-                                                                  "connection",
-                                                                  "keep-alive",
-                                                                  "te",
-                                                                  "trailer",
-                                                                  "transfer-encoding",
-                                                                  "upgrade",
-                                                                  "content-length",
-                                                                  "content-encoding",
-                                                                  "expect",
-                                                                  "http2-settings",
-                                                                  "accept-encoding",
-                                                                  "x-request-id"});
 
 bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -108,6 +79,9 @@ complaint read(const option& o, std::string_view value, log_level& out) {
 
 complaint read(const option& o, std::string_view value, error_style& out) {
   return read_name(o, value, style_names, out);
+}
+complaint read(const option& o, std::string_view value, caller_to_litellm& out) {
+  return read_name(o, value, caller_names, out);
 }
 complaint read(const option& o, std::string_view value, otel_sampler& out) {
   return read_name(o, value, sampler_names, out);
@@ -239,10 +213,11 @@ complaint read(const option& o, std::string_view value, std::vector<std::string>
     if (!std::all_of(name.begin(), name.end(),
                      [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))
       return in_quotes(name) + " is no header name; it takes names such as x-tenant, comma-separated";
-    if (std::find(never_forwarded.begin(), never_forwarded.end(), name) != never_forwarded.end() ||
-        name.starts_with("proxy-") || name.starts_with("access-control-"))
+    if (never_forwarded(name))
       return in_quotes(name) +
-             " is never forwarded: it is a credential, belongs to one connection or is set by llm-proxy";
+             " is never forwarded: it is a credential, belongs to one connection, is set by llm-proxy, or "
+             "lets "
+             "a client pass for another one or change how LiteLLM works";
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   out = std::move(names);

@@ -53,6 +53,7 @@ const std::array table{
     option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, live, upstream, "Ask for the usage of every streamed chat; a chunk that the client did not ask for is counted and not passed on."},
     option{"STREAM_TIMING", &s::stream_timing, kind::flag, 0, 0, live, upstream, "End every stream by an SSE comment that says where its time went, as the header server-timing of its head could not yet."},
     option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, live, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
+    option{"CALLER_TO_LITELLM", &s::caller_to_litellm, kind::choice, 0, 0, live, upstream, "Whether LiteLLM learns the name of a client's key, as the end user (x-litellm-end-user-id) or as a tag (x-litellm-tags), and its address (x-forwarded-for); clients with a key of the file may then send no end user, tags or spend metadata in headers."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, live, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, live, upstream, "Requests in flight per adapter; 0 = no limit."},
     option{"RETRIES", &s::retries, kind::count, 0, 10, live, upstream, "Further tries of a request that ended as 429, 502, 503 or 504 before its client got a byte; in all at most a tenth of the requests."},
@@ -125,6 +126,9 @@ std::string show(const option&, log_level value) {
 std::string show(const option&, error_style value) {
   return name_of(style_names, value);
 }
+std::string show(const option&, caller_to_litellm value) {
+  return name_of(caller_names, value);
+}
 std::string show(const option&, otel_sampler value) {
   return name_of(sampler_names, value);
 }
@@ -161,6 +165,7 @@ std::string show(const option&, const std::vector<std::string>& value) {
 std::string choices(const option& o) {
   if (std::holds_alternative<llm_mode settings::*>(o.place)) return one_of(mode_names);
   if (std::holds_alternative<error_style settings::*>(o.place)) return one_of(style_names);
+  if (std::holds_alternative<caller_to_litellm settings::*>(o.place)) return one_of(caller_names);
   if (std::holds_alternative<otel_sampler settings::*>(o.place)) return one_of(sampler_names);
   return one_of(level_names);
 }

@@ -38,8 +38,8 @@ enum class kind : std::uint8_t {
 };
 
 using member = std::variant<llm_mode settings::*, log_level settings::*, error_style settings::*,
-                            otel_sampler settings::*, double settings::*, bool settings::*,
-                            std::vector<model_alias> settings::*, std::string settings::*,
+                            caller_to_litellm settings::*, otel_sampler settings::*, double settings::*,
+                            bool settings::*, std::vector<model_alias> settings::*, std::string settings::*,
                             std::uint16_t settings::*, std::size_t settings::*,
                             std::chrono::milliseconds settings::*, std::vector<std::string> settings::*>;
 
@@ -73,6 +73,11 @@ inline constexpr std::array<std::pair<std::string_view, llm_mode>, 2> mode_names
 inline constexpr std::array<std::pair<std::string_view, error_style>, 2> style_names{{
     {"normalized", error_style::normalized},
     {"raw", error_style::raw},
+}};
+inline constexpr std::array<std::pair<std::string_view, caller_to_litellm>, 3> caller_names{{
+    {"off", caller_to_litellm::off},
+    {"end_user", caller_to_litellm::end_user},
+    {"tag", caller_to_litellm::tag},
 }};
 inline constexpr std::array<std::pair<std::string_view, otel_sampler>, 6> sampler_names{{
     {"always_on", otel_sampler::always_on},

@@ -16,6 +16,8 @@ namespace llm_proxy {
 enum class llm_mode : std::uint8_t { litellm, mock };
 /// Whose words a client reads when upstream answers with an error.
 enum class error_style : std::uint8_t { normalized, raw };
+/// Whether LiteLLM learns the name of the key that a request came with, and as what.
+enum class caller_to_litellm : std::uint8_t { off, end_user, tag };
 /// OTEL_TRACES_SAMPLER.
 enum class otel_sampler : std::uint8_t {
   always_on,
@@ -69,6 +71,7 @@ struct settings {
   std::vector<model_alias> model_aliases;
   std::vector<std::string> passthrough_paths;  // prefixes, each beginning with a slash
   std::vector<std::string> forward_headers;    // lower case, without doubles
+  llm_proxy::caller_to_litellm caller_to_litellm = llm_proxy::caller_to_litellm::off;
   llm_proxy::error_style error_style = llm_proxy::error_style::normalized;
   bool account_usage = false;
   bool stream_timing = false;

@@ -104,6 +104,8 @@ class connection final : public turn_task,
   /// Lets go of the request's headers once nobody asks for them any more: a stream may last for hours.
   void forget_headers();
   void attach(exchange_events* events) { events_ = events; }
+  /// The client's IP address, without a port; empty if the socket is closed. A system call.
+  std::string peer_address() const { return socket_.peer_address(); }
   /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
   void read_body(std::size_t limit);
 

@@ -3,8 +3,11 @@
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 namespace llm_proxy {
 
@@ -12,6 +15,23 @@ namespace {
 
 /// A TLS record (RFC 8446 §5.1): OpenSSL gives no more at a time.
 constexpr std::size_t largest_record = 16 * 1024;
+
+std::string address_text(const sockaddr_storage& peer) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* address = nullptr;
+  int family = AF_INET;
+  if (peer.ss_family == AF_INET) {
+    address = &reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
+  } else if (peer.ss_family == AF_INET6) {
+    const auto& six = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+    const bool is_mapped = IN6_IS_ADDR_V4MAPPED(&six);
+    family = is_mapped ? AF_INET : AF_INET6;
+    // RFC 4291 §2.5.5.2: the last four bytes are the IPv4 address.
+    address = is_mapped ? &six.s6_addr[12] : &six.s6_addr[0];
+  }
+  const bool known = address != nullptr && ::inet_ntop(family, address, text.data(), text.size()) != nullptr;
+  return known ? std::string{text.data()} : std::string{};
+}
 
 }  // namespace
 
@@ -65,6 +85,15 @@ std::size_t downstream_socket::write_tls(std::string_view bytes, error_code& ec)
   const auto done = tls_->session.write(bytes);
   ec = done.next == tls_session::wait::none ? done.ec : error_code{boost::asio::error::would_block};
   return done.bytes;
+}
+
+std::string downstream_socket::peer_address() const {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof(peer);
+  if (!socket_.is_open() ||
+      ::getpeername(socket_.descriptor(), reinterpret_cast<sockaddr*>(&peer), &size) != 0)
+    return {};
+  return address_text(peer);
 }
 
 std::size_t downstream_socket::unacknowledged() const {

@@ -57,6 +57,9 @@ class downstream_socket {
     return tls_ ? write_tls(bytes, ec) : socket_.write(bytes, {}, ec);
   }
 
+  /// The other end's IP address, of IPv4 in its own form on a socket for both; empty if it is not known
+  /// (getpeername(2)).
+  std::string peer_address() const;
   /// Bytes that the system has taken and the client's has not acknowledged (tcp(7), SIOCOUTQ).
   std::size_t unacknowledged() const;
   /// Tells the client that no more bytes come; false: again when the socket takes bytes.

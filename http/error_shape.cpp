@@ -37,8 +37,9 @@ std::string error_body(dialect speaks, const error_words& words) {
   return body(speaks, words, {});
 }
 
-std::string error_body(dialect speaks, const failure& fault) {
-  return body(speaks, words_of(fault), fault.code == errc::unauthorized ? R"("detail":"unauthorized",)" : "");
+std::string error_body(dialect speaks, const failure& fault, std::string_view detail) {
+  if (fault.code == errc::unauthorized) detail = R"("unauthorized")";
+  return body(speaks, words_of(fault), detail.empty() ? "" : R"("detail":)" + std::string{detail} + ",");
 }
 
 std::string error_event(dialect speaks, const error_words& words, std::uint64_t sequence_number) {

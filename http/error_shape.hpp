@@ -28,8 +28,8 @@ std::string error_body(dialect speaks, const error_words& words);
 std::string error_event(dialect speaks, const error_words& words, std::uint64_t sequence_number);
 
 /// For a failure of ours, or one that upstream did not put into words. A 401 also has the original service's
-/// `detail`.
-std::string error_body(dialect speaks, const failure& fault);
+/// `detail`. `detail`: what else stands there, as JSON text (the list of a 422); empty if there is nothing.
+std::string error_body(dialect speaks, const failure& fault, std::string_view detail = {});
 std::string error_event(dialect speaks, const failure& fault, std::uint64_t sequence_number);
 
 /// Anthropic's error type for a status (docs.anthropic.com, "Errors").

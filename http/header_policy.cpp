@@ -1,5 +1,8 @@
 #include "http/header_policy.hpp"
 
+#include "http/never_forwarded.hpp"
+#include "http/session_headers.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -7,8 +10,9 @@ namespace llm_proxy {
 
 namespace {
 
+// Names that begin with x- stand apart from all others, so that each name is compared with half of them.
 // accept-encoding is not here: the adapter decides it.
-constexpr std::array<std::string_view, 19> upstream_names{
+constexpr auto plain_upstream_names = std::to_array<std::string_view>({
     "accept",
     "content-type",
     "user-agent",
@@ -20,6 +24,13 @@ constexpr std::array<std::string_view, 19> upstream_names{
     "anthropic-version",
     "anthropic-beta",
     "idempotency-key",
+    // Codex's session; LiteLLM reads them of clients whose user-agent is Codex's.
+    "session-id",
+    "session_id",
+    "thread-id",
+    "conversation_id",
+});
+constexpr auto x_upstream_names = std::to_array<std::string_view>({
     "x-litellm-timeout",
     "x-litellm-stream-timeout",
     "x-litellm-num-retries",
@@ -28,7 +39,12 @@ constexpr std::array<std::string_view, 19> upstream_names{
     "x-litellm-customer-id",
     "x-litellm-spend-logs-metadata",
     "x-litellm-enable-message-redaction",
-};
+    "x-litellm-trace-id",
+    "x-litellm-session-id",
+    "x-litellm-agent-id",
+    "x-litellm-call-id",
+    "x-session-id",
+});
 
 /// RFC 9110 §13.1 and §14.2.
 constexpr std::array<std::string_view, 6> resource_upstream_names{
@@ -49,8 +65,9 @@ constexpr std::array<std::string_view, 9> resource_client_names{
 constexpr std::array<std::string_view, 7> client_names{"content-type",   "content-encoding", "retry-after",
                                                        "retry-after-ms", "x-should-retry",   "request-id",
                                                        "server-timing"};
-constexpr std::array<std::string_view, 4> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
-                                                          "x-litellm-"};
+/// Codex keeps what comes as x-codex-turn-state for its next request.
+constexpr std::array<std::string_view, 5> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
+                                                          "x-litellm-", "x-codex-"};
 /// LiteLLM puts it before the name of each header that its provider sent.
 constexpr std::string_view provider_prefix = "llm_provider-";
 /// LiteLLM's own: what our key spent, where the model runs (litellm.md, "Headers back").
@@ -120,9 +137,24 @@ std::string_view host_of(std::string_view upstream) {
 }  // namespace
 
 bool goes_upstream(std::string_view name, const std::vector<std::string>& extra, header_policy policy) {
-  if (contains(upstream_names, name) || istarts_with(name, "x-stainless-")) return true;
+  if (istarts_with(name, "x-")) {
+    if (istarts_with(name, "x-stainless-") || contains(x_upstream_names, name) || is_agent_header(name))
+      return true;
+  } else if (contains(plain_upstream_names, name)) {
+    return true;
+  }
   if (policy == header_policy::resource && contains(resource_upstream_names, name)) return true;
-  return contains(extra, name) && !never_crosses(name);
+  return contains(extra, name) && !never_forwarded(name);
+}
+
+std::optional<std::string_view> upstream_value(header field, const std::vector<std::string>& extra,
+                                               header_policy policy) {
+  if (goes_upstream(field.name, extra, policy)) return field.value;
+  if (is_vendor_session(field.name, field.value) && !never_forwarded(field.name)) return field.value;
+  if (iequals(field.name, "baggage")) {
+    if (const auto session = session_of_baggage(field.value); !session.empty()) return session;
+  }
+  return std::nullopt;
 }
 
 bool comes_back(std::string_view name, header_policy policy) {

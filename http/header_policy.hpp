@@ -4,6 +4,7 @@
 #include "http/message.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,16 @@ enum class header_policy : std::uint8_t {
   resource,    ///< files and the like: ranges, conditions and what describes the content cross too
 };
 
-/// May this client header go upstream? `extra`: names the operator added, lower case. Never a credential, and
-/// never what belongs to one connection (RFC 9110 §7.6.1), whatever the operator added.
+/// May this client header go upstream, whatever its value? `extra`: names the operator added, lower case.
+/// Never one that never_forwarded() is true for, whatever the operator added.
 bool goes_upstream(std::string_view name, const std::vector<std::string>& extra,
                    header_policy policy = header_policy::model_call);
+
+/// What of this client header goes upstream: its value, or the entry `session.id` of a `baggage` that the
+/// operator did not add. nullopt if nothing does. Beside what goes_upstream() is true for it is the session
+/// of an agent (session_headers.hpp). The view is of `field.value`.
+std::optional<std::string_view> upstream_value(header field, const std::vector<std::string>& extra,
+                                               header_policy policy = header_policy::model_call);
 
 /// May this upstream header reach the client? Never what tells of upstream's address or our key, a cookie, or
 /// a permission for browsers.

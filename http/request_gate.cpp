@@ -4,7 +4,6 @@
 #include "http/model_rules.hpp"
 
 #include <array>
-#include <optional>
 #include <span>
 #include <utility>
 
@@ -15,6 +14,47 @@ namespace {
 constexpr json_kinds object = json_kind(json_token::begin_object);
 constexpr json_kinds array = json_kind(json_token::begin_array);
 constexpr json_kinds string = json_kind(json_token::string);
+
+/// The faults of a body. No memory is taken while there are none.
+class fault_list {
+ public:
+  /// `wanted`: what the field must be, for people.
+  void add(field_fault field, std::string_view wanted) {
+    if (fields_.empty()) {
+      wanted_ = wanted;
+    } else if (fields_.size() == request_fault::most_fields) {
+      return;
+    }
+    fields_.push_back(std::move(field));
+  }
+  void add(const fault_list& more) {
+    for (const auto& field : more.fields_) add(field, more.wanted_);
+  }
+  void clear() { fields_.clear(); }
+  bool empty() const { return fields_.empty(); }
+
+  /// In the words of the first one.
+  request_fault told() const {
+    const auto& first = fields_.front();
+    request_fault fault;
+    fault.status = 422;
+    fault.param = first.param;
+    fault.fields = fields_;
+    if (first.missing) {
+      fault.message = "missing required parameter: '" + first.param + "'";
+      fault.code = "missing_required_parameter";
+    } else {
+      const auto subject = first.param.empty() ? "the request body" : "'" + first.param + "'";
+      fault.message = subject + " must be " + std::string{wanted_};
+      fault.code = "invalid_type";
+    }
+    return fault;
+  }
+
+ private:
+  std::vector<field_fault> fields_;
+  std::string_view wanted_;  // of the first one
+};
 
 /// Kinds of an object's members as they were last seen, by their rules.
 class member_kinds {
@@ -35,20 +75,14 @@ class member_kinds {
   }
   bool is(std::size_t place, json_kinds wanted) const { return (last_[place] & wanted) != 0; }
 
-  /// The first fault in the rules' order; `prefix()` comes before the member's name in `param`.
+  /// Adds the faults in the rules' order; `prefix()` comes before the member's name in `param`.
   template <class Prefix>
-  std::optional<request_fault> find_fault(Prefix prefix) const {
+  void find_faults(fault_list& found, Prefix prefix) const {
     for (std::size_t i = 0; i != rules_.size(); ++i) {
       if (is(i, rules_[i].allowed)) continue;
-      auto param = prefix() + std::string{rules_[i].name};
-      if (is(i, absent_member)) {
-        auto message = "missing required parameter: '" + param + "'";
-        return request_fault{422, std::move(message), std::move(param), "missing_required_parameter"};
-      }
-      auto message = "'" + param + "' must be " + std::string{rules_[i].wanted};
-      return request_fault{422, std::move(message), std::move(param), "invalid_type"};
+      const auto param = prefix() + std::string{rules_[i].name};
+      found.add({param, rules_[i].allowed, is(i, absent_member)}, rules_[i].wanted);
     }
-    return std::nullopt;
   }
 
  private:
@@ -90,9 +124,14 @@ class request_reader {
   }
 
   checked_request finish(std::string_view body) const {
-    if (!is_object_) return request_fault{422, "the request body must be a JSON object", "", "invalid_type"};
-    if (auto fault = top_.find_fault([] { return std::string{}; })) return *std::move(fault);
-    if (message_fault_) return *message_fault_;
+    fault_list faults;
+    if (!is_object_) {
+      faults.add({"", object, false}, "a JSON object");
+      return faults.told();
+    }
+    top_.find_faults(faults, [] { return std::string{}; });
+    faults.add(message_faults_);
+    if (!faults.empty()) return faults.told();
     gated_request request;
     if (top_.is(body_rules::model, string)) {
       request.model_at = model_at_;
@@ -118,7 +157,7 @@ class request_reader {
     in_message_ = false;
     if (top_.place() == body_rules::messages) {
       message_count_ = 0;
-      message_fault_.reset();
+      message_faults_.clear();
     }
     if (top_.place() == body_rules::stream_options) {
       include_usage_ = false;
@@ -168,10 +207,10 @@ class request_reader {
     }
     if (token == json_token::begin_array) return;  // its end tells
     in_message_ = false;
-    if (!message_fault_ && token == json_token::end_object) {
-      message_fault_ = message_.find_fault([&] { return prefix() + "."; });
-    } else if (!message_fault_) {
-      message_fault_ = request_fault{422, "'" + prefix() + "' must be an object", prefix(), "invalid_type"};
+    if (token == json_token::end_object) {
+      message_.find_faults(message_faults_, [&] { return prefix() + "."; });
+    } else {
+      message_faults_.add({prefix(), object, false}, "an object");
     }
     ++message_count_;
   }
@@ -187,8 +226,8 @@ class request_reader {
 
   const body_rules& rules_;
   member_kinds top_;
-  member_kinds message_{message_rules()};       // of the message being read
-  std::optional<request_fault> message_fault_;  // the first one of the last "messages"
+  member_kinds message_{message_rules()};  // of the message being read
+  fault_list message_faults_;              // of the last "messages"
   std::size_t message_count_ = 0;
   std::size_t inside_object_ = 0;  // behind the body's first brace
   std::string_view brings_models_;
@@ -208,7 +247,7 @@ request_fault malformed(const json_scanner& scanner, bool empty) {
   std::string message =
       empty ? "the request body is empty: JSON expected" + where
             : "the request body is not valid JSON: " + std::string{describe(scanner.fault())} + where;
-  return {400, std::move(message), "", "invalid_json"};
+  return {.status = 400, .message = std::move(message), .param = "", .code = "invalid_json", .fields = {}};
 }
 
 }  // namespace

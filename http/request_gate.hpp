@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/body_rules.hpp"
+#include "http/field_faults.hpp"
 #include "http/json_text.hpp"  // splice, json_quoted
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -39,6 +41,9 @@ struct request_fault {
   std::string message;
   std::string param;  // the field at fault, such as `messages[3].role`; empty: none (null on the wire)
   std::string code;
+  /// Of a 422: every field at fault, the one of `message` and `param` first; at most `most_fields` of them.
+  std::vector<field_fault> fields;
+  static constexpr std::size_t most_fields = 100;
 };
 
 /// Makes include_usage true in the body; `request`'s places are moved to where they then are.

@@ -35,7 +35,7 @@ constexpr std::array routes{
     route{"DELETE", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
     route{"POST", "/v1/responses/{id}/cancel", upstream, {}, body_kind::optional_json, dialect::responses, &object_rules},
     route{"POST", "/v1/messages", upstream, {}, body_kind::json, dialect::anthropic, &anthropic_rules},
-    route{"POST", "/v1/messages/count_tokens", upstream, {}, body_kind::json, dialect::anthropic, &anthropic_rules},
+    route{.method = "POST", .path = "/v1/messages/count_tokens", .target = upstream, .body = body_kind::json, .speaks = dialect::anthropic, .rules = &anthropic_rules, .is_rated = false},
     route{"POST", "/v1/images/generations", upstream, {}, body_kind::json, dialect::events, &image_rules},
     route{"POST", "/v1/images/edits", upstream, {}, body_kind::multipart, dialect::events},
     route{"POST", "/v1/audio/transcriptions", upstream, {}, body_kind::multipart, dialect::events, nullptr, true},

@@ -60,6 +60,9 @@ struct route {
   answer_function answer = nullptr;  // for endpoint::own
   header_policy headers = header_policy::model_call;
   bool is_new = false;  // since this version: a prefix of the operator's that it takes over is warned about
+  /// False if it asks no model for anything: then it takes nothing of its key's requests and tokens per
+  /// minute.
+  bool is_rated = true;
 };
 
 struct route_match {

@@ -14,7 +14,7 @@ LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp config/re
 
 RULES = [
     # files                  may include
-    ("config/*",             "config/* http/regular_file.hpp"),
+    ("config/*",             "config/* http/never_forwarded.hpp http/regular_file.hpp"),
     ("http/*",               "http/*"),
     ("actors/messages.*",    "actors/messages.hpp actors/admission_options.hpp actors/handed_over_socket.hpp actors/upstream_table.hpp http/* caf/*"),
     ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),

@@ -22,12 +22,12 @@ constexpr int not_installable = 3;
 
 const std::string script = "'" LLM_PROXY_SOURCE_DIR "/scripts/litellm.sh' ";
 
-/// One LiteLLM for the whole binary, stopped by its pid at the end.
+/// A LiteLLM, stopped by its pid at the end. `options`: further ones of `scripts/litellm.sh start`.
 class real_litellm {
  public:
-  real_litellm() {
+  explicit real_litellm(const std::string& options = {}) {
     std::string out;
-    auto* pipe = popen((script + "start --upstream " + provider.url("/v1")).c_str(), "r");
+    auto* pipe = popen((script + "start --upstream " + provider.url("/v1") + " " + options).c_str(), "r");
     if (pipe == nullptr) std::abort();
     std::array<char, 256> line{};
     while (fgets(line.data(), line.size(), pipe) != nullptr) out += line.data();
@@ -64,6 +64,7 @@ class real_litellm {
   }
 };
 
+/// The one that all tests share but those that need another configuration.
 real_litellm& litellm_proxy() {
   static real_litellm one;
   return one;
@@ -136,6 +137,33 @@ TEST_CASE("litellm: its own share of the time is told, and spans name its models
   CHECK(exported.find(R"({"key":"gen_ai.provider.name","value":{"stringValue":"openai"}})") !=
         std::string::npos);
   CHECK(exported.find(R"({"key":"gen_ai.response.model")") != std::string::npos);
+}
+
+TEST_CASE(
+    "litellm: agents' requests keep their sessions, and one without is refused where that is configured",
+    "[litellm]") {
+  const real_litellm strict{"--config '" LLM_PROXY_SOURCE_DIR "/tests/litellm/sessions.yaml'"};
+  auto values = litellm_settings(strict.url);
+  values.litellm_api_key = strict.key;
+  proxy service{values};
+  const auto status = [&](header_list headers) {
+    headers.emplace_back("x-internal-auth", std::string{test_key});
+    headers.emplace_back("content-type", "application/json");
+    return request(service.port(), "POST", "/v1/chat/completions", headers, chat_body("mock-text"),
+                   milliseconds{30'000})
+        .status;
+  };
+  const std::string id = "e96634a3-fa28-4083-b354-55542e2dca01";
+  CHECK(status({}) == 400);
+  CHECK(status({{"x-litellm-session-id", id}}) == 200);
+  CHECK(status({{"x-litellm-trace-id", id}}) == 200);
+  CHECK(status({{"user-agent", "claude-cli/2.0.1 (external, cli)"}, {"x-claude-code-session-id", id}}) ==
+        200);
+  for (const char* name : {"session-id", "session_id", "thread-id", "conversation_id"})
+    CHECK(status({{"user-agent", "codex_cli_rs/0.50.0 (Debian 12; x86_64)"}, {name, id}}) == 200);
+  CHECK(status({{"user-agent", "opencode/1.0.0"}, {"X-Session-Id", id}}) == 200);
+  CHECK(status({{"x-acme-session-id", id}}) == 200);
+  CHECK(status({{"baggage", "user.id=7,session.id=" + id}}) == 200);
 }
 
 TEST_CASE("litellm: tool calls keep id, name and arguments, streamed and not", "[litellm]") {

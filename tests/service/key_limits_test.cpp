@@ -145,6 +145,24 @@ TEST_CASE("keys: rpm is a 429 with retry-after and x-ratelimit headers, for that
   for (int i = 0; i < 5; ++i) CHECK(chat_by(service, "free", chat_body("m")).status == 200);
 }
 
+TEST_CASE("keys: counting tokens takes nothing of rpm, and a place of max_concurrent",
+          "[service][key][limit]") {
+  const keys_file file{{{"slow", "key", R"("rpm":1)"}, {"few", "busy", R"("max_concurrent":1)"}}};
+  auto values = with_keys(slow_mock(), file);
+  proxy service{values};
+  const auto count = [&](const std::string& key) {
+    return chat_by(service, key, chat_body("m"), "/v1/messages/count_tokens");
+  };
+  for (int i = 0; i < 5; ++i) CHECK(count("key").status == 200);
+  CHECK(chat_by(service, "key", chat_body("m")).status == 200);
+  CHECK(chat_by(service, "key", chat_body("m")).status == 429);
+  CHECK(count("key").status == 200);
+  const auto open = stream_by(service, "busy");
+  const auto refused = count("busy");
+  CHECK(refused.status == 429);
+  CHECK(holds(refused.body, "1 concurrent requests"));
+}
+
 TEST_CASE("keys: tpm counts what upstream says a request cost, streamed or not", "[service][key][limit]") {
   const keys_file file{{{"a", "plain", R"("tpm":30)"}, {"b", "stream", R"("tpm":30)"}}};
   proxy service{with_keys(mock_settings(), file)};

@@ -65,4 +65,25 @@ TEST_CASE("original service: missing messages or model is a 422 that names the f
   CHECK(no_model.body.find(R"("param":"model")") != std::string::npos);
 }
 
+TEST_CASE("original service: a 422 has FastAPI's list of all fields at fault beside the error",
+          "[service][original]") {
+  proxy service{mock_settings()};
+  // The original took such text for numbers and booleans; this service does not.
+  const auto lax =
+      chat(service, R"({"model":"m","messages":[],"temperature":"0.5","stream":"false","max_tokens":"16"})");
+  CHECK(lax.status == 422);
+  CHECK(
+      lax.body.find(
+          R"({"detail":[{"loc":["body","stream"],"msg":"Input should be a valid boolean","type":"bool_type"},)"
+          R"({"loc":["body","temperature"],"msg":"Input should be a valid number","type":"float_type"},)"
+          R"({"loc":["body","max_tokens"],"msg":"Input should be a valid number","type":"float_type"}],)"
+          R"("error":{"message":"'stream' must be a boolean or null")") == 0);
+  const auto anthropic = request(service.port(), "POST", "/v1/messages", with_key, R"({"messages":[]})");
+  CHECK(anthropic.status == 422);
+  CHECK(
+      anthropic.body.find(
+          R"({"type":"error","detail":[{"loc":["body","model"],"msg":"Field required","type":"missing"}],"error":{)") ==
+      0);
+}
+
 }  // namespace llm_proxy::test

@@ -1,5 +1,6 @@
 // What the upstream gets: the client's body byte for byte, the headers of the allow-list, our own key.
 #include "support/catch.hpp"
+#include "support/keys_file.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <set>
@@ -124,6 +125,18 @@ TEST_CASE("request: only the headers of the list go upstream", "[service][upstre
                            {"x-litellm-customer-id", "c"},
                            {"x-litellm-spend-logs-metadata", "{}"},
                            {"x-litellm-enable-message-redaction", "true"},
+                           {"x-litellm-trace-id", "t-1"},
+                           {"X-LiteLLM-Session-Id", "s-1"},
+                           {"x-litellm-agent-id", "a-1"},
+                           {"x-litellm-call-id", "c-1"},
+                           {"X-Session-Id", "o-1"},
+                           {"session-id", "cs-1"},
+                           {"session_id", "cs-2"},
+                           {"thread-id", "ct-1"},
+                           {"conversation_id", "cc-1"},
+                           {"x-codex-turn-metadata", R"({"turn_id":"1"})"},
+                           {"x-claude-code-session-id", "e96634a3-fa28-4083-b354-55542e2dca01"},
+                           {"x-acme-session-id", "v-1"},
                            {"X-Team", "blue"}};
   header_list sent = wanted;
   for (const auto* name :
@@ -133,18 +146,85 @@ TEST_CASE("request: only the headers of the list go upstream", "[service][upstre
         "x-teams",           "accept-language",   "if-none-match", "range",  "via"}) {
     sent.emplace_back(name, "secret-of-the-client");
   }
+  for (const auto* name :
+       {"x-litellm-model", "x-litellm-team-id", "x-litellm-user-id", "x-litellm-disable-callbacks",
+        "x-litellm-cli-poll-secret", "x-litellm-mcp-debug", "x-litellm-keepalive-seconds",
+        "x-litellm-mcp-session-id", "x-user-session-id", "x-claude-api-key"}) {
+    sent.emplace_back(name, "secret-of-the-client");
+  }
+  sent.emplace_back("x-other-session-id", "no session: secret-of-the-client");
+  sent.emplace_back("baggage", "user.id=secret-of-the-client, session.id=b-1;p=secret-of-the-client");
   CHECK(chat(service, chat_body("m"), sent).status == 200);
   const auto got = wait_for_chat(up);
+  CHECK(got.all("baggage") == std::vector<std::string>{"session.id=b-1"});
   for (const auto& [name, value] : wanted) {
     INFO(name);
     CHECK(got.all(name) == std::vector<std::string>{value});
   }
   auto names = names_of(wanted);
-  names.insert({"host", "authorization", "x-request-id", "accept-encoding", "content-length"});
+  names.insert({"baggage", "host", "authorization", "x-request-id", "accept-encoding", "content-length"});
   CHECK(names_of(got.headers) == names);
   CHECK_FALSE(contains(got.head, "secret-of-the-client"));
   CHECK_FALSE(contains(got.head, test_key));
   CHECK(got.header("authorization") == "Bearer upstream-key");
+}
+
+TEST_CASE("request: what Codex is to send with its next request comes back to it",
+          "[service][upstream][headers]") {
+  scripted_upstream up{chats([](const auto&, auto& reply) {
+    reply.json(200, R"({"ok":true})", {{"x-codex-turn-state", "abc"}, {"x-claude-a", "1"}});
+  })};
+  proxy service{litellm_settings(up.url())};
+  const auto answer = chat(service, chat_body("m"));
+  CHECK(answer.header("x-codex-turn-state") == "abc");
+  CHECK_FALSE(answer.has("x-claude-a"));
+}
+
+TEST_CASE("request: LiteLLM is told whose key it came with, as CALLER_TO_LITELLM says",
+          "[service][upstream][headers]") {
+  using names = std::vector<std::string>;
+  const keys_file file{{{"team-a", "key-a"}}};
+  scripted_upstream up{answers_ok()};
+  const header_list claims{{"content-type", "application/json"},    {"x-litellm-end-user-id", "e"},
+                           {"x-litellm-customer-id", "c"},          {"x-litellm-tags", "t"},
+                           {"x-litellm-spend-logs-metadata", "{}"}, {"x-forwarded-for", "203.0.113.9"}};
+  const std::string body = R"({"model":"m","messages":[],"user":"u","metadata":{"tags":["x"]}})";
+  for (const auto mode : {caller_to_litellm::off, caller_to_litellm::end_user, caller_to_litellm::tag}) {
+    auto values = litellm_settings(up.url());
+    values.internal_api_keys_file = file.path();
+    values.caller_to_litellm = mode;
+    proxy service{values};
+    const auto ask = [&](std::string_view key, header_list headers) {
+      up.clear_requests();
+      headers.emplace_back("x-internal-auth", std::string{key});
+      CHECK(request(service.port(), "POST", "/v1/chat/completions", headers, body).status == 200);
+      const auto got = wait_for_chat(up);
+      CHECK(got.body == body);
+      const bool is_off = mode == caller_to_litellm::off;
+      CHECK(got.all("x-forwarded-for") == (is_off ? names{} : names{"127.0.0.1"}));
+      return got;
+    };
+    for (const auto& headers : {claims, header_list{{"content-type", "application/json"}}}) {
+      const bool claimed = headers.size() > 1;
+      const auto when = [&](bool passes, const char* value) {
+        return claimed && passes ? names{value} : names{};
+      };
+      const auto theirs = ask("key-a", headers);
+      const bool is_off = mode == caller_to_litellm::off;
+      const bool is_user = mode == caller_to_litellm::end_user;
+      const bool is_tag = mode == caller_to_litellm::tag;
+      CHECK(theirs.all("x-litellm-end-user-id") == (is_user ? names{"team-a"} : when(is_off, "e")));
+      CHECK(theirs.all("x-litellm-customer-id") == when(is_off, "c"));
+      CHECK(theirs.all("x-litellm-tags") == (is_tag ? names{"team-a"} : when(is_off, "t")));
+      CHECK(theirs.all("x-litellm-spend-logs-metadata") == when(is_off, "{}"));
+      const auto own = ask(test_key, headers);
+      CHECK(own.all("x-litellm-end-user-id") == (is_user && !claimed ? names{"default"} : when(true, "e")));
+      CHECK(own.all("x-litellm-customer-id") == when(true, "c"));
+      CHECK(own.all("x-litellm-tags") ==
+            (is_tag ? names{claimed ? "t,default" : "default"} : when(true, "t")));
+      CHECK(own.all("x-litellm-spend-logs-metadata") == when(true, "{}"));
+    }
+  }
 }
 
 TEST_CASE("request: a client's bearer key and x-api-key are replaced by ours, or by none",

@@ -231,6 +231,39 @@ TEST_CASE("admission: a request that left the queue did not count for rpm, one t
   CHECK(on.ask(5, a) == answer::queued);
 }
 
+TEST_CASE("admission: a request that asks no model takes a slot, and nothing of rpm and tpm",
+          "[unit][admission]") {
+  desk on{{0, 1, 10s}};
+  const auto rules = rules_of("a", 1, 2, 5);
+  const auto count = [&](admission_book::ticket who) {
+    return on.book.ask(who, rules, on.now, request_cost::slot_only).what;
+  };
+  for (admission_book::ticket who = 1; who <= 5; ++who) {
+    CHECK(count(who) == answer::granted);
+    on.free("a");
+  }
+  // One that waits, and leaves or is refused later, gives nothing back that it did not take.
+  CHECK(on.ask(6, rules) == answer::granted);
+  CHECK(count(7) == answer::queued);
+  CHECK(count(8) == answer::refused);
+  on.book.leave(7, on.now);
+  CHECK(count(9) == answer::queued);
+  on.now += 10s;
+  CHECK(on.book.expire(on.now).size() == 1);
+  on.free("a");
+  CHECK(on.ask(10, rules) == answer::granted);
+  on.free("a");
+  CHECK(on.ask(11, rules) == answer::refused);
+  CHECK(on.header("x-ratelimit-remaining-requests") == "0");
+  CHECK(count(12) == answer::granted);
+  on.free("a");
+  on.book.spent(rules, 5, on.now);
+  on.now += 60s;
+  on.book.spent(rules, 50, on.now);
+  CHECK(on.ask(13, rules) == answer::refused);
+  CHECK(count(14) == answer::granted);
+}
+
 TEST_CASE("admission: a name's new limits count from the next request, what was used is kept",
           "[unit][admission]") {
   desk on{{}};

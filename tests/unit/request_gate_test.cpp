@@ -26,7 +26,8 @@ std::string body_with_messages(std::string_view messages) {
 /// What a gate says, all of it.
 std::string told(const checked_request& checked) {
   if (const auto* fault = std::get_if<request_fault>(&checked)) {
-    return std::to_string(fault->status) + '\n' + fault->message + '\n' + fault->param + '\n' + fault->code;
+    return std::to_string(fault->status) + '\n' + fault->message + '\n' + fault->param + '\n' + fault->code +
+           '\n' + validation_detail(fault->fields);
   }
   const auto& request = std::get<gated_request>(checked);
   std::string all = request.model + '\n' + (request.stream ? "stream" : "") + '\n' +

@@ -74,6 +74,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "ACCOUNT_USAGE",
                                          "STREAM_TIMING",
                                          "FORWARD_HEADERS",
+                                         "CALLER_TO_LITELLM",
                                          "ADAPTER_POOL_SIZE",
                                          "ADAPTER_MAX_CONCURRENT",
                                          "RETRIES",
@@ -170,6 +171,7 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
                                       {"LLM_PROXY__LITELLM_API_KEY", "k2"},
                                       {"LLM_PROXY__DEFAULT_MODEL", "m"},
                                       {"LLM_PROXY__FORWARD_HEADERS", "x-a"},
+                                      {"LLM_PROXY__CALLER_TO_LITELLM", "tag"},
                                       {"LLM_PROXY__ADAPTER_POOL_SIZE", "5"},
                                       {"LLM_PROXY__ADAPTER_MAX_CONCURRENT", "6"},
                                       {"LLM_PROXY__CLIENT_HEAD_TIMEOUT", "11"},
@@ -204,6 +206,7 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
   expected.litellm_api_key = "k2";
   expected.default_model = "m";
   expected.forward_headers = {"x-a"};
+  expected.caller_to_litellm = caller_to_litellm::tag;
   expected.adapter_pool_size = 5;
   expected.adapter_max_concurrent = 6;
   expected.client_head_timeout = 11s;
@@ -394,10 +397,35 @@ TEST_CASE("settings: forwarded headers are names in lower case without doubles",
 }
 
 TEST_CASE("settings: credentials and connection headers are never forwarded", "[unit][settings]") {
-  for (const char* bad :
-       {"Authorization", "proxy-authorization", "x-internal-auth", "X-Api-Key", "api-key", "cookie",
-        "set-cookie", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-        "content-length", "content-encoding", "expect", "x-request-id"})
+  for (const char* bad : {"Authorization",
+                          "proxy-authorization",
+                          "x-internal-auth",
+                          "X-Api-Key",
+                          "api-key",
+                          "cookie",
+                          "set-cookie",
+                          "host",
+                          "connection",
+                          "keep-alive",
+                          "te",
+                          "trailer",
+                          "transfer-encoding",
+                          "upgrade",
+                          "content-length",
+                          "content-encoding",
+                          "expect",
+                          "x-request-id",
+                          "x-forwarded-for",
+                          "x-goog-api-key",
+                          "X-LiteLLM-Api-Key",
+                          "x-litellm-model",
+                          "x-litellm-team-id",
+                          "x-litellm-user-id",
+                          "x-litellm-user-email",
+                          "x-litellm-disable-callbacks",
+                          "x-litellm-cli-poll-secret",
+                          "x-litellm-mcp-debug",
+                          "x-litellm-keepalive-seconds"})
     CHECK(contains(refuse("FORWARD_HEADERS", std::string{"x-good, "} + bad), "never forwarded"));
 }
 
@@ -493,6 +521,7 @@ TEST_CASE("settings: the printed configuration reads back as the same settings",
   values.log_level = log_level::warning;
   values.default_model = "it's a #1 $model";
   values.forward_headers = {"x-a", "x-b"};
+  values.caller_to_litellm = caller_to_litellm::end_user;
   values.max_body_bytes = 65'537;
   values.idle_timeout = 1234ms;
   values.request_timeout = 90s;
@@ -528,6 +557,8 @@ TEST_CASE("settings: flags and styles take words", "[settings]") {
   refuse("ACCOUNT_USAGE", "maybe");
   CHECK(accept("ERROR_STYLE", "RAW").error_style == error_style::raw);
   refuse("ERROR_STYLE", "nice");
+  CHECK(accept("CALLER_TO_LITELLM", "End_User").caller_to_litellm == caller_to_litellm::end_user);
+  CHECK(contains(refuse("CALLER_TO_LITELLM", "yes"), "one of off, end_user, tag"));
 }
 
 TEST_CASE("settings: .env.example says nothing as it is, and the defaults when uncommented",
