@@ -20,6 +20,7 @@
 #include "actors/admission_options.hpp"
 #include "actors/handed_over_socket.hpp"
 #include "actors/upstream_table.hpp"
+#include "http/anthropic_models.hpp"
 #include "http/caller_headers.hpp"
 #include "http/deadlines.hpp"
 #include "http/errc.hpp"
@@ -119,14 +120,16 @@ struct names_changed {
   std::shared_ptr<const model_names> names;
 };
 using model_list = std::shared_ptr<const std::vector<model_entry>>;
-/// Asks for the list of models.
+using anthropic_list = std::shared_ptr<const std::vector<anthropic_model>>;
+/// Asks for the lists of models.
 struct get_models {};
 struct models {
   model_list list;
+  anthropic_list anthropic = nullptr;  ///< in Anthropic's shape; null where upstream has none of its own
 };
-/// A newer list, from the registry that fetched it to the others.
+/// Newer lists, from the registry that fetched them to the others.
 struct models_changed {
-  model_list list;
+  models lists;
 };
 /// Time to fetch again.
 struct refresh_due {};

@@ -12,9 +12,9 @@ using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
 /// Makes the clients' list of upstream's, for all threads.
 void publish(self_pointer self) {
   auto& state = self->state;
-  state.list = state.with_aliases(state.upstream_list);
+  state.known = state.with_aliases(state.upstream);
   for (const auto& peer : state.peers) {
-    if (peer != self) self->send(peer, models_changed{state.list});
+    if (peer != self) self->send(peer, models_changed{state.known});
   }
 }
 
@@ -24,13 +24,13 @@ void end_fetch(model_registry_state& state, std::chrono::milliseconds pause) {
   state.refresh->expires_after(std::exchange(state.outdated, false) ? std::chrono::milliseconds{1} : pause);
 }
 
-void take_list(self_pointer self, const model_list& list) {
+void take_lists(self_pointer self, const models& lists) {
   auto& state = self->state;
   end_fetch(state, state.options.refresh_every);
-  state.upstream_list = list;
+  state.upstream = lists;
   publish(self);
   state.options.health->usable_upstreams = 1;
-  for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(models{state.list});
+  for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(state.known);
 }
 
 void fetch_failed(self_pointer self, const caf::error& error) {
@@ -41,7 +41,7 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   const bool silent = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
   if (reason.code != errc::out_of_resources) state.options.health->usable_upstreams = silent ? 0 : 1;
   spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
-               state.list ? "the last one is served on" : "there is none yet");
+               state.known.list ? "the last one is served on" : "there is none yet");
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
 }
 
@@ -55,7 +55,7 @@ void ask(self_pointer self, upstream_set tried) {
       .then(
           [self, failed, tried](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
-                .then([self, slot = lease.slot](models& answer) { take_list(self, answer.list); },
+                .then([self, slot = lease.slot](models& answer) { take_lists(self, answer); },
                       [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
                         const auto& upstreams = self->state.upstreams;
                         const bool ours = to_failure(error).code == errc::out_of_resources;
@@ -92,14 +92,16 @@ resolved_model model_registry_state::resolve(const std::string& model) const {
 }
 
 std::string model_registry_state::provider_of(const std::string& id) const {
-  if (!list) return {};
-  const auto at = std::find_if(list->begin(), list->end(), [&](const auto& entry) { return entry.id == id; });
-  return at != list->end() ? at->provider : std::string{};
+  if (!known.list) return {};
+  const auto& list = *known.list;
+  const auto at = std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.id == id; });
+  return at != list.end() ? at->provider : std::string{};
 }
 
-model_list model_registry_state::with_aliases(const model_list& upstream) const {
-  if (options.names->aliases.empty()) return upstream;
-  auto all = *upstream;
+models model_registry_state::with_aliases(const models& from) const {
+  if (options.names->aliases.empty()) return from;
+  auto all = *from.list;
+  auto anthropic = from.anthropic ? *from.anthropic : std::vector<anthropic_model>{};
   const auto find = [&all](const std::string& id) {
     return std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
   };
@@ -108,9 +110,14 @@ model_list model_registry_state::with_aliases(const model_list& upstream) const 
     const auto target = find(id);
     auto entry = target != all.end() ? *target : model_entry{};
     entry.id = entry.name = alias;
+    entry.stands_for = id;
+    anthropic.push_back(make_anthropic_model(entry));
     all.push_back(std::move(entry));
   }
-  return std::make_shared<const std::vector<model_entry>>(std::move(all));
+  models out{std::make_shared<const std::vector<model_entry>>(std::move(all))};
+  if (from.anthropic)
+    out.anthropic = std::make_shared<const std::vector<anthropic_model>>(std::move(anthropic));
+  return out;
 }
 
 registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
@@ -126,28 +133,28 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         return found;
       },
       [self](const get_models& request) -> caf::result<models> {
-        auto& known = self->state;
-        if (known.list) return models{known.list};
-        if (!known.peers.empty() && known.peers.front() != self)
-          return self->delegate(known.peers.front(), request);
+        auto& mine = self->state;
+        if (mine.known.list) return mine.known;
+        if (!mine.peers.empty() && mine.peers.front() != self)
+          return self->delegate(mine.peers.front(), request);
         auto promise = self->make_response_promise<models>();
-        known.waiting.push_back(promise);
+        mine.waiting.push_back(promise);
         fetch(self);
         return promise;
       },
       [self](models_changed& news) {
-        auto& known = self->state;
+        auto& mine = self->state;
         // The one that fetches takes another's list only while it has none, being new.
-        if (known.list && !known.peers.empty() && known.peers.front() == self) return;
-        known.list = std::move(news.list);
-        for (auto& promise : std::exchange(known.waiting, {})) promise.deliver(models{known.list});
+        if (mine.known.list && !mine.peers.empty() && mine.peers.front() == self) return;
+        mine.known = std::move(news.lists);
+        for (auto& promise : std::exchange(mine.waiting, {})) promise.deliver(mine.known);
       },
       [self](names_changed& news) {
-        auto& known = self->state;
-        known.options.names = std::move(news.names);
-        if (known.peers.empty() || known.peers.front() != self) return;
+        auto& mine = self->state;
+        mine.options.names = std::move(news.names);
+        if (mine.peers.empty() || mine.peers.front() != self) return;
         // Without upstream's own list (it was another's, with aliases) a new one is fetched.
-        if (known.upstream_list) {
+        if (mine.upstream.list) {
           publish(self);
         } else {
           fetch(self);
@@ -162,17 +169,17 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         }
       },
       [self](registry_peers& peers) {
-        auto& known = self->state;
-        known.peers = std::move(peers.all);
+        auto& mine = self->state;
+        mine.peers = std::move(peers.all);
         if (peers.pool) {
-          known.outdated = known.fetching && peers.pool != known.pool;
-          known.pool = std::move(peers.pool);
-          known.upstreams = std::move(peers.upstreams);
+          mine.outdated = mine.fetching && peers.pool != mine.pool;
+          mine.pool = std::move(peers.pool);
+          mine.upstreams = std::move(peers.upstreams);
         }
-        if (known.peers.front() == self) {
+        if (mine.peers.front() == self) {
           fetch(self);
-        } else if (known.list) {
-          self->send(known.peers.front(), models_changed{known.list});  // it may be new, and upstream down
+        } else if (mine.known.list) {
+          self->send(mine.peers.front(), models_changed{mine.known});  // it may be new, and upstream down
         }
       },
   };

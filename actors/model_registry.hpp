@@ -32,12 +32,12 @@ struct model_registry_state {
   resolved_model resolve(const std::string& model) const;
   /// Empty: the list does not say.
   std::string provider_of(const std::string& id) const;
-  /// Upstream's list and the aliases behind it, each with what is known of its model.
-  model_list with_aliases(const model_list& upstream) const;
+  /// Upstream's lists and the aliases behind them, each with what is known of its model.
+  models with_aliases(const models& upstream) const;
 
   model_registry_options options;
-  model_list list;           // null until the first fetch succeeded
-  model_list upstream_list;  // the same without aliases; of the one that fetched it
+  models known;     // its list is null until the first fetch succeeded
+  models upstream;  // the same without aliases; of the one that fetched it
   std::vector<registry_actor> peers;
 
   // Of the one that fetches:

@@ -64,6 +64,7 @@ answer_terms session_state::terms() const {
 }
 
 dialect session_state::speaks() const {
+  if (asks_as_anthropic()) return dialect::anthropic;
   if (route_.row != nullptr) return route_.row->speaks;
   return speaks_anthropic(head_->path()) ? dialect::anthropic : dialect::chat;
 }

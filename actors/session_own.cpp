@@ -1,10 +1,14 @@
 // What the service answers by itself: its health, its models, routes of one's own.
 #include "actors/session.hpp"
 #include "config/log_safe.hpp"
+#include "http/model_rules.hpp"
 #include "http/openai.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -29,27 +33,82 @@ void session_state::answer_own() {
   end_answer(verdict::complete);
 }
 
-void session_state::answer_models() {
-  const auto answer = [this](const models& known) {
-    const auto& list = *known.list;
-    if (route_.target == endpoint::llm_models) {
-      answer_json(200, llm_models_body(list));
-    } else if (route_.target == endpoint::models) {
-      answer_json(200, models_list_body(list));
-    } else {
-      const auto& wanted = route_.detail;
-      const auto at =
-          std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.id == wanted; });
-      if (at == list.end()) {
-        refuse({errc::model_not_found, "The model '" + log_safe(wanted) + "' does not exist.", {}, "model"});
-        return;
-      }
-      answer_json(200, model_body(*at));
+/// Whether the client speaks Anthropic's API: then so do lists of models.
+bool session_state::asks_as_anthropic() const {
+  const bool has_both = route_.target == endpoint::models || route_.target == endpoint::model;
+  return has_both && head_->headers.find("anthropic-version").has_value();
+}
+
+/// A key with a list of models sees what it may use, and nothing else exists for it.
+bool session_state::may_see(const std::string& id, const std::vector<model_entry>& all) const {
+  if (key_->models.empty() || allows_model(key_->models, id)) return true;
+  const auto at = std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
+  return at != all.end() && !at->stands_for.empty() && allows_model(key_->models, at->stands_for);
+}
+
+void session_state::refuse_model() {
+  refuse({errc::model_not_found, "The model '" + log_safe(route_.detail) + "' does not exist.", {}, "model"});
+}
+
+void session_state::answer_openai_models(const std::vector<model_entry>& all) {
+  std::vector<model_entry> seen;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(seen),
+               [&](const auto& entry) { return may_see(entry.id, all); });
+  if (route_.target == endpoint::llm_models) {
+    answer_json(200, llm_models_body(seen));
+  } else if (route_.target == endpoint::models) {
+    answer_json(200, models_list_body(seen));
+  } else {
+    const auto at =
+        std::find_if(seen.begin(), seen.end(), [&](const auto& entry) { return entry.id == route_.detail; });
+    if (at == seen.end()) {
+      refuse_model();
+      return;
     }
-    end_answer(verdict::complete);
+    answer_json(200, model_body(*at));
+  }
+  end_answer(verdict::complete);
+}
+
+void session_state::answer_anthropic_models(const models& known) {
+  std::vector<anthropic_model> seen;
+  const auto see = [&](const anthropic_model& each) {
+    if (may_see(each.id, *known.list)) seen.push_back(each);
   };
+  if (known.anthropic) {
+    for (const auto& each : *known.anthropic) see(each);
+  } else {
+    for (const auto& each : *known.list) see(make_anthropic_model(each));
+  }
+  if (route_.target == endpoint::models) {
+    auto body = anthropic_list_body(seen, head_->target);
+    if (auto* fault = std::get_if<page_fault>(&body)) {
+      refuse({errc::bad_request, std::move(fault->message), {}, std::move(fault->param)});
+      return;
+    }
+    answer_json(200, std::get<std::string>(body));
+  } else {
+    const auto at =
+        std::find_if(seen.begin(), seen.end(), [&](const auto& each) { return each.id == route_.detail; });
+    if (at == seen.end()) {
+      refuse_model();
+      return;
+    }
+    answer_json(200, at->json);
+  }
+  end_answer(verdict::complete);
+}
+
+void session_state::answer_models() {
   self_->request(context_->registry, caf::infinite, get_models{})
-      .then(answer, [this](const caf::error& error) { refuse(to_failure(error)); });
+      .then(
+          [this](const models& known) {
+            if (asks_as_anthropic())
+              answer_anthropic_models(known);
+            else
+              answer_openai_models(*known.list);
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
 }
 
 }  // namespace llm_proxy

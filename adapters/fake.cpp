@@ -19,6 +19,7 @@ model_list mock_models() {
   mock.name = "FakeLLM Echo";
   mock.provider = "Fake";
   mock.context_length = 4096;
+  mock.max_input_tokens = 4096;
   mock.is_available = true;
   mock.owned_by = "llm-proxy";
   return std::make_shared<const std::vector<model_entry>>(1, std::move(mock));

@@ -42,6 +42,11 @@ void litellm_model_fetch::ask(std::string path) {
   body_.clear();
   upstream_request request;
   request.method = "GET";
+  if (step_ == step::anthropic) {
+    auto head = std::make_shared<request_head>();
+    head->headers.add("anthropic-version", "2023-06-01");
+    request.head = std::move(head);
+  }
   request.path = std::move(path);
   call_ = std::make_unique<client_call>(*self_->state.upstream,
                                         std::make_shared<const std::string>(upstream_head(options_, request)),
@@ -66,11 +71,23 @@ void litellm_model_fetch::on_failed(failure reason) {
 }
 
 void litellm_model_fetch::ended(const failure& reason) {
-  if (!have_list_) {
-    list_ended(reason);
-    return;
+  const bool usable = reason.code == errc::none && status_ == 200;
+  switch (step_) {
+    case step::list:
+      list_ended(reason);
+      return;
+    case step::info:
+      if (usable) enrich_models(list_, body_);
+      if (reason.code != errc::none) break;  // the time is over, or upstream has gone
+      step_ = step::anthropic;
+      ask("/v1/models");
+      return;
+    case step::anthropic:
+      if (!usable) break;
+      if (auto all = read_anthropic_models(body_))
+        anthropic_ = std::make_shared<const std::vector<anthropic_model>>(std::move(*all));
+      break;
   }
-  if (reason.code == errc::none && status_ == 200) enrich_models(list_, body_);
   answer();
 }
 
@@ -84,7 +101,7 @@ void litellm_model_fetch::list_ended(const failure& reason) {
     give_up({errc::upstream_error, {}, "status " + std::to_string(status_) + " for /v1/models", {}});
   } else if (auto list = read_models(body_)) {
     list_ = std::move(*list);
-    have_list_ = true;
+    step_ = step::info;
     ask("/model/info");
   } else {
     give_up({errc::upstream_invalid_response, {}, "/v1/models is not a model list", {}});
@@ -93,7 +110,8 @@ void litellm_model_fetch::list_ended(const failure& reason) {
 
 void litellm_model_fetch::answer() {
   over_ = true;
-  promise_.deliver(models{std::make_shared<const std::vector<model_entry>>(std::move(list_))});
+  promise_.deliver(
+      models{std::make_shared<const std::vector<model_entry>>(std::move(list_)), std::move(anthropic_)});
   remove();
 }
 

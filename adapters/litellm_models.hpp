@@ -8,7 +8,8 @@
 namespace llm_proxy {
 
 /// Fetches LiteLLM's `/v1/models`, then `/model/info` to enrich it (which our key may not be allowed to see:
-/// that costs only the enrichment), and answers the promise. Lives in its adapter's state until then.
+/// that costs only the enrichment), then the list in Anthropic's shape (which an older LiteLLM does not
+/// have), and answers the promise. Lives in its adapter's state until then.
 class litellm_model_fetch final : public call_events {
  public:
   litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,
@@ -36,8 +37,10 @@ class litellm_model_fetch final : public call_events {
   std::unique_ptr<client_call> call_;
   unsigned status_ = 0;
   std::string body_;
+  enum class step : std::uint8_t { list, info, anthropic };
+  step step_ = step::list;
   std::vector<model_entry> list_;
-  bool have_list_ = false;
+  anthropic_list anthropic_;
   bool over_ = false;
 };
 

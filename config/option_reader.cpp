@@ -203,6 +203,16 @@ complaint read_urls(const option& o, std::string_view value, std::vector<std::st
   return {};
 }
 
+/// Whether all that a name with a * stands for is never forwarded.
+bool is_never_forwarded_pattern(const std::string& name) {
+  const auto star = name.find('*');
+  if (star == std::string::npos) return never_forwarded(name);
+  const auto with = [&](std::string_view part) {
+    return name.substr(0, star).append(part) + name.substr(star + 1);
+  };
+  return never_forwarded(with("")) && never_forwarded(with("a"));
+}
+
 complaint read(const option& o, std::string_view value, std::vector<std::string>& out) {
   if (o.type == kind::paths) return read_paths(o, value, out);
   if (o.type == kind::urls) return read_urls(o, value, out);
@@ -213,11 +223,13 @@ complaint read(const option& o, std::string_view value, std::vector<std::string>
     if (!std::all_of(name.begin(), name.end(),
                      [](char c) { return is_alnum(c) || "!#$%&'*+-.^_`|~"s.find(c) != std::string::npos; }))
       return in_quotes(name) + " is no header name; it takes names such as x-tenant, comma-separated";
-    if (never_forwarded(name))
+    if (name == "*" || std::count(name.begin(), name.end(), '*') > 1)
+      return in_quotes(name) +
+             " is no usable pattern; one * may stand in a name, for any characters, as in x-tenant-*";
+    if (is_never_forwarded_pattern(name))
       return in_quotes(name) +
              " is never forwarded: it is a credential, belongs to one connection, is set by llm-proxy, or "
-             "lets "
-             "a client pass for another one or change how LiteLLM works";
+             "lets a client pass for another one or change how LiteLLM works";
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   out = std::move(names);

@@ -52,7 +52,7 @@ const std::array table{
     option{"ERROR_STYLE", &s::error_style, kind::choice, 0, 0, live, upstream, "LiteLLM's errors as clean OpenAI errors without its internals, or byte for byte."},
     option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, live, upstream, "Ask for the usage of every streamed chat; a chunk that the client did not ask for is counted and not passed on."},
     option{"STREAM_TIMING", &s::stream_timing, kind::flag, 0, 0, live, upstream, "End every stream by an SSE comment that says where its time went, as the header server-timing of its head could not yet."},
-    option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, live, upstream, "Further client headers that LiteLLM gets, beside the built-in list; never a credential."},
+    option{"FORWARD_HEADERS", &s::forward_headers, kind::names, 0, 64, live, upstream, "Further client headers that LiteLLM gets, beside the built-in list; one * in a name stands for any characters; never a credential."},
     option{"CALLER_TO_LITELLM", &s::caller_to_litellm, kind::choice, 0, 0, live, upstream, "Whether LiteLLM learns the name of a client's key, as the end user (x-litellm-end-user-id) or as a tag (x-litellm-tags), and its address (x-forwarded-for); clients with a key of the file may then send no end user, tags or spend metadata in headers."},
     option{"ADAPTER_POOL_SIZE", &s::adapter_pool_size, kind::count, 0, 4096, live, upstream, "Adapter actors in all, at least one per thread; 0 = number of threads."},
     option{"ADAPTER_MAX_CONCURRENT", &s::adapter_max_concurrent, kind::count, 0, million, live, upstream, "Requests in flight per adapter; 0 = no limit."},

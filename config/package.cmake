@@ -10,9 +10,10 @@ install(FILES docs/llm-proxy.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES config/completion/llm-proxy.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME llm-proxy)
 install(FILES config/completion/_llm-proxy DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
-install(FILES docs/deploy.md DESTINATION ${docs}/docs)
+install(DIRECTORY docs/ DESTINATION ${docs}/docs FILES_MATCHING PATTERN "*.md" PATTERN images EXCLUDE)
 install(FILES .env.example DESTINATION ${docs} RENAME env.example)
-install(DIRECTORY config/litellm config/haproxy config/kubernetes DESTINATION ${docs}/examples)
+install(DIRECTORY config/litellm config/haproxy config/kubernetes config/grafana config/prometheus
+  DESTINATION ${docs}/examples)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME llm-proxy)

@@ -142,4 +142,11 @@ unsigned long waiting_time(std::string_view message) {
   return 0;
 }
 
+void cut_out_secret(std::string& text, std::string_view secret) {
+  constexpr std::string_view stars = "***";
+  if (secret.empty()) return;
+  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + stars.size()))
+    text.replace(at, secret.size(), stars);
+}
+
 }  // namespace llm_proxy

@@ -136,6 +136,14 @@ std::string_view host_of(std::string_view upstream) {
 
 }  // namespace
 
+bool fits_name(std::string_view pattern, std::string_view name) {
+  const auto star = pattern.find('*');
+  if (star == std::string_view::npos) return iequals(pattern, name);
+  const auto end = pattern.substr(star + 1);
+  return name.size() >= star + end.size() && iequals(name.substr(0, star), pattern.substr(0, star)) &&
+         iequals(name.substr(name.size() - end.size()), end);
+}
+
 bool goes_upstream(std::string_view name, const std::vector<std::string>& extra, header_policy policy) {
   if (istarts_with(name, "x-")) {
     if (istarts_with(name, "x-stainless-") || contains(x_upstream_names, name) || is_agent_header(name))
@@ -144,7 +152,9 @@ bool goes_upstream(std::string_view name, const std::vector<std::string>& extra,
     return true;
   }
   if (policy == header_policy::resource && contains(resource_upstream_names, name)) return true;
-  return contains(extra, name) && !never_forwarded(name);
+  return std::any_of(extra.begin(), extra.end(),
+                     [name](const auto& each) { return fits_name(each, name); }) &&
+         !never_forwarded(name);
 }
 
 std::optional<std::string_view> upstream_value(header field, const std::vector<std::string>& extra,

@@ -17,7 +17,12 @@ enum class header_policy : std::uint8_t {
   resource,    ///< files and the like: ranges, conditions and what describes the content cross too
 };
 
-/// May this client header go upstream, whatever its value? `extra`: names the operator added, lower case.
+/// Whether a header's name is `pattern`, in any letter case; one * in it stands for any characters, also
+/// none.
+bool fits_name(std::string_view pattern, std::string_view name);
+
+/// May this client header go upstream, whatever its value? `extra`: names the operator added, as fits_name()
+/// takes them.
 /// Never one that never_forwarded() is true for, whatever the operator added.
 bool goes_upstream(std::string_view name, const std::vector<std::string>& extra,
                    header_policy policy = header_policy::model_call);

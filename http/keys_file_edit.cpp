@@ -86,10 +86,16 @@ edited_keys add_key(std::string_view json, const new_key_entry& entry) {
     added.AddMember("models", models, memory);
   }
   if (const auto* other = find_name(keys, entry.name)) {
+    edited_keys refused;
     for (const char* shared : {"max_concurrent", "rpm", "tpm", "models"}) {
-      if (!other->HasMember(shared) || added.HasMember(shared)) continue;
-      added.AddMember(rapidjson::StringRef(shared), Value{(*other)[shared], memory}, memory);
+      const bool had = other->HasMember(shared);
+      if (added.HasMember(shared)) {
+        if (!had || (*other)[shared] != added[shared]) refused.differing.emplace_back(shared);
+      } else if (had) {
+        added.AddMember(rapidjson::StringRef(shared), Value{(*other)[shared], memory}, memory);
+      }
     }
+    if (!refused.differing.empty()) return refused;
   }
   keys.PushBack(added, memory);
   return written(file, 1);

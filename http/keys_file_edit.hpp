@@ -24,6 +24,8 @@ struct edited_keys {
   std::string json;                 ///< the new text, indented; empty where there are faults
   std::vector<std::string> faults;  ///< of the old text, or of what would have become of it
   std::size_t changed = 0;          ///< entries added or removed
+  std::vector<std::string> differing =
+      {};  ///< members by which a new key would differ from those of its name
 };
 
 /// `json` (empty: a new file) with an entry more. Limits and models that `entry` does not name are those of

@@ -187,6 +187,10 @@ std::optional<std::vector<model_entry>> read_models(std::string_view v1_models_j
     auto context = find_count(&item, "context_length");
     if (!context) context = find_count(&item, "max_input_tokens");
     model.context_length = context.value_or(model.context_length);
+    model.mode = find_string(&item, "mode");
+    model.max_input_tokens = find_count(&item, "max_input_tokens");
+    if (!model.max_input_tokens) model.max_input_tokens = context;
+    model.max_output_tokens = find_count(&item, "max_output_tokens");
     models.push_back(std::move(model));
   }
   return models;
@@ -199,20 +203,27 @@ void enrich_models(std::vector<model_entry>& models, std::string_view model_info
   // One name may stand for several deployments: the first one that says a thing counts.
   struct facts {
     std::optional<std::int64_t> context_length;
+    std::optional<std::int64_t> max_output_tokens;
     std::string_view provider;
+    std::string_view mode;
   };
   std::unordered_map<std::string_view, facts> by_name;
   for (const Value& item : data->GetArray()) {
     const Value* info = find(&item, "model_info");
     auto& known = by_name[find_string(&item, "model_name")];
     if (!known.context_length) known.context_length = find_count(info, "max_input_tokens");
+    if (!known.max_output_tokens) known.max_output_tokens = find_count(info, "max_output_tokens");
     if (known.provider.empty()) known.provider = find_string(info, "litellm_provider");
+    if (known.mode.empty()) known.mode = find_string(info, "mode");
   }
   for (auto& model : models) {
     const auto known = by_name.find(model.id);
     if (known == by_name.end()) continue;
     model.context_length = known->second.context_length.value_or(model.context_length);
     if (!known->second.provider.empty()) model.provider = known->second.provider;
+    if (model.mode.empty()) model.mode = known->second.mode;
+    if (!model.max_input_tokens) model.max_input_tokens = known->second.context_length;
+    if (!model.max_output_tokens) model.max_output_tokens = known->second.max_output_tokens;
   }
 }
 
@@ -238,8 +249,12 @@ std::string models_list_body(const std::vector<model_entry>& models) {
 }
 
 std::string model_body(const model_entry& model) {
-  return R"({"id":)" + json_quoted(model.id) + R"(,"object":"model","created":)" +
-         std::to_string(model.created) + R"(,"owned_by":)" + json_quoted(model.owned_by) + "}";
+  std::string body = R"({"id":)" + json_quoted(model.id) + R"(,"object":"model","created":)" +
+                     std::to_string(model.created) + R"(,"owned_by":)" + json_quoted(model.owned_by);
+  if (!model.mode.empty()) body += R"(,"mode":)" + json_quoted(model.mode);
+  if (model.max_input_tokens) body += R"(,"max_input_tokens":)" + std::to_string(*model.max_input_tokens);
+  if (model.max_output_tokens) body += R"(,"max_output_tokens":)" + std::to_string(*model.max_output_tokens);
+  return body + "}";
 }
 
 }  // namespace llm_proxy

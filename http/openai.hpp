@@ -48,10 +48,15 @@ struct model_entry {
   std::string id;
   std::string name;
   std::string provider = "LiteLLM";
-  std::int64_t context_length = 4096;  // tokens
+  std::int64_t context_length = 4096;  // tokens; the original service's number where upstream names none
   bool is_available = true;
   std::string owned_by = "openai";
   std::int64_t created = 0;  // seconds since 1970
+  // What LiteLLM says beyond OpenAI's members, where it does.
+  std::string mode = {};  // such as chat or embedding
+  std::optional<std::int64_t> max_input_tokens = {};
+  std::optional<std::int64_t> max_output_tokens = {};
+  std::string stands_for = {};  // of an alias: the model's id
 };
 
 /// Reads an OpenAI model list, in its order; entries without an id are left out. nullopt: not such a list.

@@ -10,7 +10,10 @@ case "${1-}" in '' | --check) ;; *) fail "unknown argument '$1' (known: --check)
 
 scripts/build.sh --package
 rm -rf build/package
-(umask 022 && cpack --config build/release/CPackConfig.cmake -B build/package >build/package.log 2>&1) ||
+# A package that is built again from later commits is newer for apt.
+version=$(sed -n 's/^project(llm-proxy VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+commits=$(git rev-list --count HEAD 2>/dev/null) && version=$version+$commits
+(umask 022 && cpack -D CPACK_PACKAGE_VERSION="$version" --config build/release/CPackConfig.cmake -B build/package >build/package.log 2>&1) ||
   { tail -n 20 build/package.log >&2; fail 'cpack failed (above)'; }
 rm -rf build/package/_CPack_Packages
 deb=$(echo build/package/llm-proxy_*.deb)

@@ -6,8 +6,13 @@ cd "$(dirname "$0")/.."
 scripts/build.sh
 binary=build/release/llm-proxy
 
-if [ -z "${LLM_PROXY__LLM_MODE-}" ] &&
-  ! grep -Eqs '^[[:space:]]*(export[[:space:]]+)?LLM_PROXY__LLM_MODE[[:space:]]*=[[:space:]]*[^[:space:]#]' .env; then
+is_set() { # NAME: in the environment or in .env
+  eval "[ -n \"\${LLM_PROXY__$1-}\" ]" ||
+    grep -Eqs "^[[:space:]]*(export[[:space:]]+)?LLM_PROXY__$1[[:space:]]*=[[:space:]]*[^[:space:]#]" .env
+}
+
+# Who names a LiteLLM wants no mock.
+if ! is_set LLM_MODE && ! is_set LITELLM_PROXY_URL; then
   export LLM_PROXY__LLM_MODE=mock
 fi
 
@@ -28,17 +33,38 @@ case "$host" in
 esac
 model=$(option DEFAULT_MODEL)
 [ "$(option LLM_MODE)" = mock ] && model=mock-llm
-# A configured key is not shown.
-key='$LLM_PROXY__INTERNAL_API_KEY' note=' ($LLM_PROXY__INTERNAL_API_KEY: the key you configured)'
+
+# What another terminal does not have: what stands in this one's environment, not in .env. A key is not shown; this
+# process becomes the service, whose environment its owner can read.
+given=
+[ -z "${LLM_PROXY__PORT-}${PORT-}" ] || given="$given LLM_PROXY__PORT=$(option PORT)"
+for name in HOST TLS_CERT_FILE; do
+  eval "value=\${LLM_PROXY__$name-}"
+  [ -z "$value" ] || given="$given LLM_PROXY__$name='$value'"
+done
+key=change-me-internal-key
 case "$config" in
-  *'LLM_PROXY__INTERNAL_API_KEY=********  # default'*) key=change-me-internal-key note= ;;
+  *'LLM_PROXY__INTERNAL_API_KEY=********  # default'*) ;;
+  *)
+    if [ -n "${LLM_PROXY__INTERNAL_API_KEY-}" ]; then
+      key="\$(tr '\\0' '\\n' </proc/$$/environ | sed -n 's/^LLM_PROXY__INTERNAL_API_KEY=//p')"
+      given="$given LLM_PROXY__INTERNAL_API_KEY=\"$key\""
+    else
+      key="\$(sed -n 's/^ *LLM_PROXY__INTERNAL_API_KEY *= *//p' '$PWD/.env' | tr -d \"'\\\"\")"
+    fi
+    ;;
 esac
 
-cat >&2 <<END
-
-Starting llm-proxy ($(option LLM_MODE) mode). To try it from another terminal$note:
-
-  curl -N http://$host:$port/v1/chat/completions -H "x-internal-auth: $key" -H 'content-type: application/json' -d '{"model": "$model", "stream": true, "messages": [{"role": "user", "content": "Hello there"}]}'
-
-END
+{
+  printf '\nStarting llm-proxy (%s mode). To try it from another terminal:\n\n' "$(option LLM_MODE)"
+  if [ "$(option PORT)" = 0 ]; then
+    printf '  (the port is in the line below; commands and clients need it as LLM_PROXY__PORT or --url)\n\n'
+  fi
+  printf "  cd '%s' &&%s build/release/llm-proxy chat \"Hello there\"\n" "$PWD" "$given"
+  if command -v curl >/dev/null; then
+    printf "\n  curl -N http://%s:%s/v1/chat/completions -H \"x-internal-auth: %s\" -H 'content-type: application/json' -d '{\"model\": \"%s\", \"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"Hello there\"}]}'\n" \
+      "$host" "$port" "$key" "$model"
+  fi
+  printf '\n'
+} >&2
 exec $binary

@@ -1,6 +1,7 @@
 // llm-proxy chat: one question to the running service, its answer as it streams.
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
+#include "config/log_safe.hpp"
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
 #include "http/sse.hpp"
@@ -83,6 +84,33 @@ class printer {
   bool any_ = false;
 };
 
+/// Where the service does not know the model that was asked for: which it knows.
+void tell_models(std::ostream& err, const running_service& service, std::string_view asked) {
+  auto request = request_to(service);
+  request.path = "/v1/models";
+  std::string body;
+  const auto result = fetch(request, [&](unsigned, std::string_view bytes) { body += bytes; });
+  if (result.status != 200 || !is_valid_json(body)) return;
+  constexpr std::size_t most = 20;
+  std::string names;
+  std::size_t count = 0;
+  bool is_known = false;
+  for_each_member(body, [&](std::string_view member, json_token type, std::string_view data) {
+    if (member != "data" || type != json_token::begin_array) return;
+    for_each_element(data, [&](json_token, std::string_view object) {
+      for_each_member(object, [&](std::string_view name, json_token kind, std::string_view raw) {
+        if (name != "id" || kind != json_token::string) return;
+        const auto id = json_unescaped(raw);
+        is_known = is_known || id == asked;
+        if (++count <= most) names += (names.empty() ? "" : ", ") + log_safe(id);
+      });
+    });
+  });
+  if (is_known || names.empty()) return;
+  if (count > most) names += " and " + std::to_string(count - most) + " more (llm-proxy models)";
+  err << "llm-proxy: the service has no model " << log_safe(asked) << "; -m takes one of: " << names << '\n';
+}
+
 }  // namespace
 
 int chat_command(std::span<const char* const> arguments, const parsed_settings& parsed, std::ostream& out,
@@ -111,7 +139,11 @@ int chat_command(std::span<const char* const> arguments, const parsed_settings& 
   // An error event says more than the broken connection behind it.
   if (result.status == 200 && !answer.refusal().empty()) result.fault.clear();
   if (result.status == 200 && answer.done() && result.fault.empty()) return 0;
-  return report_failure(err, service, result, answer.refusal());
+  const auto code = report_failure(err, service, result, answer.refusal());
+  const bool may_be_the_model = result.status == 400 || result.status == 403 || result.status == 404;
+  if (may_be_the_model && result.fault.empty())
+    tell_models(err, service, given.option(model_option.name).value_or(parsed.values.default_model));
+  return code;
 }
 
 }  // namespace llm_proxy

@@ -8,6 +8,7 @@
 
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -118,6 +119,17 @@ int add(const std::string& path, const parsed_arguments& given, std::ostream& ou
   entry.tpm = number(given, "--tpm");
   if (const auto models = given.option("--models")) entry.models = names_in(*models);
   const auto edited = add_key(read_text(path), entry);
+  if (!edited.differing.empty()) {
+    std::string flags;
+    for (auto member : edited.differing) {
+      std::replace(member.begin(), member.end(), '_', '-');
+      flags += (flags.empty() ? "--" : ", --") + member;
+    }
+    return report_faults(
+        err, path,
+        {"all keys of " + log_safe(entry.name) + " share their limits, and it has others; leave out " +
+         flags + " and the new key takes over what there is, or change the file"});
+  }
   if (!edited.faults.empty()) return report_faults(err, path, edited.faults);
   replace_text(path, edited.json);
   out << key << '\n' << std::flush;

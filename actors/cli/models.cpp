@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <iomanip>
+#include <map>
 #include <ostream>
 #include <unistd.h>
 #include <vector>
@@ -19,7 +20,25 @@ struct row {
   std::string id, provider, context, available;
 };
 
-std::vector<row> read_rows(std::string_view list) {
+/// By the id, how many tokens a model takes where LiteLLM says so: the original service's list, which the
+/// rows are of, has a number for all.
+std::map<std::string, std::string> read_sizes(std::string_view openai_list) {
+  std::map<std::string, std::string> sizes;
+  for_each_member(openai_list, [&](std::string_view member, json_token type, std::string_view data) {
+    if (member != "data" || type != json_token::begin_array) return;
+    for_each_element(data, [&](json_token, std::string_view object) {
+      std::string id, size;
+      for_each_member(object, [&](std::string_view name, json_token kind, std::string_view raw) {
+        if (name == "id" && kind == json_token::string) id = json_unescaped(raw);
+        if (name == "max_input_tokens" && kind == json_token::number) size = raw;
+      });
+      if (!size.empty()) sizes[id] = size;
+    });
+  });
+  return sizes;
+}
+
+std::vector<row> read_rows(std::string_view list, const std::map<std::string, std::string>& sizes) {
   std::vector<row> rows;
   for_each_element(list, [&](json_token, std::string_view object) {
     row each;
@@ -27,9 +46,10 @@ std::vector<row> read_rows(std::string_view list) {
       const auto text = kind == json_token::string ? json_unescaped(raw) : std::string{raw};
       if (name == "id") each.id = text;
       if (name == "provider") each.provider = text;
-      if (name == "context_length") each.context = text;
       if (name == "is_available") each.available = text == "true" ? "yes" : "no";
     });
+    const auto size = sizes.find(each.id);
+    each.context = size != sizes.end() ? size->second : "-";
     rows.push_back(std::move(each));
   });
   return rows;
@@ -46,15 +66,18 @@ int models_command(std::span<const char* const> arguments, const parsed_settings
   const auto service = find_service(parsed.values, given);
   if (!service.fault.empty()) return report_wrong_use(err, service.fault);
   auto request = request_to(service);
-  request.path = "/v1/llm/models";
   request.idle_timeout = std::chrono::seconds{30};
-  std::string body;
-  auto result = fetch(request, [&](unsigned, std::string_view bytes) { body += bytes; });
-  if (result.status == 200 && !is_valid_json(body))
-    result.fault = "the answer is not JSON: is this llm-proxy?";
-  if (result.status != 200 || !result.fault.empty()) return report_failure(err, service, result, body);
+  std::array<std::string, 2> lists;
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    auto& body = lists[i];
+    request.path = i == 0 ? "/v1/llm/models" : "/v1/models";
+    auto result = fetch(request, [&](unsigned, std::string_view bytes) { body += bytes; });
+    if (result.status == 200 && !is_valid_json(body))
+      result.fault = "the answer is not JSON: is this llm-proxy?";
+    if (result.status != 200 || !result.fault.empty()) return report_failure(err, service, result, body);
+  }
 
-  auto rows = read_rows(body);
+  auto rows = read_rows(lists[0], read_sizes(lists[1]));
   rows.insert(rows.begin(), {"MODEL", "PROVIDER", "CONTEXT", "AVAILABLE"});
   std::size_t id_width = 0;
   std::size_t provider_width = 0;

@@ -285,10 +285,10 @@ TEST_CASE("program: one JSON log line per request, without keys, contents and qu
     CHECK(holds(lines[0], "\"status\":" + status + ","));
     CHECK(holds(lines[0], "\"verdict\":\"" + verdict + "\""));
   }
-  const auto chat_line = lines_with(log, "i-chat").front();
+  const auto chat_line = lines_with(log, R"("id":"i-chat")").front();
   CHECK(holds(chat_line, R"("method":"POST","path":"/v1/chat/completions")"));
   CHECK(holds(chat_line, R"("model":"a-model","stream":false)"));
-  const auto stream_line = lines_with(log, "i-stream").front();
+  const auto stream_line = lines_with(log, R"("id":"i-stream")").front();
   CHECK(holds(stream_line, R"("model":"b-model","stream":true)"));
   CHECK(lines_with(log, "\"verdict\":").size() == 10);
   for (const auto& line : lines_with(log, "")) {

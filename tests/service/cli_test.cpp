@@ -213,6 +213,31 @@ TEST_CASE("command: models lists what the service offers", "[service][cli]") {
   CHECK(run({"models"}, stranger).code == 1);
 }
 
+TEST_CASE("command: models shows no size that LiteLLM did not name, and chat which models there are",
+          "[service][cli]") {
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+    if (req.target == "/v1/models") {
+      reply.json(200, R"({"data":[{"id":"big","max_input_tokens":200000},{"id":"unknown-size"}]})");
+    } else if (req.method == "GET") {
+      reply.json(404, "{}");
+    } else {
+      reply.json(400, R"({"error":{"message":"Invalid model name passed in model=)" + req.text("model") +
+                          R"(","type":"invalid_request_error","param":"model","code":"400"}})");
+    }
+  }};
+  const mock_service service{
+      {{"LLM_PROXY__LLM_MODE", "litellm"}, {"LLM_PROXY__LITELLM_PROXY_URL", up.url()}}};
+  CHECK(service.ask({"models"}).out ==
+        "MODEL         PROVIDER  CONTEXT  AVAILABLE\n"
+        "big           LiteLLM   200000   yes\n"
+        "unknown-size  LiteLLM   -        yes\n");
+  const auto asked = service.ask({"chat", "-m", "none", "Hello"});
+  CHECK(asked.code == 1);
+  CHECK(holds(asked.err, "has no model none; -m takes one of: big, unknown-size"));
+  CHECK(holds(service.ask({"chat", "Hello"}).err, "has no model gpt-3.5-turbo; -m takes one of: big"));
+  CHECK_FALSE(holds(service.ask({"chat", "-m", "big", "Hello"}).err, "has no model"));
+}
+
 TEST_CASE("command: a key that keys add made opens the service after SIGHUP, and no more once revoked",
           "[service][cli]") {
   keys_file file{{}};
@@ -263,7 +288,10 @@ TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "
     return run(std::move(arguments));
   };
   CHECK(holds(refused({"add", "b", "--expires", "tomorrow"}).err, "RFC 3339"));
-  CHECK(holds(refused({"add", "a", "--rpm", "8"}).err, "entries of one name share them"));
+  CHECK(holds(refused({"add", "a", "--rpm", "8"}).err, "leave out --rpm and"));
+  CHECK(holds(refused({"add", "a", "--rpm", "8", "--max-concurrent", "2", "--models", "m"}).err,
+              "leave out --max-concurrent, --rpm, --models and"));
+  CHECK(holds(refused({"add", "a", "--rpm", "7", "--tpm", "2"}).err, "leave out --tpm and"));
   CHECK(refused({"add", "no blanks"}).code == 1);
   CHECK(refused({"add", "b", "--rpm", "0"}).code == 2);
   CHECK(refused({"add", "b", "--sha256", "00"}).code == 2);

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string chat_body = R"({"model":"m","messages":[{"role":"user","content":"Hi \"you\""}]})";
+const std::string plain_body = R"({"model":"m","messages":[{"role":"user","content":"Hi \"you\""}]})";
 const std::string stream_body =
     R"({"model":"slow","stream": true,"messages":[{"role":"user","content":"a b c"}]})";
 
@@ -39,7 +39,7 @@ TEST_CASE("support: the default upstream answers like LiteLLM", "[support]") {
   CHECK_FALSE(models.closed);
   CHECK(models.body.find("vendor/with/slash") != std::string::npos);
 
-  auto chat = request(up.port(), "POST", "/v1/chat/completions", {}, chat_body);
+  auto chat = request(up.port(), "POST", "/v1/chat/completions", {}, plain_body);
   CHECK(chat.status == 200);
   CHECK(chat.body.find(R"(Upstream heard: Hi \"you\")") != std::string::npos);
   CHECK(request(up.port(), "GET", "/nope").status == 404);
@@ -51,7 +51,7 @@ TEST_CASE("support: the default upstream answers like LiteLLM", "[support]") {
   REQUIRE(seen.size() == 4);
   CHECK(seen[1].method == "POST");
   CHECK(seen[1].target == "/v1/chat/completions");
-  CHECK(seen[1].body == chat_body);
+  CHECK(seen[1].body == plain_body);
   CHECK(seen[1].body_complete);
   CHECK(seen[1].connection == 1);
   CHECK(seen[1].head.starts_with("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"));

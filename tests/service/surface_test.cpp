@@ -190,10 +190,11 @@ TEST_CASE("surface: wrong bodies are refused by each row's rules", "[service][up
     CHECK(request(service.port(), "PUT", each.path, text, "{}").status == 405);
   }
   const auto refused = ask(service, {"POST", "/v1/messages", "", "", false}, "{}");
-  CHECK(
-      refused.body.find(
-          R"({"type":"error","error":{"message":"missing required parameter: 'model'","type":"invalid_request_error")") ==
-      0);
+  CHECK(refused.body.find(
+            R"({"type":"error","detail":[{"loc":["body","model"],"msg":"Field required","type":"missing"},)"
+            R"({"loc":["body","messages"],"msg":"Field required","type":"missing"}],)"
+            R"("error":{"message":"missing required parameter: 'model'","type":"invalid_request_error")") ==
+        0);
   const auto stranger = request(service.port(), "POST", "/v1/messages");
   CHECK(stranger.status == 401);
   CHECK(stranger.body.find(R"({"type":"error","detail":"unauthorized","error":{)") == 0);

@@ -1,5 +1,6 @@
 // The model list: LiteLLM's order, its enrichment, and what is served while LiteLLM is down.
 #include "support/catch.hpp"
+#include "support/keys_file.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <string>
@@ -48,11 +49,11 @@ TEST_CASE("models: they come in upstream's order, enriched by /model/info", "[se
   const auto openai = get(service, "/v1/models");
   CHECK(openai.header("content-type") == "application/json");
   CHECK(openai.body.starts_with(
-      R"({"object":"list","data":[{"id":"z/one","object":"model","created":5,"owned_by":"me"},{"id":"b",)"));
+      R"({"object":"list","data":[{"id":"z/one","object":"model","created":5,"owned_by":"me","max_input_tokens":1},{"id":"b",)"));
   for (const auto* path : {"/v1/models/z/one", "/v1/models/z%2Fone", "/v1/models/%7a%2fone?x=1"}) {
     const auto one = get(service, path);
     CHECK(one.status == 200);
-    CHECK(one.body == R"({"id":"z/one","object":"model","created":5,"owned_by":"me"})");
+    CHECK(one.body == R"({"id":"z/one","object":"model","created":5,"owned_by":"me","max_input_tokens":1})");
   }
   const auto none = get(service, "/v1/models/z");
   CHECK(none.status == 404);
@@ -60,13 +61,121 @@ TEST_CASE("models: they come in upstream's order, enriched by /model/info", "[se
   // The list is asked for by our key, once.
   std::size_t asked = 0;
   for (const auto& req : up.requests()) {
-    if (req.target != "/v1/models") continue;
+    if (req.target != "/v1/models" || req.has("anthropic-version")) continue;
     ++asked;
     CHECK(req.method == "GET");
     CHECK(req.header("authorization") == "Bearer upstream-key");
     CHECK(req.body.empty());
   }
   CHECK(asked == 1);
+}
+
+TEST_CASE("models: what LiteLLM says of mode and sizes stays, from its list or from /model/info",
+          "[service][upstream][models]") {
+  const std::string list =
+      R"({"data":[{"id":"a","created":1,"owned_by":"o","mode":"chat","max_input_tokens":10,"max_output_tokens":4},)"
+      R"({"id":"b","created":2,"owned_by":"o"},{"id":"c","created":3,"owned_by":"o","mode":7,"max_output_tokens":"x"}]})";
+  const std::string info =
+      R"({"data":[{"model_name":"a","model_info":{"mode":"responses","max_input_tokens":9,"max_output_tokens":8}},)"
+      R"({"model_name":"b","model_info":{"mode":"embedding","max_input_tokens":20,"max_output_tokens":5}}]})";
+  scripted_upstream up{lists(list, info)};
+  proxy service{litellm_settings(up.url())};
+  const auto member = [](const std::string& id, int created) {
+    return R"({"id":")" + id + R"(","object":"model","created":)" + std::to_string(created) +
+           R"(,"owned_by":"o")";
+  };
+  CHECK(get(service, "/v1/models").body ==
+        R"({"object":"list","data":[)" + member("a", 1) +
+            R"(,"mode":"chat","max_input_tokens":10,"max_output_tokens":4},)" + member("b", 2) +
+            R"(,"mode":"embedding","max_input_tokens":20,"max_output_tokens":5},)" + member("c", 3) + "}]}");
+}
+
+TEST_CASE("models: who speaks Anthropic's API gets its shape, LiteLLM's own where it has it",
+          "[service][upstream][models]") {
+  const std::string openai = R"({"data":[{"id":"a","created":1700000000},{"id":"b"}]})";
+  const std::string anthropic =
+      R"({"data":[{"type":"model","id":"claude-x","display_name":"Claude X","created_at":"2025-01-01T00:00:00Z","extra":1},)"
+      R"({"type":"model","id":"a","display_name":"A","created_at":"2025-01-01T00:00:00Z"}],"has_more":false})";
+  for (const bool has_own : {true, false}) {
+    INFO(has_own);
+    scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
+      const bool as_anthropic = has_own && req.has("anthropic-version");
+      reply.json(200, req.target == "/v1/models" ? (as_anthropic ? anthropic : openai) : "{}");
+    }};
+    const keys_file keys{{{"some", "some-key", R"("models":["a"])"}}};
+    auto values = litellm_settings(up.url());
+    values.internal_api_keys_file = keys.path();
+    values.model_aliases = {{"fast", "a"}};
+    proxy service{values};
+    const auto ask = [&](const std::string& path, const std::string& key = std::string{test_key}) {
+      return request(service.port(), "GET", path, {{"x-api-key", key}, {"anthropic-version", "2023-06-01"}});
+    };
+    const auto all = ask("/v1/models");
+    CHECK(all.status == 200);
+    CHECK(contains(all.body, R"("has_more":false)"));
+    CHECK(contains(
+        all.body,
+        R"({"type":"model","id":"fast","display_name":"fast","created_at":"2023-11-14T22:13:20Z"})"));
+    if (has_own) {
+      CHECK(
+          contains(all.body, R"("display_name":"Claude X","created_at":"2025-01-01T00:00:00Z","extra":1})"));
+      CHECK(contains(all.body, R"("first_id":"claude-x")"));
+    } else {
+      CHECK(contains(all.body,
+                     R"({"type":"model","id":"a","display_name":"a","created_at":"2023-11-14T22:13:20Z"})"));
+    }
+    const auto page = ask("/v1/models?limit=1");
+    CHECK(contains(page.body, R"("has_more":true)"));
+    const auto wrong = ask("/v1/models?limit=0");
+    CHECK(wrong.status == 400);
+    CHECK(contains(wrong.body, R"({"type":"error","error":{)"));
+    CHECK(ask("/v1/models/a").status == 200);
+    CHECK(ask("/v1/models/a").body.starts_with(R"({"type":"model","id":"a",)"));
+    const auto none = ask("/v1/models/none");
+    CHECK(none.status == 404);
+    CHECK(contains(none.body, R"({"type":"error","error":{)"));
+    // A key with models sees its own.
+    const auto seen = ask("/v1/models", "some-key").body;
+    CHECK(contains(seen, R"("id":"a")"));
+    CHECK(contains(seen, R"("id":"fast")"));
+    CHECK_FALSE(contains(seen, "claude-x"));
+    CHECK_FALSE(contains(seen, R"("id":"b")"));
+    CHECK(ask("/v1/models/b", "some-key").status == 404);
+    // The other shapes are as ever.
+    CHECK(
+        contains(get(service, "/v1/models").body, R"({"object":"list","data":[{"id":"a","object":"model")"));
+    CHECK(ask("/v1/llm/models").body.starts_with(R"([{"id":"a","name":"a","provider":)"));
+  }
+}
+
+TEST_CASE("models: a key with models sees those that it may use, and no other exists for it",
+          "[service][upstream][models]") {
+  scripted_upstream up{lists(R"({"data":[{"id":"gpt-4o"},{"id":"gpt-5"},{"id":"claude"}]})", "{}")};
+  const keys_file keys{{{"some", "some-key", R"("models":["gpt-4*"])"}, {"all", "all-key"}}};
+  auto values = litellm_settings(up.url());
+  values.internal_api_keys_file = keys.path();
+  values.model_aliases = {{"fast", "gpt-4o"}, {"slow", "gpt-5"}};
+  proxy service{values};
+  const auto ask = [&](const std::string& key, const std::string& path) {
+    return request(service.port(), "GET", path, {{"x-api-key", key}});
+  };
+  for (const std::string path : {"/v1/models", "/v1/llm/models"}) {
+    INFO(path);
+    const auto seen = ask("some-key", path).body;
+    for (const std::string id : {"gpt-4o", "fast"}) CHECK(contains(seen, "\"id\":\"" + id + "\""));
+    for (const std::string id : {"gpt-5", "claude", "slow"}) CHECK_FALSE(contains(seen, id));
+    for (const std::string id : {"gpt-4o", "gpt-5", "claude", "fast", "slow"})
+      CHECK(contains(ask("all-key", path).body, "\"id\":\"" + id + "\""));
+  }
+  CHECK(ask("some-key", "/v1/models/gpt-4o").status == 200);
+  CHECK(ask("some-key", "/v1/models/fast").status == 200);
+  CHECK(ask("all-key", "/v1/models/gpt-5").status == 200);
+  const auto hidden = ask("some-key", "/v1/models/gpt-5");
+  CHECK(hidden.status == 404);
+  // As one that does not exist.
+  auto missing = ask("some-key", "/v1/models/gpt-6").body;
+  missing.replace(missing.find("gpt-6"), 5, "gpt-5");
+  CHECK(hidden.body == missing);
 }
 
 TEST_CASE("models: /model/info forbidden, broken or gone costs only the enrichment",

@@ -144,4 +144,18 @@ TEST_CASE("header policy: kept headers keep order, spelling and doubles", "[unit
   CHECK(all == "Openai-Version=1;x-ratelimit-a=2;x-ratelimit-a=3;");
 }
 
+TEST_CASE("header policy: a * in an operator's name stands for any characters, but for no credential",
+          "[unit][header_policy]") {
+  const std::vector<std::string> some{"x-tenant-*", "*-trace", "x-*-mark", "auth*"};
+  const auto goes = [&](std::string_view name) {
+    return goes_upstream(name, some, header_policy::model_call);
+  };
+  for (const auto* name :
+       {"x-tenant-", "X-Tenant-Name", "my-trace", "-trace", "x-a-b-mark", "x--mark", "authored"})
+    CHECK(goes(name));
+  for (const auto* name :
+       {"x-tenant", "x-tenan-t", "my-traces", "x-mark", "y-a-mark", "authorization", "tenant"})
+    CHECK_FALSE(goes(name));
+}
+
 }  // namespace llm_proxy

@@ -393,6 +393,11 @@ TEST_CASE("settings: a key that no header can carry is refused and never shown",
 TEST_CASE("settings: forwarded headers are names in lower case without doubles", "[unit][settings]") {
   const auto names = accept("FORWARD_HEADERS", " X-Tenant, x-b3-traceid ,,x-tenant,").forward_headers;
   CHECK(names == std::vector<std::string>{"x-tenant", "x-b3-traceid"});
+  CHECK(accept("FORWARD_HEADERS", "x-Tenant-*,*-trace,x-*-id").forward_headers ==
+        std::vector<std::string>{"x-tenant-*", "*-trace", "x-*-id"});
+  for (const char* bad : {"*", "x-a,*", "**", "x-*-y-*", "x-litellm-user-*", "x-litellm-mcp-*", "proxy-*"}) {
+    refuse("FORWARD_HEADERS", bad);
+  }
   for (const char* bad : {"x tenant", "x:y", "x\ny", "x-a,\"q\"", "naïve"}) refuse("FORWARD_HEADERS", bad);
 }
 
