@@ -1,4 +1,7 @@
-// The real binary when there is no memory, and where nobody can say how much there is.
+// The real binary when there is no memory, and where nobody can say how much there is. Not with sanitizers:
+// their allocator ends the process, and LeakSanitizer cannot do without /proc.
+#ifndef LLM_PROXY_PLAIN_NEW
+
 #include "http/resident_memory.hpp"
 #include "support/odd_files.hpp"
 #include "support/program.hpp"
@@ -48,7 +51,6 @@ bool can_hide_proc() {
 
 }  // namespace
 
-#ifndef LLM_PROXY_PLAIN_NEW  // a sanitizer's allocator ends the process instead
 TEST_CASE("out of memory: a request that finds none is a 503, and the service goes on",
           "[service][program][memory]") {
   child_process service{program, with(mock_environment({{"LLM_PROXY__MAX_BODY_BYTES", "268435456"},
@@ -78,7 +80,6 @@ TEST_CASE("out of memory: a request that finds none is a 503, and the service go
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
 }
-#endif
 
 TEST_CASE("without /proc: what cannot be read is no metric, and MAX_MEMORY ends the start",
           "[service][program][memory]") {
@@ -105,3 +106,5 @@ TEST_CASE("without /proc: what cannot be read is no metric, and MAX_MEMORY ends 
 }
 
 }  // namespace llm_proxy::test
+
+#endif
