@@ -111,7 +111,10 @@ models model_registry_state::with_aliases(const models& from) const {
     auto entry = target != all.end() ? *target : model_entry{};
     entry.id = entry.name = alias;
     entry.stands_for = id;
-    anthropic.push_back(make_anthropic_model(entry));
+    // Each list has an id once: pages are told by ids.
+    const auto has_alias = [&](const anthropic_model& each) { return each.id == entry.id; };
+    if (std::none_of(anthropic.begin(), anthropic.end(), has_alias))
+      anthropic.push_back(make_anthropic_model(entry));
     all.push_back(std::move(entry));
   }
   models out{std::make_shared<const std::vector<model_entry>>(std::move(all))};

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -40,10 +42,9 @@ bool session_state::asks_as_anthropic() const {
 }
 
 /// A key with a list of models sees what it may use, and nothing else exists for it.
-bool session_state::may_see(const std::string& id, const std::vector<model_entry>& all) const {
-  if (key_->models.empty() || allows_model(key_->models, id)) return true;
-  const auto at = std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
-  return at != all.end() && !at->stands_for.empty() && allows_model(key_->models, at->stands_for);
+bool session_state::may_see(const model_entry& entry) const {
+  return key_->models.empty() || allows_model(key_->models, entry.id) ||
+         (!entry.stands_for.empty() && allows_model(key_->models, entry.stands_for));
 }
 
 void session_state::refuse_model() {
@@ -53,7 +54,7 @@ void session_state::refuse_model() {
 void session_state::answer_openai_models(const std::vector<model_entry>& all) {
   std::vector<model_entry> seen;
   std::copy_if(all.begin(), all.end(), std::back_inserter(seen),
-               [&](const auto& entry) { return may_see(entry.id, all); });
+               [this](const auto& entry) { return may_see(entry); });
   if (route_.target == endpoint::llm_models) {
     answer_json(200, llm_models_body(seen));
   } else if (route_.target == endpoint::models) {
@@ -72,13 +73,20 @@ void session_state::answer_openai_models(const std::vector<model_entry>& all) {
 
 void session_state::answer_anthropic_models(const models& known) {
   std::vector<anthropic_model> seen;
-  const auto see = [&](const anthropic_model& each) {
-    if (may_see(each.id, *known.list)) seen.push_back(each);
-  };
-  if (known.anthropic) {
-    for (const auto& each : *known.anthropic) see(each);
+  if (!known.anthropic) {
+    for (const auto& each : *known.list) {
+      if (may_see(each)) seen.push_back(make_anthropic_model(each));
+    }
+  } else if (key_->models.empty()) {
+    seen = *known.anthropic;
   } else {
-    for (const auto& each : *known.list) see(make_anthropic_model(each));
+    std::unordered_set<std::string_view> of_aliases;
+    for (const auto& each : *known.list) {
+      if (!each.stands_for.empty() && may_see(each)) of_aliases.insert(each.id);
+    }
+    for (const auto& each : *known.anthropic) {
+      if (allows_model(key_->models, each.id) || of_aliases.count(each.id) > 0) seen.push_back(each);
+    }
   }
   if (route_.target == endpoint::models) {
     auto body = anthropic_list_body(seen, head_->target);

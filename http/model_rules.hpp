@@ -9,7 +9,8 @@
 namespace llm_proxy {
 
 /// Whether `patterns` (exact names, or beginnings with a `*` behind) allow `model`. A comma in it makes
-/// several of it, as LiteLLM reads it: all must be allowed.
+/// several of it, as LiteLLM reads it: all must be allowed. Of an id that stands for another model it is that
+/// model which counts.
 bool allows_model(const std::vector<std::string>& patterns, std::string_view model);
 
 /// Whether the query of a target names a model, as an Azure client's does: LiteLLM takes it before the

@@ -189,7 +189,6 @@ std::optional<std::vector<model_entry>> read_models(std::string_view v1_models_j
     model.context_length = context.value_or(model.context_length);
     model.mode = find_string(&item, "mode");
     model.max_input_tokens = find_count(&item, "max_input_tokens");
-    if (!model.max_input_tokens) model.max_input_tokens = context;
     model.max_output_tokens = find_count(&item, "max_output_tokens");
     models.push_back(std::move(model));
   }

@@ -85,6 +85,7 @@ class printer {
 };
 
 /// Where the service does not know the model that was asked for: which it knows.
+/// `asked`: empty if that was left to the service, whose default may be any.
 void tell_models(std::ostream& err, const running_service& service, std::string_view asked) {
   auto request = request_to(service);
   request.path = "/v1/models";
@@ -108,7 +109,10 @@ void tell_models(std::ostream& err, const running_service& service, std::string_
   });
   if (is_known || names.empty()) return;
   if (count > most) names += " and " + std::to_string(count - most) + " more (llm-proxy models)";
-  err << "llm-proxy: the service has no model " << log_safe(asked) << "; -m takes one of: " << names << '\n';
+  err << "llm-proxy: "
+      << (asked.empty() ? "without -m the service's DEFAULT_MODEL was asked"
+                        : "the service has no model " + log_safe(asked))
+      << "; -m takes one of: " << names << '\n';
 }
 
 }  // namespace
@@ -142,7 +146,7 @@ int chat_command(std::span<const char* const> arguments, const parsed_settings& 
   const auto code = report_failure(err, service, result, answer.refusal());
   const bool may_be_the_model = result.status == 400 || result.status == 403 || result.status == 404;
   if (may_be_the_model && result.fault.empty())
-    tell_models(err, service, given.option(model_option.name).value_or(parsed.values.default_model));
+    tell_models(err, service, given.option(model_option.name).value_or(""));
   return code;
 }
 

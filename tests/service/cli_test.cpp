@@ -234,7 +234,7 @@ TEST_CASE("command: models shows no size that LiteLLM did not name, and chat whi
   const auto asked = service.ask({"chat", "-m", "none", "Hello"});
   CHECK(asked.code == 1);
   CHECK(holds(asked.err, "has no model none; -m takes one of: big, unknown-size"));
-  CHECK(holds(service.ask({"chat", "Hello"}).err, "has no model gpt-3.5-turbo; -m takes one of: big"));
+  CHECK(holds(service.ask({"chat", "Hello"}).err, "DEFAULT_MODEL was asked; -m takes one of: big"));
   CHECK_FALSE(holds(service.ask({"chat", "-m", "big", "Hello"}).err, "has no model"));
 }
 

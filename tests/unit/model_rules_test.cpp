@@ -25,4 +25,28 @@ TEST_CASE("model rules: a query that names a model is found", "[unit][models]") 
   }
 }
 
+TEST_CASE("model rules: an id by which LiteLLM takes another model is allowed where that one is",
+          "[unit][model_rules]") {
+  const std::string gpt_4o = "claude-router-6770742d346f";
+  const auto allows = [](const std::string& pattern, const std::string& model) {
+    return allows_model({pattern}, model);
+  };
+  CHECK_FALSE(allows("claude-*", gpt_4o));
+  CHECK_FALSE(allows("claude-router-*", gpt_4o));
+  CHECK_FALSE(allows(gpt_4o, gpt_4o));
+  CHECK_FALSE(allows("claude-*", gpt_4o + "[1m]"));
+  CHECK_FALSE(allows("claude-*", gpt_4o + "[1M]"));
+  CHECK_FALSE(allows("claude-*", "claude-x," + gpt_4o));
+  CHECK_FALSE(allows("claude-*", "claude-router-6770742D346F"));
+  CHECK(allows("gpt-4o", gpt_4o));
+  CHECK(allows("gpt-*", gpt_4o + "[1m]"));
+  CHECK(allows("*", gpt_4o));
+  // What is no such id is a name as any other.
+  CHECK(allows("claude-*", "claude-router-xyz"));
+  CHECK(allows("claude-*", "claude-router-677"));
+  CHECK(allows("claude-*", "claude-router-"));
+  CHECK(allows("claude-x", "claude-x[1m]"));
+  CHECK_FALSE(allows("claude-x", "claude-y[1m]"));
+}
+
 }  // namespace llm_proxy
