@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary, and
-# with what had to be skipped, if anything. The first run takes about 25 minutes on two processors.
+# with what had to be skipped, if anything. The first run takes about 15 minutes on two processors.
 #   scripts/test.sh                    everything
 #   scripts/test.sh --without-clients  without the real SDKs and the browser, for a machine that reaches no package registry
 set -eu
