@@ -140,7 +140,7 @@ TEST_CASE("scrape: 30 clients that do not read theirs take the memory of two", "
   proxy service{many_keys(file)};
   ask_for_all(service.port());
   CHECK(get(service, "/metrics").status == 200);
-  const auto before = resident_bytes().value();
+  [[maybe_unused]] const auto before = resident_bytes().value();
   raw_connection::options small;
   small.receive_buffer = 4096;
   std::vector<raw_connection> readers;
@@ -149,7 +149,9 @@ TEST_CASE("scrape: 30 clients that do not read theirs take the memory of two", "
     REQUIRE(readers.back().send(get_metrics_bytes));
   }
   for (auto& each : readers) REQUIRE(each.fill(test_clock::now() + patience) == read_end::done);
+#ifndef LLM_PROXY_PLAIN_NEW  // a sanitizer's own memory is nobody's
   CHECK(resident_bytes().value() < before + (std::size_t{32} << 20));
+#endif
   const auto refused = std::count_if(readers.begin(), readers.end(),
                                      [](auto& each) { return each.buffer().starts_with("HTTP/1.1 503"); });
   CHECK(refused == 28);
