@@ -16,10 +16,11 @@ RULES = [
     # files                  may include
     ("config/*",             "config/* http/never_forwarded.hpp http/regular_file.hpp"),
     ("http/*",               "http/*"),
-    ("actors/messages.*",    "actors/messages.hpp actors/admission_options.hpp actors/handed_over_socket.hpp actors/upstream_table.hpp http/* caf/*"),
+    ("actors/*messages.*",   "actors/*messages.hpp actors/admission_options.hpp actors/handed_over_socket.hpp actors/upstream_table.hpp http/* caf/*"),
     ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
     ("actors/main.cpp",      "*"),
     ("actors/proxy.*",       "*"),
+    ("actors/proxy_options.*", "*"),
     ("actors/proxy_tls.*",   "*"),
     ("actors/proxy_traces.*", "*"),
     ("actors/cli/*", "*"),
