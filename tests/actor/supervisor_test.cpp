@@ -181,7 +181,7 @@ TEST_CASE("supervisor: each kind of actor that dies is replaced, and the accepto
   CHECK(on.told[0].observers == on.told[1].observers);
   // The other thread's own were left alone.
   CHECK(on.kept()[0].auth == before[0].auth);
-  // A registry works with the pool of its thread as it is now.
+  // The registry that was restarted last leases its adapters from the pool that runs on its thread now.
   CHECK(on.registry_pools.back() == on.kept()[1].pool);
 }
 

@@ -1,5 +1,6 @@
-// The real binary when there is no memory, and where nobody can say how much there is. Not with sanitizers:
-// their allocator ends the process, and LeakSanitizer cannot do without /proc.
+// Runs the real binary with too little memory, and in a place without /proc, where it cannot know how much
+// memory it uses. These tests are left out of sanitized builds: a sanitizer's allocator ends the process when
+// memory runs out, and LeakSanitizer needs /proc.
 #ifndef LLM_PROXY_PLAIN_NEW
 
 #include "http/resident_memory.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Bytes of address space that a process has, by its status in /proc.
+/// Returns how many bytes of address space a process has, as /proc says.
 std::size_t address_space_of(pid_t process) {
   std::ifstream status{"/proc/" + std::to_string(process) + "/status"};
   for (std::string word; status >> word;) {

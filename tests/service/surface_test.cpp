@@ -1,10 +1,8 @@
 // Every row of the route table through the whole service: what reaches upstream and what comes back is what
 // was sent, byte for byte.
 #include "http/json_text.hpp"
+#include "support/any_path_upstream.hpp"
 #include "support/catch.hpp"
-#include "support/upstream_chat.hpp"
-
-#include <openssl/evp.h>
 
 #include <string>
 #include <vector>
@@ -14,18 +12,6 @@ namespace llm_proxy::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string sha256(std::string_view bytes) {
-  std::array<unsigned char, 32> digest{};
-  unsigned size = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (const auto byte : digest) {
-    constexpr char digits[] = "0123456789abcdef";
-    hex += {digits[byte >> 4], digits[byte & 15]};
-  }
-  return hex;
-}
 
 /// JSON members that a proxy which reads and writes JSON again would spoil.
 std::string adversarial_members() {
@@ -66,32 +52,6 @@ const std::vector<row>& json_rows() {
       {"POST", "/v1/audio/speech", "/v1/audio/speech", R"("model":"m","input":"i","voice":"v")"},
   };
   return rows;
-}
-
-bool asks_for_models(const upstream_request& req) {
-  return req.target == "/v1/models" || req.target == "/model/info";
-}
-
-/// An upstream that answers everything but the model list's requests so.
-upstream_script always(int status, std::string body, std::string type = "application/json") {
-  return [=](const upstream_request& req, upstream_reply& reply) {
-    if (asks_for_models(req)) {
-      reply.json(200, R"({"data":[]})");
-      return;
-    }
-    reply.head(status, {{"content-type", type},
-                        {"content-length", std::to_string(body.size())},
-                        {"x-litellm-model-id", "1"}});
-    reply.send(body);
-  };
-}
-
-/// What upstream got last, the model list's requests aside.
-upstream_request last_of(const scripted_upstream& up) {
-  auto all = up.requests();
-  std::erase_if(all, asks_for_models);
-  REQUIRE_FALSE(all.empty());
-  return all.back();
 }
 
 response ask(const proxy& service, const row& which, const std::string& body) {
@@ -264,139 +224,6 @@ TEST_CASE("surface: PASSTHROUGH_PATHS pass whatever lies below them; nothing els
        {"/v1/batches", "/key/generate", "/v1/files/../../key/generate", "/v1/files/%2e%2e/x"}) {
     CHECK(request(service.port(), "POST", path, keyed, "{}").status == 404);
   }
-}
-
-namespace {
-
-const std::string form_type = "multipart/form-data; boundary=\"b-1\"";
-
-std::string form(std::size_t file_size) {
-  return "--b-1\r\nContent-Disposition: form-data; "
-         "name=\"model\"\r\n\r\nwhisper\r\n--b-1\r\nContent-Disposition: form-data; "
-         "name=\"file\"; filename=\"a.wav\"\r\n\r\n" +
-         std::string(file_size, '\xfe') + "\r\n--b-1--\r\n";
-}
-
-std::string form_head(std::string_view path, std::string_view framing) {
-  return "POST " + std::string{path} + " HTTP/1.1\r\nhost: x\r\nx-internal-auth: " + std::string{test_key} +
-         "\r\ncontent-type: " + form_type + "\r\n" + std::string{framing} + "\r\n\r\n";
-}
-
-}  // namespace
-
-TEST_CASE("surface: multipart bodies pass as they are, by length or in chunks",
-          "[service][upstream][surface]") {
-  scripted_upstream up;
-  proxy service{litellm_settings(up.url())};
-  up.set_script(always(200, R"({"text":"heard"})"));
-  for (const std::string path : {"/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits"}) {
-    INFO(path);
-    const auto body = form(3'000'000);
-    const auto answer = request(service.port(), "POST", path, {key_field, {"content-type", form_type}}, body);
-    CHECK(answer.status == 200);
-    CHECK(answer.body == R"({"text":"heard"})");
-    CHECK(sha256(last_of(up).body) == sha256(body));
-    CHECK(last_of(up).header("content-type") == form_type);
-    CHECK(last_of(up).header("content-length") == std::to_string(body.size()));
-    raw_connection client{service.port()};
-    REQUIRE(client.send(form_head(path, "transfer-encoding: chunked")));
-    for (std::size_t at = 0; at < body.size(); at += 70'001) {
-      const auto piece = body.substr(at, 70'001);
-      char size[20];
-      std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
-      REQUIRE(client.send(size + piece + "\r\n"));
-    }
-    REQUIRE(client.send("0\r\n\r\n"));
-    CHECK(read_response(client, 5s).status == 200);
-    CHECK(sha256(last_of(up).body) == sha256(body));
-    CHECK(last_of(up).header("transfer-encoding") == "chunked");
-  }
-}
-
-TEST_CASE(
-    "surface: a multipart body reaches upstream while it is still coming, and a client that leaves is told "
-    "on",
-    "[service][upstream][surface]") {
-  gate began;
-  scripted_upstream::options how;
-  how.read_bodies = false;
-  scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
-                         if (asks_for_models(req)) {
-                           reply.json(200, R"({"data":[]})");
-                           return;
-                         }
-                         if (!reply.read_body(500ms).empty()) began.open();
-                         reply.hang();
-                       },
-                       how};
-  proxy service{litellm_settings(up.url())};
-  auto client = std::make_unique<raw_connection>(service.port());
-  const auto body = form(1'000'000);
-  REQUIRE(
-      client->send(form_head("/v1/audio/transcriptions", "content-length: " + std::to_string(body.size())) +
-                   body.substr(0, 500'000)));
-  CHECK(began.wait());
-  client.reset();
-  CHECK(up.closing_of(last_of(up).connection, 2s));
-  CHECK(eventually([&] { return service.in_flight() == 0; }));
-}
-
-TEST_CASE("surface: an upload that upstream does not take is not held in memory",
-          "[service][upstream][surface]") {
-  scripted_upstream::options how;
-  how.read_bodies = false;
-  how.receive_buffer = 16 * 1024;
-  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
-                         if (asks_for_models(req)) {
-                           reply.json(200, R"({"data":[]})");
-                         } else {
-                           reply.hang();
-                         }
-                       },
-                       how};
-  proxy service{litellm_settings(up.url())};
-  raw_connection client{service.port()};
-  const std::size_t size = 30'000'000;
-  REQUIRE(client.send(form_head("/v1/images/edits", "content-length: " + std::to_string(size))));
-  // What fits is a window here and the kernel's buffers on both sides, not the file.
-  std::size_t sent = 0;
-  const std::string piece(100'000, 'x');
-  while (sent < size && client.send_some(piece, 300ms) == piece.size()) sent += piece.size();
-  CHECK(sent < size / 2);
-}
-
-TEST_CASE("surface: multipart needs its type, its boundary and room", "[service][upstream][surface]") {
-  scripted_upstream up;
-  auto values = litellm_settings(up.url());
-  values.max_body_bytes = 1000;
-  proxy service{values};
-  const auto sent_as = [&](const std::string& type, const std::string& body) {
-    return request(service.port(), "POST", "/v1/audio/transcriptions", {key_field, {"content-type", type}},
-                   body);
-  };
-  CHECK(sent_as("application/json", "{}").status == 415);
-  const auto bare = sent_as("multipart/form-data", form(1));
-  CHECK(bare.status == 400);
-  CHECK(contains(bare.body, "boundary"));
-  CHECK(sent_as("multipart/form-data; boundary=", form(1)).status == 400);
-  CHECK(sent_as(form_type, form(1000)).status == 413);
-  raw_connection client{service.port()};
-  REQUIRE(client.send(form_head("/v1/audio/transcriptions", "transfer-encoding: chunked") + "5dc\r\n" +
-                      std::string(1500, 'x') + "\r\n0\r\n\r\n"));
-  CHECK(read_response(client, 5s).status == 413);
-}
-
-TEST_CASE("surface: an upstream that answers before the upload ends is heard",
-          "[service][upstream][surface]") {
-  scripted_upstream::options how;
-  how.read_bodies = false;
-  scripted_upstream up{always(429, R"({"error":{"message":"m","type":"t","param":null,"code":"c"}})"), how};
-  proxy service{litellm_settings(up.url())};
-  raw_connection client{service.port()};
-  REQUIRE(client.send(form_head("/v1/images/edits", "content-length: 900000") + std::string(100, 'x')));
-  const auto answer = read_response(client, 5s);
-  CHECK(answer.status == 429);
-  CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
 TEST_CASE("surface: audio passes as it comes, with its length, and is no success when it is empty or cut",

@@ -1,4 +1,4 @@
-// Streams for the tests of the judge: how one is written, and what came out of it.
+// Helpers for the tests of stream_judge: they write a stream of events and collect what the judge said of it.
 #pragma once
 
 #include "http/stream_judge.hpp"

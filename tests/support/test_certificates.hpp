@@ -1,4 +1,4 @@
-// Certificates for tests, made in the process: any issuer, any dates, any name.
+// Makes certificates for tests, with any issuer, any dates and any name.
 #pragma once
 
 #include "support/odd_files.hpp"
@@ -17,16 +17,16 @@ namespace llm_proxy::test {
 
 struct certificate_terms {
   std::string name;              ///< the common name
-  std::string host = {};         ///< subjectAltName's DNS name; empty: it names no host
-  bool authority = false;        ///< may sign others
+  std::string host = {};         ///< the DNS name in its subjectAltName; empty if it names no host
+  bool authority = false;        ///< whether it may sign other certificates
   std::chrono::hours from{-24};  ///< its validity, from now
   std::chrono::hours until{24 * 365};
 };
 
-/// A certificate with its key, in files of its own. Files hold only this certificate.
+/// A certificate and its private key, written to two files that exist as long as this object.
 class test_certificate {
  public:
-  /// Signed by `issuer`; null: by itself.
+  /// The certificate is signed by `issuer`, or by itself if `issuer` is null.
   explicit test_certificate(const certificate_terms& terms, const test_certificate* issuer = nullptr)
       : key_{EVP_EC_gen("P-256"), EVP_PKEY_free}, x509_{X509_new(), X509_free} {
     const auto* signer = issuer != nullptr ? issuer : this;
@@ -53,7 +53,7 @@ class test_certificate {
 
   std::string file() const { return folder_.path("cert.pem"); }
   std::string key() const { return folder_.path("key.pem"); }
-  /// A file with this certificate and `others` behind it.
+  /// Writes a file that holds this certificate and then `others`, and returns its path.
   std::string chain(std::initializer_list<const test_certificate*> others) const {
     const auto path = folder_.path("chain.pem");
     write(path, [&](std::FILE* to) {
