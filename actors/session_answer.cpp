@@ -51,9 +51,10 @@ void session_state::on_head(stream_head&& head) {
     spdlog::info("connections to upstream can be opened again");
   if (log_steps()) {
     const auto ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
-    const auto connection = connect_time_.count() > 0
-                                ? "a new connection, made in " + std::to_string(ms(connect_time_)) + " ms"
-                                : std::string{"a kept connection"};
+    const auto connection =
+        connect_time_.count() > 0
+            ? spdlog::fmt_lib::format("a new connection, made in {:.3f} ms", ms(connect_time_))
+            : std::string{"a kept connection"};
     log_step(id_, "status {} after {:.3f} ms, on {}", answer_.status, ms(steady_clock::now() - opened_),
              connection);
   }

@@ -1,5 +1,5 @@
-// What others will object to in a certificate of our own. Our own TLS takes it as it is, so without this an
-// operator would hear of it from clients.
+// Finds what is wrong with a certificate of our own. OpenSSL loads an expired certificate without a word, so
+// without this check an operator would learn of it from clients that fail.
 #pragma once
 
 #include <ctime>
@@ -9,14 +9,15 @@
 
 namespace llm_proxy {
 
-/// Who gets to see the certificate.
+/// To whom the certificate is shown.
 enum class certificate_use { shown_to_clients, shown_to_litellm };
 
-/// A sentence for each thing, beginning with `option`, about the certificates of `file` (PEM; our own first):
-/// one that has expired or is not yet valid at `now`; and, where clients see it, that it is self-signed, or
-/// that the certificate of its issuer is missing behind it (RFC 8446 §4.4.2) and not among this machine's
-/// authorities either. Under which names clients know this service cannot be known here. Empty: nothing is
-/// found, or the file cannot be read, which is a fault and told as such.
+/// Returns one sentence, beginning with `option`, for each fault of the certificates in `file` (PEM, our own
+/// first): a certificate that has expired or is not yet valid at `now`; and, for a certificate that clients
+/// see, that it is self-signed, or that the file does not hold the certificate of its issuer (RFC 8446
+/// §4.4.2) and this machine's authorities do not include it either. Host names are not checked: this service
+/// does not know the names under which clients reach it. Returns nothing for a file that cannot be read:
+/// loading it reports that as an error.
 std::vector<std::string> certificate_warnings(std::string_view option, const std::string& file,
                                               certificate_use use, std::time_t now);
 

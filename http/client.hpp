@@ -40,12 +40,16 @@ struct call_input {
 /// Told what becomes of a call; after a whole answer or on_failed() nothing more is said.
 class call_events {
  public:
-  /// Never without anything.
+  /// A part of the answer has come: `input` always holds a head, some bytes or the end.
   virtual void on_input(call_input&& input) = 0;
-  /// So many bytes of send_part() were sent.
+  /// This many bytes of those given to send_part() have been sent.
   virtual void on_part_sent(std::size_t bytes) = 0;
-  /// out_of_resources (ours), upstream_unreachable (no connection, or TLS refused by either side),
-  /// upstream_timeout (connect), upstream_invalid_response or upstream_disconnected.
+  /// The call has failed. `reason` has one of these codes:
+  /// - upstream_unreachable: there is no connection, or one side refused the other's TLS certificate,
+  /// - upstream_timeout: connecting took too long,
+  /// - upstream_invalid_response: the answer is not valid HTTP,
+  /// - upstream_disconnected: the connection was closed before the answer was complete,
+  /// - out_of_resources: this process has no file descriptor or memory left.
   virtual void on_failed(failure reason) = 0;
 
  protected:

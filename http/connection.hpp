@@ -156,8 +156,8 @@ class connection final : public turn_task,
   /// Ends the request at hand by an error, then closes; at once if there is none.
   void force_end();
   bool closed() const { return stage_ == stage::closed; }
-  /// Ends the request at hand without allocating: a 503 if nothing of an answer has been written, then
-  /// closes.
+  /// Ends the current request when there is no memory left, and therefore allocates nothing: it writes a 503
+  /// if the answer has not begun, then closes the connection.
   void end_without_memory();
 
   void run_turn() override;

@@ -1,3 +1,5 @@
+// This file is long because it is one state machine: each state refers to the others, and the fast paths of
+// several states share their helpers.
 #include "http/json_scanner.hpp"
 
 #include <algorithm>

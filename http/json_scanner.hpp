@@ -100,7 +100,7 @@ class json_scanner {
     // White space may come before each of the above and before none of those below.
     string,
     escape,   // after '\'
-    hex,      // inside \uXXXX
+    hex,      // inside the four digits of a \u escape
     utf8,     // inside a UTF-8 sequence that the input's end has cut
     literal,  // inside true, false, null
     number_start,

@@ -1,6 +1,8 @@
 #include "http/rfc3339.hpp"
 
+#include <array>
 #include <chrono>
+#include <ctime>
 
 namespace llm_proxy {
 
@@ -79,6 +81,15 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   if (from.wrong() || !from.at_end() || !date.ok()) return std::nullopt;
   const auto midnight = chr::sys_days{date}.time_since_epoch();
   return chr::duration_cast<chr::seconds>(midnight).count() + hour * 3600 + minute * 60 + second - offset;
+}
+
+std::string format_rfc3339(std::int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  std::array<char, 32> text{};
+  const auto size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return {text.data(), size};
 }
 
 }  // namespace llm_proxy

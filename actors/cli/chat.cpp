@@ -91,24 +91,18 @@ void tell_models(std::ostream& err, const running_service& service, std::string_
   request.path = "/v1/models";
   std::string body;
   const auto result = fetch(request, [&](unsigned, std::string_view bytes) { body += bytes; });
-  if (result.status != 200 || !is_valid_json(body)) return;
+  if (result.status != 200) return;
+  const auto models = read_openai_list(body);
   constexpr std::size_t most = 20;
   std::string names;
-  std::size_t count = 0;
   bool is_known = false;
-  for_each_member(body, [&](std::string_view member, json_token type, std::string_view data) {
-    if (member != "data" || type != json_token::begin_array) return;
-    for_each_element(data, [&](json_token, std::string_view object) {
-      for_each_member(object, [&](std::string_view name, json_token kind, std::string_view raw) {
-        if (name != "id" || kind != json_token::string) return;
-        const auto id = json_unescaped(raw);
-        is_known = is_known || id == asked;
-        if (++count <= most) names += (names.empty() ? "" : ", ") + log_safe(id);
-      });
-    });
-  });
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    is_known = is_known || models[i].id == asked;
+    if (i < most) names += (names.empty() ? "" : ", ") + log_safe(models[i].id);
+  }
   if (is_known || names.empty()) return;
-  if (count > most) names += " and " + std::to_string(count - most) + " more (llm-proxy models)";
+  if (models.size() > most)
+    names += " and " + std::to_string(models.size() - most) + " more (llm-proxy models)";
   err << "llm-proxy: "
       << (asked.empty() ? "without -m the service's DEFAULT_MODEL was asked"
                         : "the service has no model " + log_safe(asked))

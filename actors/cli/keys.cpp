@@ -5,6 +5,7 @@
 #include "http/keys_file.hpp"
 #include "http/keys_file_edit.hpp"
 #include "http/regular_file.hpp"
+#include "http/rfc3339.hpp"
 
 #include <openssl/rand.h>
 
@@ -148,15 +149,6 @@ int revoke(const std::string& path, const parsed_arguments& given, std::ostream&
   return 0;
 }
 
-std::string time_text(std::int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::ostringstream text;
-  text << std::put_time(&parts, "%Y-%m-%dT%H:%M:%SZ");
-  return text.str();
-}
-
 int list(const std::string& path, std::ostream& out, std::ostream& err) {
   const auto read = read_keys_file(path);
   if (!read.faults.empty()) return report_faults(err, path, read.faults);
@@ -172,7 +164,7 @@ int list(const std::string& path, std::ostream& out, std::ostream& err) {
   for (const auto& each : read.entries) {
     std::string models;
     for (const auto& name : each.rules->models) models += (models.empty() ? "" : ",") + log_safe(name);
-    auto expires = each.expires ? time_text(*each.expires) : "never";
+    auto expires = each.expires ? format_rfc3339(*each.expires) : "never";
     if (each.expires && *each.expires <= std::time(nullptr)) expires += " (expired)";
     line(each.rules->name, hex_of(each.digest).substr(0, 12), expires, limit(each.rules->max_concurrent),
          limit(each.rules->rpm), limit(each.rules->tpm), models.empty() ? "all" : models);

@@ -20,25 +20,11 @@ struct row {
   std::string id, provider, context, available;
 };
 
-/// By the id, how many tokens a model takes where LiteLLM says so: the original service's list, which the
-/// rows are of, has a number for all.
-std::map<std::string, std::string> read_sizes(std::string_view openai_list) {
+/// The rows of `list`, in the original service's shape. How many tokens a model takes comes from
+/// `openai_list`: the original's shape has a number for every model, LiteLLM knows only some.
+std::vector<row> read_rows(std::string_view list, std::string_view openai_list) {
   std::map<std::string, std::string> sizes;
-  for_each_member(openai_list, [&](std::string_view member, json_token type, std::string_view data) {
-    if (member != "data" || type != json_token::begin_array) return;
-    for_each_element(data, [&](json_token, std::string_view object) {
-      std::string id, size;
-      for_each_member(object, [&](std::string_view name, json_token kind, std::string_view raw) {
-        if (name == "id" && kind == json_token::string) id = json_unescaped(raw);
-        if (name == "max_input_tokens" && kind == json_token::number) size = raw;
-      });
-      if (!size.empty()) sizes[id] = size;
-    });
-  });
-  return sizes;
-}
-
-std::vector<row> read_rows(std::string_view list, const std::map<std::string, std::string>& sizes) {
+  for (const auto& each : read_openai_list(openai_list)) sizes[each.id] = each.max_input_tokens;
   std::vector<row> rows;
   for_each_element(list, [&](json_token, std::string_view object) {
     row each;
@@ -49,7 +35,7 @@ std::vector<row> read_rows(std::string_view list, const std::map<std::string, st
       if (name == "is_available") each.available = text == "true" ? "yes" : "no";
     });
     const auto size = sizes.find(each.id);
-    each.context = size != sizes.end() ? size->second : "-";
+    each.context = size != sizes.end() && !size->second.empty() ? size->second : "-";
     rows.push_back(std::move(each));
   });
   return rows;
@@ -77,7 +63,7 @@ int models_command(std::span<const char* const> arguments, const parsed_settings
     if (result.status != 200 || !result.fault.empty()) return report_failure(err, service, result, body);
   }
 
-  auto rows = read_rows(lists[0], read_sizes(lists[1]));
+  auto rows = read_rows(lists[0], lists[1]);
   rows.insert(rows.begin(), {"MODEL", "PROVIDER", "CONTEXT", "AVAILABLE"});
   std::size_t id_width = 0;
   std::size_t provider_width = 0;

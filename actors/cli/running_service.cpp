@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <ostream>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -70,6 +71,23 @@ fetch_request request_to(const running_service& service) {
   request.headers.add("x-internal-auth", service.key);
   request.headers.add("content-type", "application/json");
   return request;
+}
+
+std::vector<listed_model> read_openai_list(std::string_view body) {
+  std::vector<listed_model> models;
+  if (!is_valid_json(body)) return models;
+  for_each_member(body, [&](std::string_view member, json_token type, std::string_view data) {
+    if (member != "data" || type != json_token::begin_array) return;
+    for_each_element(data, [&](json_token, std::string_view object) {
+      listed_model each;
+      for_each_member(object, [&](std::string_view name, json_token kind, std::string_view raw) {
+        if (name == "id" && kind == json_token::string) each.id = json_unescaped(raw);
+        if (name == "max_input_tokens" && kind == json_token::number) each.max_input_tokens = raw;
+      });
+      if (!each.id.empty()) models.push_back(std::move(each));
+    });
+  });
+  return models;
 }
 
 int report_failure(std::ostream& err, const running_service& service, const fetch_result& result,

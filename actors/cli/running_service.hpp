@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -31,6 +32,15 @@ std::optional<running_service> find_admin(const settings& values, const parsed_a
 
 /// The request without its method, path and body: address, key, JSON.
 fetch_request request_to(const running_service& service);
+
+/// A model of the service's list in OpenAI's shape.
+struct listed_model {
+  std::string id;
+  std::string max_input_tokens;  ///< as the list writes it; empty: LiteLLM does not say
+};
+
+/// The models of the body of `GET /v1/models`, in their order. Empty if it is no such list.
+std::vector<listed_model> read_openai_list(std::string_view body);
 
 /// Reports on `err` that `what` was answered by `body` instead of a success, or not at all; the exit code.
 int report_failure(std::ostream& err, const running_service& service, const fetch_result& result,

@@ -17,6 +17,13 @@ TEST_CASE("rfc3339: a time is seconds since 1970, wherever its clock stands", "[
   CHECK(parse_rfc3339("1969-12-31T23:59:59Z") == -1);
 }
 
+TEST_CASE("rfc3339: a time is written in UTC, and read as the same", "[unit][rfc3339]") {
+  CHECK(format_rfc3339(0) == "1970-01-01T00:00:00Z");
+  CHECK(format_rfc3339(1'795'578'600) == "2026-11-25T03:50:00Z");
+  for (const std::int64_t seconds : {-1, 951'782'399, 1'709'164'800})
+    CHECK(parse_rfc3339(format_rfc3339(seconds)) == seconds);
+}
+
 TEST_CASE("rfc3339: what is no time is refused", "[unit][rfc3339]") {
   for (const char* bad : {"",
                           "2026",
