@@ -35,7 +35,11 @@ using anthropic_list = std::shared_ptr<const std::vector<anthropic_model>>;
 struct get_models {};
 struct models {
   model_list list;
-  anthropic_list anthropic = nullptr;  ///< in Anthropic's shape; null where upstream has none of its own
+  anthropic_list anthropic = nullptr;    ///< in Anthropic's shape; null where upstream has none of its own
+  anthropic_list claude_code = nullptr;  ///< what Claude Code gets instead; null as above
+  /// Something beside `list` could not be fetched this time, though it may exist: what was known of it before
+  /// still counts.
+  bool incomplete = false;
 };
 /// Newer lists, from the registry that fetched them to the others.
 struct models_changed {

@@ -1,5 +1,7 @@
 #include "actors/model_registry.hpp"
 
+#include "http/claude_code_models.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -18,16 +20,32 @@ void publish(self_pointer self) {
   }
 }
 
+/// Adds what `list` has no entry of: pages are told by ids, so each list has an id once. Nothing to do where
+/// there is no list.
+void append_unlisted(anthropic_list& list, std::vector<anthropic_model> more) {
+  if (!list) return;
+  auto all = *list;
+  for (auto& each : more) {
+    const auto is_same = [&](const anthropic_model& other) { return other.id == each.id; };
+    if (std::none_of(all.begin(), all.end(), is_same)) all.push_back(std::move(each));
+  }
+  list = std::make_shared<const std::vector<anthropic_model>>(std::move(all));
+}
+
 /// `pause`: until the next fetch; none if this one asked a pool that has been replaced meanwhile.
 void end_fetch(model_registry_state& state, std::chrono::milliseconds pause) {
   state.fetching = false;
   state.refresh->expires_after(std::exchange(state.outdated, false) ? std::chrono::milliseconds{1} : pause);
 }
 
-void take_lists(self_pointer self, const models& lists) {
+void take_lists(self_pointer self, models lists) {
   auto& state = self->state;
-  end_fetch(state, state.options.refresh_every);
-  state.upstream = lists;
+  end_fetch(state, lists.incomplete ? state.options.retry_every : state.options.refresh_every);
+  if (lists.incomplete) {
+    if (!lists.anthropic) lists.anthropic = state.upstream.anthropic;
+    if (!lists.claude_code) lists.claude_code = state.upstream.claude_code;
+  }
+  state.upstream = std::move(lists);
   publish(self);
   state.options.health->usable_upstreams = 1;
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(state.known);
@@ -55,7 +73,7 @@ void ask(self_pointer self, upstream_set tried) {
       .then(
           [self, failed, tried](adapter_lease& lease) {
             self->request(lease.adapter, caf::infinite, get_models{})
-                .then([self, slot = lease.slot](models& answer) { take_lists(self, answer); },
+                .then([self, slot = lease.slot](models& answer) { take_lists(self, std::move(answer)); },
                       [self, failed, now_tried = tried | bit_of(lease.upstream)](caf::error& error) {
                         const auto& upstreams = self->state.upstreams;
                         const bool ours = to_failure(error).code == errc::out_of_resources;
@@ -85,8 +103,10 @@ model_registry_state::~model_registry_state() {
 
 resolved_model model_registry_state::resolve(const std::string& model) const {
   const auto& wanted = model.empty() ? options.names->default_model : model;
+  // Claude Code knows an alias by an id that LiteLLM could make nothing of.
+  const auto behind = name_behind_claude_code_id(wanted);
   for (const auto& [alias, id] : options.names->aliases) {
-    if (alias == wanted) return {id};
+    if (alias == wanted || alias == behind) return {id};
   }
   return {wanted};
 }
@@ -101,25 +121,24 @@ std::string model_registry_state::provider_of(const std::string& id) const {
 models model_registry_state::with_aliases(const models& from) const {
   if (options.names->aliases.empty()) return from;
   auto all = *from.list;
-  auto anthropic = from.anthropic ? *from.anthropic : std::vector<anthropic_model>{};
+  auto out = from;
   const auto find = [&all](const std::string& id) {
     return std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.id == id; });
   };
+  std::vector<anthropic_model> anthropic, claude_code;
   for (const auto& [alias, id] : options.names->aliases) {
     if (find(alias) != all.end()) continue;
     const auto target = find(id);
     auto entry = target != all.end() ? *target : model_entry{};
     entry.id = entry.name = alias;
     entry.stands_for = id;
-    // Each list has an id once: pages are told by ids.
-    const auto has_alias = [&](const anthropic_model& each) { return each.id == entry.id; };
-    if (std::none_of(anthropic.begin(), anthropic.end(), has_alias))
-      anthropic.push_back(make_anthropic_model(entry));
+    anthropic.push_back(make_anthropic_model(entry));
+    claude_code.push_back(make_claude_code_model(entry));
     all.push_back(std::move(entry));
   }
-  models out{std::make_shared<const std::vector<model_entry>>(std::move(all))};
-  if (from.anthropic)
-    out.anthropic = std::make_shared<const std::vector<anthropic_model>>(std::move(anthropic));
+  out.list = std::make_shared<const std::vector<model_entry>>(std::move(all));
+  append_unlisted(out.anthropic, std::move(anthropic));
+  append_unlisted(out.claude_code, std::move(claude_code));
   return out;
 }
 

@@ -154,11 +154,6 @@ class session_state : public exchange_events, private live_session {
   void answer_health(unsigned status, std::string_view state);
   void answer_ready();
   void answer_models();
-  bool asks_as_anthropic() const;
-  bool may_see(const model_entry& entry) const;
-  void refuse_model();
-  void answer_openai_models(const std::vector<model_entry>& all);
-  void answer_anthropic_models(const models& known);
   void answer_own();
   // session_pages.cpp
   void answer_page();

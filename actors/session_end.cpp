@@ -1,4 +1,5 @@
 // How a request ends: an answer or an error, exactly one verdict, one log line.
+#include "actors/model_lists.hpp"
 #include "actors/session.hpp"
 #include "http/error_shape.hpp"
 #include "http/header_policy.hpp"
@@ -64,7 +65,7 @@ answer_terms session_state::terms() const {
 }
 
 dialect session_state::speaks() const {
-  if (asks_as_anthropic()) return dialect::anthropic;
+  if (asks_in_anthropic_shape(route_.target, *head_)) return dialect::anthropic;
   if (route_.row != nullptr) return route_.row->speaks;
   return speaks_anthropic(head_->path()) ? dialect::anthropic : dialect::chat;
 }

@@ -16,6 +16,12 @@ failure timed_out() {
   return {errc::upstream_timeout, {}, "the model list took too long", {}};
 }
 
+/// Null: it is no list in Anthropic's shape.
+anthropic_list read_list(std::string_view body) {
+  auto all = read_anthropic_models(body);
+  return all ? std::make_shared<const std::vector<anthropic_model>>(std::move(*all)) : nullptr;
+}
+
 }  // namespace
 
 litellm_model_fetch::litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,
@@ -42,9 +48,10 @@ void litellm_model_fetch::ask(std::string path) {
   body_.clear();
   upstream_request request;
   request.method = "GET";
-  if (step_ == step::anthropic) {
+  if (step_ == step::anthropic || step_ == step::claude_code) {
     auto head = std::make_shared<request_head>();
     head->headers.add("anthropic-version", "2023-06-01");
+    if (step_ == step::claude_code) head->headers.add("user-agent", "claude-code/llm-proxy");
     request.head = std::move(head);
   }
   request.path = std::move(path);
@@ -71,24 +78,25 @@ void litellm_model_fetch::on_failed(failure reason) {
 }
 
 void litellm_model_fetch::ended(const failure& reason) {
-  const bool usable = reason.code == errc::none && status_ == 200;
-  switch (step_) {
-    case step::list:
-      list_ended(reason);
-      return;
-    case step::info:
-      if (usable) enrich_models(list_, body_);
-      if (reason.code != errc::none) break;  // the time is over, or upstream has gone
-      step_ = step::anthropic;
-      ask("/v1/models");
-      return;
-    case step::anthropic:
-      if (!usable) break;
-      if (auto all = read_anthropic_models(body_))
-        anthropic_ = std::make_shared<const std::vector<anthropic_model>>(std::move(*all));
-      break;
+  if (step_ == step::list) {
+    list_ended(reason);
+    return;
   }
-  answer();
+  const bool usable = reason.code == errc::none && status_ == 200;
+  incomplete_ = incomplete_ || reason.code != errc::none || status_ >= 500;
+  if (usable && step_ == step::info) enrich_models(list_, body_);
+  if (usable && step_ == step::anthropic) anthropic_ = read_list(body_);
+  if (usable && step_ == step::claude_code) claude_code_ = read_list(body_);
+  // If the time is over, or upstream has gone, the next one would fail as well.
+  if (reason.code != errc::none || step_ == step::claude_code)
+    answer();
+  else
+    ask_next(step_ == step::info ? step::anthropic : step::claude_code);
+}
+
+void litellm_model_fetch::ask_next(step next) {
+  step_ = next;
+  ask(next == step::info ? "/model/info" : "/v1/models");
 }
 
 void litellm_model_fetch::list_ended(const failure& reason) {
@@ -101,8 +109,7 @@ void litellm_model_fetch::list_ended(const failure& reason) {
     give_up({errc::upstream_error, {}, "status " + std::to_string(status_) + " for /v1/models", {}});
   } else if (auto list = read_models(body_)) {
     list_ = std::move(*list);
-    step_ = step::info;
-    ask("/model/info");
+    ask_next(step::info);
   } else {
     give_up({errc::upstream_invalid_response, {}, "/v1/models is not a model list", {}});
   }
@@ -110,8 +117,8 @@ void litellm_model_fetch::list_ended(const failure& reason) {
 
 void litellm_model_fetch::answer() {
   over_ = true;
-  promise_.deliver(
-      models{std::make_shared<const std::vector<model_entry>>(std::move(list_)), std::move(anthropic_)});
+  promise_.deliver(models{std::make_shared<const std::vector<model_entry>>(std::move(list_)),
+                          std::move(anthropic_), std::move(claude_code_), incomplete_});
   remove();
 }
 

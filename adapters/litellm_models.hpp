@@ -8,8 +8,8 @@
 namespace llm_proxy {
 
 /// Fetches LiteLLM's `/v1/models`, then `/model/info` to enrich it (which our key may not be allowed to see:
-/// that costs only the enrichment), then the list in Anthropic's shape (which an older LiteLLM does not
-/// have), and answers the promise. Lives in its adapter's state until then.
+/// that costs only the enrichment), then the list in Anthropic's shape and the one for Claude Code (which an
+/// older LiteLLM does not have), and answers the promise. Lives in its adapter's state until then.
 class litellm_model_fetch final : public call_events {
  public:
   litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,
@@ -23,9 +23,12 @@ class litellm_model_fetch final : public call_events {
   void on_failed(failure reason) override;
 
  private:
+  enum class step : std::uint8_t { list, info, anthropic, claude_code };
+
   void ask(std::string path);
   void ended(const failure& reason);
   void list_ended(const failure& reason);
+  void ask_next(step next);
   void answer();
   void give_up(const failure& reason);
   void remove();
@@ -37,10 +40,11 @@ class litellm_model_fetch final : public call_events {
   std::unique_ptr<client_call> call_;
   unsigned status_ = 0;
   std::string body_;
-  enum class step : std::uint8_t { list, info, anthropic };
   step step_ = step::list;
   std::vector<model_entry> list_;
   anthropic_list anthropic_;
+  anthropic_list claude_code_;
+  bool incomplete_ = false;
   bool over_ = false;
 };
 

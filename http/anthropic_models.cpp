@@ -1,16 +1,16 @@
 #include "http/anthropic_models.hpp"
 
+#include "http/claude_code_models.hpp"
 #include "http/json_text.hpp"
 #include "http/json_walk.hpp"
+#include "http/rfc3339.hpp"
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstddef>
-#include <ctime>
 #include <utility>
 
 namespace llm_proxy {
@@ -35,13 +35,18 @@ page_request read_query(std::string_view target) {
   return asked;
 }
 
-std::string rfc3339(std::int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::array<char, 32> text{};
-  const auto size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), size};
+std::string number_or_null(const std::optional<std::int64_t>& number) {
+  return number ? std::to_string(*number) : "null";
+}
+
+/// `source`: the member `source_model`, or nothing.
+anthropic_model make_entry(const model_entry& model, std::string id, const std::string& source) {
+  auto json = R"({"type":"model","id":)" + json_quoted(id) + source + R"(,"display_name":)" +
+              json_quoted(model.name.empty() ? model.id : model.name) + R"(,"created_at":")" +
+              format_rfc3339(model.created) + R"(","max_input_tokens":)" +
+              number_or_null(model.max_input_tokens) + R"(,"max_tokens":)" +
+              number_or_null(model.max_output_tokens) + "}";
+  return {std::move(id), std::move(json), model.stands_for};
 }
 
 std::string quoted_or_null(const std::string* id) {
@@ -76,9 +81,11 @@ std::optional<std::vector<anthropic_model>> read_anthropic_models(std::string_vi
 }
 
 anthropic_model make_anthropic_model(const model_entry& model) {
-  return {model.id, R"({"type":"model","id":)" + json_quoted(model.id) + R"(,"display_name":)" +
-                        json_quoted(model.name.empty() ? model.id : model.name) + R"(,"created_at":")" +
-                        rfc3339(model.created) + "\"}"};
+  return make_entry(model, model.id, {});
+}
+
+anthropic_model make_claude_code_model(const model_entry& model) {
+  return make_entry(model, claude_code_id(model.id), R"(,"source_model":)" + json_quoted(model.id));
 }
 
 std::variant<std::string, page_fault> anthropic_list_body(const std::vector<anthropic_model>& models,

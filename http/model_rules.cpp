@@ -1,5 +1,6 @@
 #include "http/model_rules.hpp"
 
+#include "http/claude_code_models.hpp"
 #include "http/json_text.hpp"
 #include "http/message.hpp"
 
@@ -26,31 +27,6 @@ bool fits(std::string_view pattern, std::string_view model) {
   return pattern == model;
 }
 
-/// `name` without the mark of a context of a million tokens, which LiteLLM takes off in any letter case.
-std::string_view unmarked(std::string_view name) {
-  constexpr std::string_view mark = "[1m]";
-  const bool is_marked = name.size() >= mark.size() && iequals(name.substr(name.size() - mark.size()), mark);
-  return is_marked ? name.substr(0, name.size() - mark.size()) : name;
-}
-
-/// The model that LiteLLM takes for `claude-router-<its name in hexadecimal digits>`: by such ids it lists
-/// models of others to Claude Code (proxy/common_utils/model_listing_utils.py of 1.103.2), and takes them
-/// from everybody. Empty: it is none.
-std::string model_in_disguise(std::string_view name) {
-  constexpr std::string_view prefix = "claude-router-";
-  const auto id = unmarked(name);
-  if (!id.starts_with(prefix)) return {};
-  const auto digits = id.substr(prefix.size());
-  if (digits.size() % 2 != 0) return {};
-  std::string model;
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    const auto high = hex_digit(digits[i]), low = hex_digit(digits[i + 1]);
-    if (high < 0 || low < 0) return {};
-    model += static_cast<char>(high * 16 + low);
-  }
-  return model;
-}
-
 /// Whether a parameter's name, which may be percent-encoded, is `model`.
 bool is_model(std::string_view name) {
   std::string decoded;
@@ -70,8 +46,8 @@ bool allows_model(const std::vector<std::string>& patterns, std::string_view mod
     return std::any_of(patterns.begin(), patterns.end(), [&](const auto& each) { return fits(each, name); });
   };
   const auto allowed = [&](std::string_view name) {
-    if (const auto meant = model_in_disguise(name); !meant.empty()) return is_named(meant);
-    return is_named(name) || is_named(unmarked(name));
+    if (const auto meant = name_behind_claude_code_id(name); !meant.empty()) return is_named(meant);
+    return is_named(name) || is_named(without_context_mark(name));
   };
   for (;;) {
     const auto comma = model.find(',');

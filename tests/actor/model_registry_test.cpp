@@ -19,13 +19,17 @@ model_list one_model(const std::string& id) {
 
 /// An upstream whose list is what `script` says, asked through a pool that always has room.
 struct scripted_models {
-  model_list list;      // null: it fails
+  model_list list;  // null: it fails
+  anthropic_list anthropic;
+  anthropic_list claude_code;
+  bool incomplete = false;
   bool answers = true;  // false: it keeps its askers waiting
   int asked = 0;
   std::vector<caf::typed_response_promise<models>> waiting;
 
+  models answer() const { return {list, anthropic, claude_code, incomplete}; }
   void answer_waiting() {
-    for (auto& promise : std::exchange(waiting, {})) promise.deliver(models{list});
+    for (auto& promise : std::exchange(waiting, {})) promise.deliver(answer());
   }
 };
 
@@ -41,7 +45,7 @@ pool_actor pool_of(actor_stage& stage, std::shared_ptr<scripted_models> script) 
             return script->waiting.back();
           }
           if (!script->list) return to_error({errc::upstream_unreachable, {}, "down", {}});
-          return models{script->list};
+          return script->answer();
         }};
   });
   return stage.scripted<pool_actor>([adapter](pool_actor::pointer) {
@@ -135,6 +139,51 @@ TEST_CASE("registry: a list once known is served while a refresh fails, and refr
   script->list = one_model("new");
   stage.advance(10s);
   CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "new");
+}
+
+TEST_CASE(
+    "registry: a list that could not be fetched beside the others stays as it was, and is asked for soon",
+    "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  const auto own = std::make_shared<const std::vector<anthropic_model>>(1, anthropic_model{"own", "{}"});
+  script->list = one_model("a");
+  script->anthropic = script->claude_code = own;
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
+  script->list = one_model("b");
+  script->anthropic = script->claude_code = nullptr;
+  script->incomplete = true;
+  stage.advance(5min);
+  CHECK(script->asked == 2);
+  const auto kept = stage.ask<models>(registry, get_models{});
+  CHECK(first_id(*kept) == "b");
+  CHECK(kept->value->anthropic == own);
+  CHECK(kept->value->claude_code == own);
+  // A LiteLLM that says it has no such lists has none.
+  script->incomplete = false;
+  stage.advance(11s);
+  CHECK(script->asked == 3);
+  CHECK(stage.ask<models>(registry, get_models{})->value->anthropic == nullptr);
+}
+
+TEST_CASE("registry: an alias is known by the id that Claude Code gets for it", "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->list = one_model("a");
+  script->claude_code = std::make_shared<const std::vector<anthropic_model>>();
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
+  const std::vector<std::pair<std::string, std::string>> aliases{{"fast", "a"}};
+  stage.tell(registry, names_changed{std::make_shared<const model_names>(model_names{"default", aliases})});
+  const auto listed = stage.ask<models>(registry, get_models{})->value->claude_code;
+  REQUIRE(listed);
+  REQUIRE(listed->size() == 1);
+  CHECK(listed->front().id == "claude-router-66617374");
+  CHECK(stage.ask<resolved_model>(registry, resolve_model{listed->front().id})->value->id == "a");
+  // Any other such id is LiteLLM's to read.
+  CHECK(stage.ask<resolved_model>(registry, resolve_model{"claude-router-61"})->value->id ==
+        "claude-router-61");
 }
 
 TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry may be asked for one",

@@ -64,7 +64,7 @@ class real_litellm {
   }
 };
 
-/// The one that all tests share but those that need another configuration.
+/// The LiteLLM that the tests share. A test that needs another configuration starts its own.
 real_litellm& litellm_proxy() {
   static real_litellm one;
   return one;
@@ -92,6 +92,20 @@ TEST_CASE("litellm: models are listed, enriched, and found by ids with a slash",
   CHECK(list.body.find(R"("id":"mock-text")") != std::string::npos);
   CHECK(list.body.find(R"("context_length":8192)") != std::string::npos);
   CHECK(request(service.port(), "GET", "/v1/models/vendor/with/slash", key).status == 200);
+}
+
+TEST_CASE("litellm: Claude Code finds models under ids that its picker shows, and they answer", "[litellm]") {
+  proxy service{before_litellm()};
+  const auto list = request(service.port(), "GET", "/v1/models",
+                            {{"x-api-key", std::string{test_key}},
+                             {"anthropic-version", "2023-06-01"},
+                             {"user-agent", "claude-code/2.1"}},
+                            {}, milliseconds{30'000});
+  CHECK(list.status == 200);
+  const std::string mock_text = "claude-router-6d6f636b2d74657874";
+  CHECK(list.body.find("\"id\":\"" + mock_text + "\"") != std::string::npos);
+  CHECK(list.body.find(R"("source_model":"mock-text")") != std::string::npos);
+  CHECK(ask(service.port(), mock_text).body.find("Hello from the LiteLLM mock.") != std::string::npos);
 }
 
 TEST_CASE("litellm: a completion arrives whole", "[litellm]") {

@@ -4,6 +4,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace llm_proxy::test {
@@ -115,14 +116,14 @@ TEST_CASE("models: who speaks Anthropic's API gets its shape, LiteLLM's own wher
     CHECK(contains(all.body, R"("has_more":false)"));
     CHECK(contains(
         all.body,
-        R"({"type":"model","id":"fast","display_name":"fast","created_at":"2023-11-14T22:13:20Z"})"));
+        R"({"type":"model","id":"fast","display_name":"fast","created_at":"2023-11-14T22:13:20Z",)"));
     if (has_own) {
       CHECK(
           contains(all.body, R"("display_name":"Claude X","created_at":"2025-01-01T00:00:00Z","extra":1})"));
       CHECK(contains(all.body, R"("first_id":"claude-x")"));
     } else {
       CHECK(contains(all.body,
-                     R"({"type":"model","id":"a","display_name":"a","created_at":"2023-11-14T22:13:20Z"})"));
+                     R"({"type":"model","id":"a","display_name":"a","created_at":"2023-11-14T22:13:20Z",)"));
     }
     const auto page = ask("/v1/models?limit=1");
     CHECK(contains(page.body, R"("has_more":true)"));
@@ -145,6 +146,47 @@ TEST_CASE("models: who speaks Anthropic's API gets its shape, LiteLLM's own wher
     CHECK(
         contains(get(service, "/v1/models").body, R"({"object":"list","data":[{"id":"a","object":"model")"));
     CHECK(ask("/v1/llm/models").body.starts_with(R"([{"id":"a","name":"a","provider":)"));
+  }
+}
+
+TEST_CASE("models: Claude Code gets LiteLLM's list for it", "[service][upstream][models]") {
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+    std::string list = R"({"data":[{"id":"a"}]})";
+    if (req.has("anthropic-version")) list = R"({"data":[{"type":"model","id":"a"}]})";
+    if (req.header("user-agent").starts_with("claude-code/"))
+      list = R"({"data":[{"type":"model","id":"claude-router-61","source_model":"a"}]})";
+    reply.json(200, req.target == "/v1/models" ? list : "{}");
+  }};
+  proxy service{litellm_settings(up.url())};
+  const auto ask = [&](const std::pair<std::string, std::string>& client) {
+    return request(service.port(), "GET", "/v1/models",
+                   {{"x-api-key", std::string{test_key}}, {"anthropic-version", "2023-06-01"}, client})
+        .body;
+  };
+  CHECK(contains(ask({"user-agent", "claude-code/2.1"}), R"({"type":"model","id":"claude-router-61",)"));
+  CHECK(contains(ask({"user-agent", "claude-cli/2.1"}), "claude-router-61"));
+  CHECK(contains(ask({"x-gateway-client", "claude-code"}), "claude-router-61"));
+  CHECK(contains(ask({"user-agent", "curl/8"}), R"([{"type":"model","id":"a"}])"));
+}
+
+TEST_CASE("models: Anthropic's lists that fail or do not come cost nothing but themselves",
+          "[service][upstream][models]") {
+  for (const bool answers : {true, false}) {
+    scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
+      if (!req.has("anthropic-version")) {
+        reply.json(200, req.target == "/v1/models" ? R"({"data":[{"id":"a"}]})" : "{}");
+      } else if (answers) {
+        reply.json(500, "{}");
+      } else {
+        reply.close();
+      }
+    }};
+    proxy service{litellm_settings(up.url())};
+    CHECK(contains(get(service, "/v1/models").body, R"("id":"a")"));
+    const auto made = request(service.port(), "GET", "/v1/models",
+                              {{"x-api-key", std::string{test_key}}, {"anthropic-version", "2023-06-01"}});
+    CHECK(made.status == 200);
+    CHECK(contains(made.body, R"({"type":"model","id":"a",)"));
   }
 }
 

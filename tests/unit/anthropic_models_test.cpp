@@ -49,10 +49,26 @@ TEST_CASE("anthropic models: an entry is made of what OpenAI's list says", "[uni
   model.id = "m\"1";
   model.name = "Name";
   model.created = 1700000000;
-  CHECK(make_anthropic_model(model).json ==
-        R"({"type":"model","id":"m\"1","display_name":"Name","created_at":"2023-11-14T22:13:20Z"})");
+  CHECK(
+      make_anthropic_model(model).json ==
+      R"({"type":"model","id":"m\"1","display_name":"Name","created_at":"2023-11-14T22:13:20Z","max_input_tokens":null,"max_tokens":null})");
+  model.max_input_tokens = 100;
+  model.max_output_tokens = 20;
+  CHECK(make_anthropic_model(model).json.ends_with(R"(,"max_input_tokens":100,"max_tokens":20})"));
   model.name.clear();
   CHECK(make_anthropic_model(model).json.find(R"("display_name":"m\"1")") != std::string::npos);
+}
+
+TEST_CASE("anthropic models: Claude Code gets an entry under its own id, with the model's as source",
+          "[unit][models]") {
+  model_entry model;
+  model.id = model.name = "gpt-4o";
+  model.stands_for = "x";
+  const auto entry = make_claude_code_model(model);
+  CHECK(entry.id == "claude-router-6770742d346f");
+  CHECK(entry.stands_for == "x");
+  CHECK(entry.json.starts_with(
+      R"({"type":"model","id":"claude-router-6770742d346f","source_model":"gpt-4o","display_name":"gpt-4o",)"));
 }
 
 TEST_CASE("anthropic models: pages are what was asked for, and say truly whether there is more",
