@@ -50,6 +50,7 @@ is 'its configuration is a conffile' grep -q ' /etc/llm-proxy/llm-proxy.env ' \
   <(in_root "$root" dpkg-query -W -f '${Conffiles}\n' llm-proxy | sed 's/$/ /')
 is 'only root reads its configuration' test "$(stat -c %a:%u "$root/etc/llm-proxy/llm-proxy.env")" = 600:0
 is 'dpkg finds every file as it was packed' test -z "$(in_root "$root" dpkg --verify llm-proxy)"
+is 'no link of its documents points nowhere' scripts/installed-docs.py "$root/usr/share/doc/llm-proxy"
 is 'it accepts the configuration it brings' in_root "$root" llm-proxy --check-config
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
