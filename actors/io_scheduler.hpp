@@ -1,4 +1,4 @@
-// CAF's scheduler, replaced by one whose workers are the I/O threads (design: README, "Threads").
+// CAF's scheduler, replaced by one whose workers are the I/O threads (design: docs/architecture.md, "Threads").
 #pragma once
 
 #include "actors/io_worker.hpp"

@@ -1,5 +1,5 @@
 // What an operator can set: one member per option here, one table row per option in option_table.cpp.
-// Everything that reads or shows options (parser, --help, --print-config, .env.example, the README's table)
+// Everything that reads or shows options (parser, --help, --print-config, .env.example, docs/options.md)
 // comes from those rows.
 #pragma once
 

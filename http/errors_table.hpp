@@ -1,4 +1,4 @@
-// The errors of http/errc.cpp as the README shows them.
+// The errors of http/errc.cpp as docs/api.md shows them.
 #pragma once
 
 #include <string>

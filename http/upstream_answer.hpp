@@ -44,7 +44,7 @@ struct held_verdict {
   std::string model = {};  ///< that answered, where it is told
 };
 
-/// Judges a whole answer. Statuses keep their meaning (README, "Errors"): 401 is our key's fault, 408 is a
+/// Judges a whole answer. Statuses keep their meaning (docs/api.md, "Errors"): 401 is our key's fault, 408 is a
 /// timeout of upstream's, 5xx other than 503, 504 and 529 are a bad gateway; an error inside a 200 is an
 /// error.
 held_verdict judge_held(const response_head& head, std::string_view body, const answer_terms& terms);

@@ -83,7 +83,7 @@ install_missing() {
   apt update || echo "$(basename "$0"): 'apt-get update' failed; trying with the lists that are here" >&2
   wanted=
   for alternatives in $missing; do
-    package=$(available "$alternatives") || fail "no package $alternatives for this system (see README, Build)"
+    package=$(available "$alternatives") || fail "no package $alternatives for this system (README.md names what a build needs)"
     wanted="$wanted $package"
   done
   # shellcheck disable=SC2086 # one word per package

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes what is generated from the tables in the code and from the recipes that the tests build: .env.example and
-# docs/llm-proxy.1, and in README.md, README.ru.md and docs/extend.md what stands between a pair of lines
+# docs/llm-proxy.1, and in docs/api.md, docs/options.md and docs/extend.md what stands between a pair of lines
 # <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors, or recipe:FILE, the lines of tests/extend/FILE
 # between `// recipe: begin` and `// recipe: end`.
 # Then it sees to links and translation (scripts/check-docs.py).
@@ -56,11 +56,11 @@ fill() {
       while ((getline line < part) > 0) print line
     }' "$file" >"$new/$file"
 }
-fill README.md errors options
-fill README.ru.md errors options
+fill docs/api.md errors
+fill docs/options.md options
 fill docs/extend.md recipe:own_adapter_test.cpp recipe:own_auth_test.cpp recipe:own_routes_test.cpp
 
-for file in .env.example README.md README.ru.md docs/extend.md docs/llm-proxy.1; do
+for file in .env.example docs/api.md docs/options.md docs/extend.md docs/llm-proxy.1; do
   if [ "${1-}" = --check ]; then
     diff -u "$file" "$new/$file" >&2 || fail "$file is out of date: run scripts/generate-docs.sh"
   elif ! cmp -s "$file" "$new/$file"; then
