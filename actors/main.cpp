@@ -1,7 +1,7 @@
 // Reads the settings, then does what the command line asks, or serves (serve.hpp).
 #include "actors/cli/subcommands.hpp"
-#include "actors/configuration.hpp"
-#include "actors/serve.hpp"
+#include "actors/service/configuration.hpp"
+#include "actors/service/serve.hpp"
 #include "config/command_line.hpp"
 #include "config/standard_streams.hpp"
 

@@ -6,9 +6,9 @@
 // the least loaded.
 #pragma once
 
-#include "actors/messages.hpp"
-#include "actors/pinned.hpp"
-#include "http/actor_counts.hpp"
+#include "actors/messages/messages.hpp"
+#include "actors/runtime/pinned.hpp"
+#include "http/telemetry/actor_counts.hpp"
 
 #include <atomic>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "config/env_file.hpp"
 
-#include "http/regular_file.hpp"
+#include "http/system/regular_file.hpp"
 
 #include <algorithm>
 #include <optional>

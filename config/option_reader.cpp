@@ -1,7 +1,7 @@
 #include "config/option_reader.hpp"
 
 #include "config/log_safe.hpp"
-#include "http/never_forwarded.hpp"
+#include "http/wire/never_forwarded.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>

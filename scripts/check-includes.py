@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Fails when a file includes what its place in the architecture forbids (style.md section 1, "Includes point one way").
+"""Fails when a file includes what its room must not know, or when a folder has no row here or in CONTRIBUTING.md.
 
-Of the rules below the first whose pattern fits the file counts. An include of ours, or of CAF, must fit one of the
-patterns to its right; other libraries and the standard library are free. Tests may include everything.
+Each folder of sources is a room. A room may include itself, the rooms of its row, and where the row says so CAF; other
+libraries and the standard library are free. The rows stand so that every arrow points to a row above, which is checked:
+there are no circles. Tests may include everything.
 """
-import fnmatch
 import os
 import re
 import sys
@@ -12,56 +12,89 @@ import sys
 # Every request ends in one line of the access log; how many lines were lost is a metric.
 LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp config/request_steps.hpp"
 
-RULES = [
-    # files                  may include
-    ("config/*",             "config/* http/never_forwarded.hpp http/regular_file.hpp"),
-    ("http/*",               "http/*"),
-    ("actors/*messages.*",   "actors/*messages.hpp actors/admission_options.hpp actors/handed_over_socket.hpp actors/upstream_table.hpp http/* caf/*"),
-    ("actors/upstream_table.*", "actors/upstream_table.hpp http/*"),
-    ("actors/main.cpp",      "*"),
-    ("actors/proxy.*",       "*"),
-    ("actors/proxy_options.*", "*"),
-    ("actors/proxy_tls.*",   "*"),
-    ("actors/proxy_traces.*", "*"),
-    ("actors/cli/*", "*"),
-    ("actors/configuration.*", "*"),
-    ("actors/serve.*", "*"),
-    ("actors/*",             f"actors/* http/* caf/* {LOG}"),
-    ("adapters/*",           f"adapters/* actors/messages.hpp actors/pinned.hpp actors/io_worker.hpp actors/upstream_table.hpp http/* caf/* {LOG}"),
+# A name with a dot is a single header. `caf` is the actor library.
+ROOMS = [
+    # room               may include, beside itself
+    ("http/json",        ""),
+    ("http/system",      ""),
+    ("http/wire",        ""),
+    ("config",           "http/system/regular_file.hpp http/wire/never_forwarded.hpp"),
+    ("http/loop",        "http/system http/wire"),
+    ("http/dialect",     "http/json http/wire"),
+    ("http/telemetry",   "http/dialect http/json http/system http/wire"),
+    ("http/keys",        "http/dialect http/telemetry http/json http/system http/wire"),
+    ("http/tls",         "http/keys http/system"),
+    ("http/request",     "http/keys http/dialect http/json http/wire"),
+    ("http/answer",      "http/dialect http/json http/wire"),
+    ("http/downstream",  "http/loop http/tls http/wire"),
+    ("http/upstream",    "http/loop http/system http/tls http/wire"),
+    ("http/web",         "http/wire"),
+    ("actors/messages",  "caf http/keys http/dialect http/loop http/system http/tls http/wire"),
+    ("actors/runtime",   f"caf {LOG} http/loop http/system"),
+    ("actors/access",    f"caf {LOG} actors/messages actors/runtime http/keys http/loop http/wire"),
+    ("actors/models",    f"caf {LOG} actors/messages actors/runtime http/dialect http/json http/keys "
+                         "http/request http/wire"),
+    ("actors/telemetry", f"caf {LOG} actors/access actors/messages actors/runtime http/telemetry http/json http/loop "
+                         "http/upstream http/wire"),
+    ("actors/session",   f"caf {LOG} actors/models actors/telemetry actors/messages actors/runtime http/answer "
+                         "http/dialect http/downstream http/json http/keys http/request http/system http/telemetry "
+                         "http/web http/wire"),
+    ("adapters",         f"caf {LOG} actors/messages actors/runtime http/telemetry"),
+    ("adapters/fake",    f"caf {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/wire"),
+    ("adapters/litellm", f"caf {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/telemetry "
+                         "http/upstream http/wire"),
+    ("actors/service",   "caf config adapters adapters/fake adapters/litellm actors/access actors/messages "
+                         "actors/models actors/runtime actors/session actors/telemetry http/downstream http/keys "
+                         "http/request http/system http/telemetry http/tls http/upstream http/wire"),
+    ("actors/cli",       "config actors/service http/answer http/dialect http/json http/keys http/system http/upstream "
+                         "http/wire"),
+    ("actors",           "config actors/service actors/cli"),
 ]
 
-CHECKED = ("http/", "actors/", "adapters/", "config/", "tests/", "caf/")
+OURS = ("http/", "actors/", "adapters/", "config/", "tests/", "caf/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]')
 
 
-def named_from_root(included, file):
-    """The include as a path from the root, also when it is written relative to its file."""
-    beside = os.path.normpath(os.path.join(os.path.dirname(file), included))
-    return beside if os.path.isfile(beside) else os.path.normpath(included)
-
-
-def breaches(file, allowed):
+def breaches(file, room, may):
     with open(file, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             match = INCLUDE.match(line)
             if not match:
                 continue
-            included = named_from_root(match.group(1), file)
-            if included.startswith(CHECKED) and not any(fnmatch.fnmatchcase(included, a) for a in allowed):
-                yield f"{file}:{number}: must not include {included} (may: {' '.join(allowed)})"
+            # Also where it is written relative to its file.
+            beside = os.path.normpath(os.path.join(room, match.group(1)))
+            included = beside if os.path.isfile(beside) else os.path.normpath(match.group(1))
+            if not included.startswith(OURS):
+                continue
+            folder = "caf" if included.startswith("caf/") else os.path.dirname(included)
+            if folder != room and folder not in may and included not in may:
+                yield f"{file}:{number}: {room} must not include {included} (may: {' '.join(may) or 'nothing else'})"
 
 
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-    files = [os.path.join(folder, name)
-             for top in ("http", "actors", "adapters", "config")
-             for folder, _, names in os.walk(top)
-             for name in sorted(names) if name.endswith((".hpp", ".cpp"))]
-    found = []
-    for file in files:
-        allowed = next(may for pattern, may in RULES if fnmatch.fnmatchcase(file, pattern)).split()
-        found += breaches(file, allowed)
-    print("\n".join(found) or f"check-includes: {len(files)} files, no breach", file=sys.stderr if found else sys.stdout)
+    found, count, above = [], 0, {"caf"}
+    rows = {room: may.split() for room, may in ROOMS}
+    for room, may in rows.items():
+        found += [f"{room}: {each} is no row above it" for each in may if each not in above and "." not in each]
+        above.add(room)
+    with open("CONTRIBUTING.md", encoding="utf-8") as text:
+        told = text.read()
+    for top in ("http", "actors", "adapters", "config"):
+        for room, _, names in os.walk(top):
+            sources = [name for name in sorted(names) if name.endswith((".hpp", ".cpp"))]
+            if not sources:
+                continue
+            if room not in rows:
+                found.append(f"{room}: has no row in scripts/check-includes.py")
+                continue
+            if f"`{room}/`" not in told:
+                found.append(f"{room}: has no row in CONTRIBUTING.md")
+            for name in sources:
+                count += 1
+                found += breaches(os.path.join(room, name), room, rows[room])
+    print("\n".join(found) or f"check-includes: {count} files in {len(rows)} rooms, no breach",
+          file=sys.stderr if found else sys.stdout)
     return 1 if found else 0
 
 

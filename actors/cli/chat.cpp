@@ -2,9 +2,9 @@
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
 #include "config/log_safe.hpp"
-#include "http/json_text.hpp"
-#include "http/json_walk.hpp"
-#include "http/sse.hpp"
+#include "http/dialect/sse.hpp"
+#include "http/json/json_text.hpp"
+#include "http/json/json_walk.hpp"
 
 #include <array>
 #include <iostream>

@@ -2,7 +2,7 @@
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
 #include "config/log_safe.hpp"
-#include "http/upstream_address.hpp"
+#include "http/upstream/upstream_address.hpp"
 
 #include <array>
 #include <chrono>

@@ -2,10 +2,10 @@
 #include "actors/cli/arguments.hpp"
 #include "actors/cli/commands.hpp"
 #include "config/log_safe.hpp"
-#include "http/keys_file.hpp"
-#include "http/keys_file_edit.hpp"
-#include "http/regular_file.hpp"
-#include "http/rfc3339.hpp"
+#include "http/keys/keys_file.hpp"
+#include "http/keys/keys_file_edit.hpp"
+#include "http/system/regular_file.hpp"
+#include "http/wire/rfc3339.hpp"
 
 #include <openssl/rand.h>
 

@@ -1,8 +1,8 @@
 // llm-proxy models: what the running service offers, as a table.
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
-#include "http/json_text.hpp"
-#include "http/json_walk.hpp"
+#include "http/json/json_text.hpp"
+#include "http/json/json_walk.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 #include "actors/cli/running_service.hpp"
 
 #include "config/log_safe.hpp"
-#include "http/json_text.hpp"
-#include "http/json_walk.hpp"
+#include "http/json/json_text.hpp"
+#include "http/json/json_walk.hpp"
 
 #include <cstdint>
 #include <ostream>

@@ -3,7 +3,7 @@
 
 #include "actors/cli/arguments.hpp"
 #include "config/settings.hpp"
-#include "http/fetch.hpp"
+#include "http/upstream/fetch.hpp"
 
 #include <iosfwd>
 #include <optional>

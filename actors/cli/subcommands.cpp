@@ -1,8 +1,8 @@
 #include "actors/cli/subcommands.hpp"
 
 #include "actors/cli/commands.hpp"
-#include "actors/commit.hpp"
-#include "http/errors_table.hpp"
+#include "config/commit.hpp"
+#include "http/answer/errors_table.hpp"
 
 namespace llm_proxy {
 namespace {

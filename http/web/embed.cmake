@@ -18,7 +18,7 @@ foreach(file ${FILES})
   math(EXPR number "${number} + 1")
 endforeach()
 file(WRITE ${OUTPUT}/web_files.cpp "// Written by http/web/embed.cmake.
-#include \"http/web_pages.hpp\"
+#include \"http/web/web_pages.hpp\"
 
 ${bytes}
 namespace llm_proxy {

@@ -1,4 +1,4 @@
-// Two pages, each a script and a style sheet of a fixed name: the binary serves them by these names (http/web_pages.cpp).
+// Two pages, each a script and a style sheet of a fixed name: the binary serves them by these names (http/web/web_pages.cpp).
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'vite';
 

@@ -1,7 +1,7 @@
 // The acceptor by itself: the end of listening step by step, and handlers that throw.
-#include "actors/acceptor.hpp"
+#include "actors/service/acceptor.hpp"
 
-#include "http/listener.hpp"
+#include "http/downstream/listener.hpp"
 #include "support/actor_stage.hpp"
 
 #include <boost/asio/ip/tcp.hpp>

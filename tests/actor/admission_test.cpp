@@ -1,5 +1,5 @@
 // The admission actor and its sessions: who gets a slot when, and that none is ever lost.
-#include "actors/admission.hpp"
+#include "actors/access/admission.hpp"
 
 #include "support/session_stage.hpp"
 

@@ -1,4 +1,4 @@
-#include "actors/auth.hpp"
+#include "actors/access/auth.hpp"
 
 #include "support/actor_stage.hpp"
 

@@ -1,4 +1,4 @@
-#include "adapters/fake.hpp"
+#include "adapters/fake/fake.hpp"
 
 #include "support/actor_stage.hpp"
 

@@ -1,10 +1,10 @@
 // Actors pinned to an I/O thread, and that thread.
-#include "actors/io_worker.hpp"
+#include "actors/runtime/io_worker.hpp"
 
-#include "actors/io_scheduler.hpp"
-#include "actors/pinned.hpp"
-#include "http/crowd.hpp"
-#include "http/resident_memory.hpp"
+#include "actors/runtime/io_scheduler.hpp"
+#include "actors/runtime/pinned.hpp"
+#include "http/loop/crowd.hpp"
+#include "http/system/resident_memory.hpp"
 #include "support/actor_stage.hpp"
 
 #include <caf/scoped_actor.hpp>

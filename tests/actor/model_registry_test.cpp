@@ -1,4 +1,4 @@
-#include "actors/model_registry.hpp"
+#include "actors/models/model_registry.hpp"
 
 #include "support/actor_stage.hpp"
 

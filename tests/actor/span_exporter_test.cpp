@@ -1,5 +1,5 @@
 // The span exporter by itself, before a collector that the test plays, with time moved by hand.
-#include "adapters/span_exporter.hpp"
+#include "actors/telemetry/span_exporter.hpp"
 
 #include "support/actor_stage.hpp"
 

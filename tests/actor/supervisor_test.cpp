@@ -1,8 +1,8 @@
 // The supervisor by itself, with scripted actors in its keeping: who dies is replaced, and who works with it
 // hears of it.
-#include "actors/supervisor.hpp"
+#include "actors/service/supervisor.hpp"
 
-#include "http/keys.hpp"
+#include "http/keys/keys.hpp"
 #include "support/actor_stage.hpp"
 
 #include <map>

@@ -1,11 +1,11 @@
 // The hot pure pieces by themselves: bytes per second, beside the bandwidth of reading memory once.
 //   cmake --build build/release --target pieces_bench && build/release/tests/pieces_bench
-#include "http/body_rules.hpp"
-#include "http/chunk_reader.hpp"
-#include "http/json_scanner.hpp"
-#include "http/request_gate.hpp"
-#include "http/sse.hpp"
-#include "http/stream_judge.hpp"
+#include "http/dialect/sse.hpp"
+#include "http/dialect/stream_judge.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/request/body_rules.hpp"
+#include "http/request/request_gate.hpp"
+#include "http/wire/chunk_reader.hpp"
 
 #include <rapidjson/reader.h>
 

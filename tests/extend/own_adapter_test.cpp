@@ -1,7 +1,7 @@
 // An adapter of one's own, as docs/extend.md shows it: what stands between the two marks is in that page.
 // recipe: begin
-#include "actors/proxy.hpp"
-#include "http/json_text.hpp"
+#include "actors/service/proxy.hpp"
+#include "http/json/json_text.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // A way in of one's own, as docs/extend.md shows it: what stands between the two marks is in that page.
 // recipe: begin
-#include "actors/auth.hpp"
-#include "actors/proxy.hpp"
+#include "actors/access/auth.hpp"
+#include "actors/service/proxy.hpp"
 
 #include <openssl/hmac.h>
 

@@ -1,6 +1,6 @@
 // A chunked body has the same payload, end and verdict at any split; what is written as chunks comes back.
 // The first byte chooses the split.
-#include "http/chunk_reader.hpp"
+#include "http/wire/chunk_reader.hpp"
 
 #include <algorithm>
 #include <cstdint>

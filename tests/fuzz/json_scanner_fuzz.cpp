@@ -1,5 +1,5 @@
 // The scanner against RapidJSON, and against itself at another split.
-#include "http/json_scanner.hpp"
+#include "http/json/json_scanner.hpp"
 
 #include <rapidjson/encodedstream.h>
 #include <rapidjson/memorystream.h>

@@ -1,6 +1,6 @@
 // A keys file is either all entries or all faults, and what is accepted is JSON that makes a table of keys.
-#include "http/json_scanner.hpp"
-#include "http/keys_file.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/keys/keys_file.hpp"
 
 #include <cstdint>
 #include <cstdlib>

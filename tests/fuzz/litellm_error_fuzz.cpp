@@ -1,7 +1,8 @@
 // Whatever an error answer's body is, the client gets JSON: upstream's own bytes, or a body that is an
 // object.
-#include "http/litellm_error.hpp"
-#include "http/openai.hpp"
+#include "http/answer/litellm_error.hpp"
+#include "http/dialect/embedded_error.hpp"
+#include "http/json/json_scanner.hpp"
 
 #include <cstdint>
 #include <cstdlib>

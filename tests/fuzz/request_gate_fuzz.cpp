@@ -1,7 +1,7 @@
 // The gate takes valid JSON only, also in pieces, and the range that it gives for the model is a JSON string
 // of that text.
-#include "http/json_scanner.hpp"
-#include "http/request_gate.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/request/request_gate.hpp"
 
 #include <cstdint>
 #include <cstdlib>

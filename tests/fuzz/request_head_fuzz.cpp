@@ -1,6 +1,6 @@
 // A request's head and body read alike at any split, and no head believed that Beast's parser refuses or
 // reads otherwise. The first byte chooses the split.
-#include "http/message_parser.hpp"
+#include "http/wire/message_parser.hpp"
 #include "support/beast_head.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // A response read alike at any split, and no head believed that Beast's parser refuses or reads otherwise.
 // The first byte chooses the split.
-#include "http/head_parser.hpp"
-#include "http/message_parser.hpp"
+#include "http/wire/head_parser.hpp"
+#include "http/wire/message_parser.hpp"
 #include "support/beast_head.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Whatever upstream says about when to come back, in a header or in its error's text: what the client gets is
 // one header value without control bytes. The input is the header's value, a line feed, the body.
-#include "http/litellm_error.hpp"
+#include "http/answer/litellm_error.hpp"
 
 #include <algorithm>
 #include <cstdint>

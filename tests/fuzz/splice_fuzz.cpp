@@ -1,8 +1,8 @@
 // A splice changes the spliced bytes alone, and what it makes of a chat request is the same request with
 // another model.
-#include "http/json_scanner.hpp"
-#include "http/json_text.hpp"
-#include "http/request_gate.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/json/json_text.hpp"
+#include "http/request/request_gate.hpp"
 
 #include <algorithm>
 #include <cstdint>

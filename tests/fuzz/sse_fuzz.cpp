@@ -1,6 +1,6 @@
 // An event stream has the same events at any split, and what is written as an event comes back. The first
 // byte chooses the split.
-#include "http/sse.hpp"
+#include "http/dialect/sse.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // A stream's bytes pass unchanged, but for a [DONE] that is not its dialect's, and are judged alike at any
 // split, in each dialect. The first byte chooses both.
-#include "http/stream_judge.hpp"
+#include "http/dialect/stream_judge.hpp"
 
 #include <cstdint>
 #include <cstdlib>

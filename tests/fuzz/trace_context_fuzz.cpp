@@ -1,7 +1,7 @@
 // A caller's traceparent is read as it stands or not at all, and what goes upstream is always a valid one:
 // its trace where there is one, our span, by the grammar of W3C Trace Context §3.2. The input is the header's
 // value.
-#include "http/trace_context.hpp"
+#include "http/wire/trace_context.hpp"
 
 #include <algorithm>
 #include <cstdint>

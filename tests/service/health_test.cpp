@@ -1,5 +1,5 @@
 // GET /health/live and /health/ready: what a balancer asks.
-#include "http/request_gate.hpp"
+#include "http/request/request_gate.hpp"
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"
 

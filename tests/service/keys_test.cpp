@@ -1,5 +1,5 @@
 // Who is let in: the internal key in its three spellings, and what needs none.
-#include "http/error_shape.hpp"
+#include "http/answer/error_shape.hpp"
 #include "support/raw_requests.hpp"
 
 #include <string>

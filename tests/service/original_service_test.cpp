@@ -1,5 +1,4 @@
 // What the original Python service's tests asked of it, asked of this one.
-#include "http/openai.hpp"
 #include "support/catch.hpp"
 #include "support/running_proxy.hpp"
 

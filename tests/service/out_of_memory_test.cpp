@@ -3,7 +3,7 @@
 // memory runs out, and LeakSanitizer needs /proc.
 #ifndef LLM_PROXY_PLAIN_NEW
 
-#include "http/resident_memory.hpp"
+#include "http/system/resident_memory.hpp"
 #include "support/odd_files.hpp"
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"

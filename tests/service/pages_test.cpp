@@ -1,5 +1,5 @@
 // The pages that the binary carries, the API description, and GET /ui/events.
-#include "http/route.hpp"
+#include "http/request/route.hpp"
 #include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"

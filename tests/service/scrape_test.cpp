@@ -1,6 +1,6 @@
 // GET /metrics of a service that has much to tell, or whose readers do not read: what it costs everybody
 // else.
-#include "http/resident_memory.hpp"
+#include "http/system/resident_memory.hpp"
 #include "support/keys_file.hpp"
 #include "support/metric_samples.hpp"
 #include "support/odd_files.hpp"

@@ -1,6 +1,6 @@
 // Every row of the route table through the whole service: what reaches upstream and what comes back is what
 // was sent, byte for byte.
-#include "http/json_text.hpp"
+#include "http/json/json_text.hpp"
 #include "support/any_path_upstream.hpp"
 #include "support/catch.hpp"
 

@@ -1,5 +1,5 @@
 // Our span between the caller's and LiteLLM's.
-#include "http/trace_context.hpp"
+#include "http/wire/trace_context.hpp"
 #include "support/catch.hpp"
 #include "support/traced_service.hpp"
 

@@ -2,7 +2,7 @@
 // they were.
 #include "config/access_log.hpp"
 #include "config/logging.hpp"
-#include "http/resident_memory.hpp"
+#include "http/system/resident_memory.hpp"
 #include "support/catch.hpp"
 #include "support/keys_file.hpp"
 #include "support/upstream_chat.hpp"

@@ -2,9 +2,9 @@
 // by hand. Nothing sleeps and nothing happens behind the test's back.
 #pragma once
 
-#include "actors/io_scheduler.hpp"
-#include "actors/io_worker.hpp"
-#include "actors/messages.hpp"
+#include "actors/messages/messages.hpp"
+#include "actors/runtime/io_scheduler.hpp"
+#include "actors/runtime/io_worker.hpp"
 #include "support/catch.hpp"
 
 #include <caf/actor_system.hpp>

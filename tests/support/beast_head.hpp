@@ -1,7 +1,7 @@
 // A head as Beast's parser reads it: what ours is held against.
 #pragma once
 
-#include "http/message.hpp"
+#include "http/wire/message.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>

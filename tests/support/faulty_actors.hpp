@@ -2,10 +2,10 @@
 // on what it gets, and ends it when it dies: as if the exception had come from the real one's own handler.
 #pragma once
 
-#include "actors/io_scheduler.hpp"
-#include "actors/proxy.hpp"
-#include "actors/supervisor.hpp"
-#include "adapters/fake.hpp"
+#include "actors/runtime/io_scheduler.hpp"
+#include "actors/service/proxy.hpp"
+#include "actors/service/supervisor.hpp"
+#include "adapters/fake/fake.hpp"
 #include "adapters/pool.hpp"
 
 #include <atomic>

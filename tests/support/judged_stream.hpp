@@ -1,7 +1,7 @@
 // Helpers for the tests of stream_judge: they write a stream of events and collect what the judge said of it.
 #pragma once
 
-#include "http/stream_judge.hpp"
+#include "http/dialect/stream_judge.hpp"
 #include "support/catch.hpp"
 
 #include <string>

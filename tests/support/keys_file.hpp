@@ -1,7 +1,7 @@
 // A file of keys for a test, gone with it.
 #pragma once
 
-#include "http/keys.hpp"
+#include "http/keys/keys.hpp"
 
 #include <atomic>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // A scrape as the tests read it.
 #pragma once
 
-#include "http/metrics.hpp"
+#include "http/telemetry/thread_metrics.hpp"
 #include "support/catch.hpp"
 
 #include <chrono>

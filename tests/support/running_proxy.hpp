@@ -1,7 +1,7 @@
 // The whole service in this process, on a free port of 127.0.0.1.
 #pragma once
 
-#include "actors/proxy.hpp"
+#include "actors/service/proxy.hpp"
 #include "config/settings.hpp"
 #include "support/http_client.hpp"
 

@@ -1,8 +1,8 @@
 // One session on an actor_stage: its peers scripted, its client a real socket of the same thread.
 #pragma once
 
-#include "actors/admission.hpp"
-#include "actors/session.hpp"
+#include "actors/access/admission.hpp"
+#include "actors/session/session.hpp"
 #include "support/actor_stage.hpp"
 
 #include <boost/asio/ip/tcp.hpp>

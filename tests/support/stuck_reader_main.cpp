@@ -1,6 +1,6 @@
 // The service as it is when the files that a SIGHUP reads lie on a mount that hangs.
-#include "actors/configuration.hpp"
-#include "actors/serve.hpp"
+#include "actors/service/configuration.hpp"
+#include "actors/service/serve.hpp"
 
 #include <unistd.h>
 

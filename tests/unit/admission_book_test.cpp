@@ -1,4 +1,4 @@
-#include "actors/admission_book.hpp"
+#include "actors/access/admission_book.hpp"
 
 #include "support/catch.hpp"
 

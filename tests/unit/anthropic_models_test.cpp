@@ -1,4 +1,4 @@
-#include "http/anthropic_models.hpp"
+#include "http/dialect/anthropic_models.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "actors/background_reader.hpp"
+#include "actors/service/background_reader.hpp"
 
 #include "support/catch.hpp"
 

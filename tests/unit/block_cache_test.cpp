@@ -1,4 +1,4 @@
-#include "http/block_cache.hpp"
+#include "http/system/block_cache.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/byte_buffer.hpp"
+#include "http/loop/byte_buffer.hpp"
 
 #include "support/catch.hpp"
 

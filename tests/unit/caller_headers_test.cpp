@@ -1,4 +1,4 @@
-#include "http/caller_headers.hpp"
+#include "http/wire/caller_headers.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/certificate_check.hpp"
+#include "http/tls/certificate_check.hpp"
 
 #include "support/catch.hpp"
 #include "support/test_certificates.hpp"

@@ -1,4 +1,4 @@
-#include "http/chunk_filter.hpp"
+#include "http/dialect/chunk_filter.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/chunk_reader.hpp"
+#include "http/wire/chunk_reader.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,6 +1,6 @@
-#include "http/claude_code_models.hpp"
+#include "http/dialect/claude_code_models.hpp"
 
-#include "http/message.hpp"
+#include "http/wire/message.hpp"
 #include "support/catch.hpp"
 
 #include <string>

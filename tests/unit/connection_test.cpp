@@ -1,6 +1,6 @@
-#include "http/connection.hpp"
+#include "http/downstream/connection.hpp"
 
-#include "http/upstream_socket.hpp"
+#include "http/upstream/upstream_socket.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/io_context.hpp>

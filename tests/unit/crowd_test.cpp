@@ -1,4 +1,4 @@
-#include "http/crowd.hpp"
+#include "http/loop/crowd.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/deadlines.hpp"
+#include "http/loop/deadlines.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,8 +1,8 @@
-#include "http/errc.hpp"
+#include "http/wire/errc.hpp"
 
-#include "http/error_shape.hpp"
-#include "http/errors_table.hpp"
-#include "http/openai.hpp"
+#include "http/answer/error_shape.hpp"
+#include "http/answer/errors_table.hpp"
+#include "http/json/json_scanner.hpp"
 #include "support/catch.hpp"
 
 #include <cstddef>

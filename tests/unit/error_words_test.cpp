@@ -1,6 +1,6 @@
-#include "http/error_words.hpp"
+#include "http/answer/error_words.hpp"
 
-#include "http/litellm_classes.hpp"
+#include "http/answer/litellm_classes.hpp"
 #include "support/catch.hpp"
 
 #include <set>

@@ -1,10 +1,9 @@
-#include "http/fake_completion.hpp"
+#include "adapters/fake/fake_completion.hpp"
 
-#include "http/json_scanner.hpp"
-#include "http/json_walk.hpp"
-#include "http/openai.hpp"
-#include "http/sse.hpp"
-#include "http/stream_judge.hpp"
+#include "http/dialect/sse.hpp"
+#include "http/dialect/stream_judge.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/json/json_walk.hpp"
 #include "support/catch.hpp"
 
 #include <string>

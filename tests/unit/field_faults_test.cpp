@@ -1,6 +1,6 @@
-#include "http/field_faults.hpp"
+#include "http/request/field_faults.hpp"
 
-#include "http/request_gate.hpp"
+#include "http/request/request_gate.hpp"
 #include "support/catch.hpp"
 
 #include <string>

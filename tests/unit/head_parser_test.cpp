@@ -1,4 +1,4 @@
-#include "http/head_parser.hpp"
+#include "http/wire/head_parser.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/header_policy.hpp"
+#include "http/wire/header_policy.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/host_check.hpp"
+#include "http/request/host_check.hpp"
 
 #include "support/catch.hpp"
 

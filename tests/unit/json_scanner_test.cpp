@@ -1,7 +1,7 @@
-#include "http/json_scanner.hpp"
+#include "http/json/json_scanner.hpp"
 
-#include "http/json_text.hpp"
-#include "http/json_walk.hpp"
+#include "http/json/json_text.hpp"
+#include "http/json/json_walk.hpp"
 #include "support/catch.hpp"
 
 #include <rapidjson/encodedstream.h>

@@ -1,7 +1,8 @@
 // JSON text: strings written and read back, and one level of members and elements handed out.
-#include "http/json_text.hpp"
+#include "http/json/json_text.hpp"
 
-#include "http/json_walk.hpp"
+#include "http/json/json_scanner.hpp"
+#include "http/json/json_walk.hpp"
 #include "support/catch.hpp"
 
 #include <string>
@@ -36,4 +37,13 @@ TEST_CASE("json_walk: hands out one level's members and elements", "[json_text]"
                          [&seen](json_token, std::string_view raw) { seen += std::string{raw} + ";"; }));
   CHECK(seen == R"(1;[2];{"k":[3]};)");
   CHECK_FALSE(for_each_element("{}", [](json_token, std::string_view) {}));
+}
+
+TEST_CASE("json_text: an object is told from other JSON", "[json_text]") {
+  CHECK(is_json_object(" {\"a\":[1e400]} \n"));
+  for (const std::string& no : {""s, "[]"s, "\"{}\""s, "{"s, "{}x"s, "{}\0"s, "<html>"s, "null"s}) {
+    CAPTURE(no);
+    CHECK_FALSE(is_json_object(no));
+  }
+  CHECK(is_json_object("{\"a\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}"));
 }

@@ -1,4 +1,4 @@
-#include "http/key_uses.hpp"
+#include "http/keys/key_uses.hpp"
 
 #include "support/catch.hpp"
 

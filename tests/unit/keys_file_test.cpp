@@ -1,4 +1,4 @@
-#include "http/keys_file.hpp"
+#include "http/keys/keys_file.hpp"
 
 #include "config/settings.hpp"
 #include "support/catch.hpp"

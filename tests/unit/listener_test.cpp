@@ -1,4 +1,4 @@
-#include "http/listener.hpp"
+#include "http/downstream/listener.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,7 +1,7 @@
-#include "http/litellm_error.hpp"
+#include "http/answer/litellm_error.hpp"
 
-#include "http/error_shape.hpp"
-#include "http/error_text.hpp"
+#include "http/answer/error_shape.hpp"
+#include "http/answer/error_text.hpp"
 #include "support/catch.hpp"
 
 #include <string>

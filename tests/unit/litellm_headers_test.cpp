@@ -1,7 +1,7 @@
 // Every request header that LiteLLM 1.103.2 reads, and what becomes of it when a client of ours sends it.
-#include "http/header_policy.hpp"
-#include "http/never_forwarded.hpp"
-#include "http/session_headers.hpp"
+#include "http/wire/header_policy.hpp"
+#include "http/wire/never_forwarded.hpp"
+#include "http/wire/session_headers.hpp"
 #include "support/catch.hpp"
 
 #include <array>

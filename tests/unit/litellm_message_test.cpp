@@ -1,7 +1,7 @@
-#include "http/litellm_message.hpp"
+#include "http/answer/litellm_message.hpp"
 
-#include "http/error_text.hpp"
-#include "http/litellm_classes.hpp"
+#include "http/answer/error_text.hpp"
+#include "http/answer/litellm_classes.hpp"
 #include "support/catch.hpp"
 
 #include <string>

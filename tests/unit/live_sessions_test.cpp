@@ -1,6 +1,6 @@
-#include "actors/live_sessions.hpp"
+#include "actors/telemetry/live_sessions.hpp"
 
-#include "actors/ui_snapshot.hpp"
+#include "actors/telemetry/ui_snapshot.hpp"
 #include "support/catch.hpp"
 
 #include <deque>

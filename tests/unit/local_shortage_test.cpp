@@ -1,7 +1,7 @@
-#include "http/local_shortage.hpp"
+#include "http/system/local_shortage.hpp"
 
-#include "http/client.hpp"
-#include "http/descriptor_limit.hpp"
+#include "http/system/descriptor_limit.hpp"
+#include "http/upstream/upstream_call.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/error.hpp>
@@ -118,13 +118,13 @@ TEST_CASE("client: without a descriptor a call fails by out_of_resources, and la
   // Looking up a new name starts a thread with an event loop, which needs descriptors too.
   for (const auto* host : {"127.0.0.1", "localhost", "ip6-localhost", "no-such-name.invalid"}) {
     INFO(host);
-    client_options options;
+    upstream_connection_options options;
     options.address = {false, host, port, "x", ""};
     client calls{io, sockets, timers, options};
     const auto head = std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n");
     const auto fault_of = [&] {
       outcome said;
-      client_call call{calls, head, nullptr, 100, said};
+      upstream_call call{calls, head, nullptr, 100, said};
       call.start();
       CHECK_FALSE(said.fault);  // never before start() has returned
       const auto limit = steady_clock::now() + std::chrono::seconds{2};

@@ -1,4 +1,4 @@
-#include "http/message_parser.hpp"
+#include "http/wire/message_parser.hpp"
 
 #include "support/catch.hpp"
 

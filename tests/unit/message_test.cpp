@@ -1,6 +1,6 @@
-#include "http/message.hpp"
+#include "http/wire/message.hpp"
 
-#include "http/request_id.hpp"
+#include "http/wire/request_id.hpp"
 #include "support/catch.hpp"
 
 #include <set>

@@ -1,4 +1,4 @@
-#include "actors/model_lists.hpp"
+#include "actors/models/model_lists.hpp"
 
 #include "support/catch.hpp"
 

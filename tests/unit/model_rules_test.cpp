@@ -1,4 +1,4 @@
-#include "http/model_rules.hpp"
+#include "http/keys/model_rules.hpp"
 
 #include "support/catch.hpp"
 

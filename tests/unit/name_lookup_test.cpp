@@ -1,4 +1,4 @@
-#include "http/name_lookup.hpp"
+#include "http/loop/name_lookup.hpp"
 
 #include "support/catch.hpp"
 

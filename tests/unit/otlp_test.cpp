@@ -1,6 +1,6 @@
-#include "http/otlp.hpp"
+#include "http/telemetry/otlp.hpp"
 
-#include "http/span_queue.hpp"
+#include "http/telemetry/span_queue.hpp"
 #include "support/catch.hpp"
 
 #include <rapidjson/document.h>

@@ -1,9 +1,9 @@
 // A request head that comes in pieces: what is wrong is refused as soon as it is known, and what the parser
 // of whole heads accepts never is.
-#include "http/partial_head.hpp"
+#include "http/wire/partial_head.hpp"
 
-#include "http/head_parser.hpp"
-#include "http/message_parser.hpp"
+#include "http/wire/head_parser.hpp"
+#include "http/wire/message_parser.hpp"
 #include "support/catch.hpp"
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "http/regular_file.hpp"
+#include "http/system/regular_file.hpp"
 
 #include "support/catch.hpp"
 #include "support/odd_files.hpp"

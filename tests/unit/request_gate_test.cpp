@@ -1,4 +1,4 @@
-#include "http/request_gate.hpp"
+#include "http/request/request_gate.hpp"
 
 #include "support/catch.hpp"
 

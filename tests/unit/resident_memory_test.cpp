@@ -1,4 +1,4 @@
-#include "http/resident_memory.hpp"
+#include "http/system/resident_memory.hpp"
 
 #include "support/catch.hpp"
 #include "support/odd_files.hpp"

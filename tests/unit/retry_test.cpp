@@ -1,6 +1,6 @@
-#include "actors/retry.hpp"
+#include "actors/session/retry.hpp"
 
-#include "http/retry_after.hpp"
+#include "http/wire/retry_after.hpp"
 #include "support/catch.hpp"
 
 namespace llm_proxy::test {

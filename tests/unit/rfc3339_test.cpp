@@ -1,4 +1,4 @@
-#include "http/rfc3339.hpp"
+#include "http/wire/rfc3339.hpp"
 
 #include "support/catch.hpp"
 

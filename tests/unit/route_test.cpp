@@ -1,4 +1,4 @@
-#include "http/route.hpp"
+#include "http/request/route.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/server_timing.hpp"
+#include "http/wire/server_timing.hpp"
 
 #include "support/catch.hpp"
 

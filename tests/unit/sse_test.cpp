@@ -1,4 +1,4 @@
-#include "http/sse.hpp"
+#include "http/dialect/sse.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/trace_context.hpp"
+#include "http/wire/trace_context.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "http/turn.hpp"
+#include "http/loop/turn.hpp"
 
 #include "support/catch.hpp"
 

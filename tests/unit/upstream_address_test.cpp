@@ -1,4 +1,4 @@
-#include "http/upstream_address.hpp"
+#include "http/upstream/upstream_address.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,6 +1,6 @@
-#include "http/upstream_answer.hpp"
+#include "http/answer/upstream_answer.hpp"
 
-#include "http/openai.hpp"
+#include "http/json/json_scanner.hpp"
 #include "support/catch.hpp"
 
 #include <string>

@@ -1,4 +1,4 @@
-#include "actors/upstream_table.hpp"
+#include "actors/messages/upstream_table.hpp"
 
 #include "support/catch.hpp"
 

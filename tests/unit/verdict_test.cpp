@@ -1,4 +1,4 @@
-#include "actors/verdict.hpp"
+#include "actors/session/verdict.hpp"
 
 #include "support/catch.hpp"
 

@@ -1,0 +1,111 @@
+// Who may be served now, who waits and who is refused: the rules of the admission actor, fed with time.
+//
+// A request needs a token of its key's rpm and an unspent tpm (one that asks no model for anything, such as a
+// count of tokens, needs neither), then a slot: of its key (max_concurrent) and of the service
+// (MAX_CONCURRENT_REQUESTS). Without a slot it waits in its key's queue, if that has room;
+// free slots go round the keys that wait, oldest request first in each.
+#pragma once
+
+#include "actors/access/token_bucket.hpp"
+#include "actors/messages/admission_options.hpp"
+#include "http/keys/keys.hpp"
+#include "http/wire/errc.hpp"
+#include "http/wire/message.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace llm_proxy {
+
+/// When slots came free lately, and what that means for those who want one.
+class departures {
+ public:
+  void add(steady_clock::time_point now);
+  /// Whole seconds until `count` more are likely to have come free: 1 to 60.
+  std::chrono::seconds expected(std::size_t count, steady_clock::time_point now) const;
+
+ private:
+  std::deque<steady_clock::time_point> recent_;
+};
+
+class admission_book {
+ public:
+  using time_point = steady_clock::time_point;
+  using ticket = std::uint64_t;  ///< names a request
+
+  enum class answer : std::uint8_t { granted, queued, refused };
+  struct decision {
+    answer what = answer::granted;
+    failure fault{errc::none, {}, {}, {}};
+    header_list headers;  ///< of a refusal: retry-after, x-ratelimit-*
+  };
+
+  explicit admission_book(admission_options options = {}) : options_{options} {}
+
+  /// Other limits from now on. Then, as after leave(), admit().
+  void use(admission_options options) { options_ = options; }
+
+  decision ask(ticket who, const key_rules_ptr& rules, time_point now,
+               request_cost cost = request_cost::full);
+  /// A slot of that key came back. Then, as after leave(), admit().
+  void freed(const std::string& name, time_point now);
+  /// It no longer waits; unknown ones are ignored.
+  void leave(ticket who, time_point now);
+  /// What a request of that key cost.
+  void spent(const key_rules_ptr& rules, std::uint64_t tokens, time_point now);
+
+  struct admitted {
+    ticket who;
+    key_rules_ptr rules;
+  };
+  /// Those who waited and have a slot from now on.
+  std::vector<admitted> admit();
+  /// Those who have waited too long.
+  std::vector<std::pair<ticket, decision>> expire(time_point now);
+  /// When expire() has something to do.
+  std::optional<time_point> next_expiry() const;
+
+  std::size_t in_use() const { return in_use_; }
+  std::size_t waiting() const { return waiting_by_ticket_.size(); }
+
+ private:
+  struct waiter {
+    ticket who;
+    time_point since;
+    request_cost cost;
+  };
+  struct key_state {
+    key_rules_ptr rules;
+    std::size_t in_use = 0;
+    std::deque<waiter> waiting;
+    token_bucket requests;
+    token_bucket tokens;
+    departures freed;
+
+    bool is_full() const { return rules->max_concurrent > 0 && in_use >= rules->max_concurrent; }
+  };
+
+  key_state& state_of(const key_rules_ptr& rules, time_point now);
+  bool is_full() const { return options_.max_concurrent > 0 && in_use_ >= options_.max_concurrent; }
+  decision refuse_rate(key_state& key, bool by_requests, time_point now);
+  decision refuse_slot(key_state& key, std::string detail, time_point now);
+  void forget(key_state& key, std::deque<waiter>::iterator which, time_point now);
+  void take_slot(key_state& key);
+
+  admission_options options_;
+  std::map<std::string, key_state, std::less<>> keys_;
+  std::deque<key_state*> turn_;  // keys with waiters, the one whose turn it is in front
+  std::unordered_map<ticket, key_state*> waiting_by_ticket_;
+  std::size_t in_use_ = 0;
+  departures freed_;
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,43 @@
+// A limit per minute: a full minute's worth may go at once, and comes back evenly.
+#pragma once
+
+#include "http/loop/deadlines.hpp"
+
+#include <algorithm>
+
+namespace llm_proxy {
+
+class token_bucket {
+ public:
+  using time_point = steady_clock::time_point;
+  using seconds = std::chrono::duration<double>;
+
+  /// A new limit keeps what was used of the old one.
+  void set_limit(double per_minute, time_point now) {
+    if (per_minute == limit_) return;
+    const double used = limit_ - left(now);
+    limit_ = per_minute;
+    left_ = per_minute - used;
+  }
+  double limit() const { return limit_; }
+  /// Below 0: so much more was taken than there was.
+  double left(time_point now) {
+    left_ = std::min(limit_, left_ + seconds(now - as_of_).count() * limit_ / 60);
+    as_of_ = now;
+    return left_;
+  }
+  void take(double amount, time_point now) { left_ = left(now) - amount; }
+  void give_back(double amount, time_point now) { left_ = std::min(limit_, left(now) + amount); }
+  /// Until there is `amount`, at most a full bucket. 0: now.
+  seconds until(double amount, time_point now) {
+    return limit_ > 0 ? seconds{std::max(0.0, std::min(amount, limit_) - left(now)) * 60 / limit_}
+                      : seconds{0};
+  }
+
+ private:
+  double limit_ = 0;
+  double left_ = 0;
+  time_point as_of_{};
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,255 @@
+#include "actors/service/acceptor.hpp"
+
+#include "http/downstream/listener.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <unistd.h>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+using boost::asio::ip::tcp;
+
+/// Handshakes under way when listening ends get so long to complete: more than most round trips.
+constexpr auto last_call = std::chrono::milliseconds{100};
+constexpr int max_backlog = 4096;
+
+/// An exception costs what was worked on, not the acceptor: with it all connections of its thread would be
+/// closed.
+template <class Work>
+bool survives(const char* phase, Work&& work) {
+  return ::llm_proxy::survives("acceptor", phase, std::forward<Work>(work));
+}
+
+}  // namespace
+
+acceptor_state::~acceptor_state() {
+  const std::vector<std::shared_ptr<connection>> all{connections_.begin(), connections_.end()};
+  for (const auto& each : all) each->close();
+}
+
+void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options options) {
+  self_ = self;
+  home_ = home;
+  options_ = std::move(options);
+  pause_.emplace(home_->timers(), [this] { enter(self_, [this] { accept_next(); }); });
+  last_call_.emplace(home_->timers(), [this] { enter(self_, [this] { close_listener(); }); });
+}
+
+void acceptor_state::listen(start_listening& order) {
+  all_ = std::move(order.all);
+  shared_ = order.shared;
+  listener_.emplace(home_->io());
+  sockaddr_storage bound{};
+  socklen_t length = sizeof(bound);
+  getsockname(order.descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
+  listener_->assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), order.descriptor);
+  accept_next();
+}
+
+void acceptor_state::accept_next() {
+  if (!listener_) return;
+  const auto lack = lacks();
+  if (lack == shortage::connections || lack == shortage::descriptors) {
+    await_room(lack);
+    return;
+  }
+  if (lack == shortage::none) note_room();
+  accept();
+}
+
+void acceptor_state::accept() {
+  if (!listener_) return;
+  home_->sockets().asio_used();
+  listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
+                                           const boost::system::error_code& ec, tcp::socket socket) {
+    if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
+    enter(self_, [&] {
+      if (survives("accepting", [&] { on_accept(ec, std::move(socket)); })) return;
+      pause(shortage::unknown, "an exception");
+    });
+  });
+}
+
+void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket socket) {
+  if (ec) {
+    const bool descriptors =
+        ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
+    if (descriptors && !somebody_waits()) {
+      await_newcomer();  // accept() takes a descriptor first (Linux): it fails though nobody is kept out
+    } else if (descriptors) {
+      make_room_for(shortage::descriptors);
+    } else {
+      pause(shortage::unknown, ec.message());
+    }
+    return;
+  }
+  deal(std::move(socket));
+  note_room();
+  accept_next();
+}
+
+void acceptor_state::deal(tcp::socket socket) {
+  auto& counts = *options_.counts;
+  std::size_t best = home_->index();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i].load(std::memory_order_relaxed) < counts[best].load(std::memory_order_relaxed)) best = i;
+  }
+  if (best == home_->index()) {
+    counts[best].fetch_add(1, std::memory_order_relaxed);
+    adopt(std::move(socket));
+  } else {
+    auto handed_over = std::make_shared<handed_over_socket>(options_.counts, best);
+    handed_over->hold(socket.release());
+    self_->send(all_[best], adopt_socket{std::move(handed_over)});
+  }
+}
+
+caf::result<listening_stopped> acceptor_state::stop() {
+  auto promise = self_->make_response_promise<listening_stopped>();
+  stopping_.push_back(promise);
+  if (listener_ && !shared_) {
+    refuse_newcomers(listener_->native_handle());
+    last_call_->expires_after(last_call);
+  } else {
+    close_listener();
+  }
+  return promise;
+}
+
+void acceptor_state::close_listener() {
+  if (listener_) {
+    boost::system::error_code ec;
+    listener_->non_blocking(true, ec);
+    // What has completed its handshake would be reset by closing. Bounded: the socket may be shared, and then
+    // more come for ever.
+    for (int i = 0; i < max_backlog; ++i) {
+      tcp::socket waiting{home_->io()};
+      listener_->accept(waiting, ec);
+      if (ec) break;
+      deal(std::move(waiting));
+    }
+    // Not close(): that leaves a descriptor which another process holds too in this thread's epoll set.
+    home_->sockets().asio_used();
+    const int descriptor = listener_->release(ec);
+    if (!ec) ::close(descriptor);
+    listener_.reset();
+  }
+  for (auto& promise : std::exchange(stopping_, {})) promise.deliver(listening_stopped{});
+}
+
+void acceptor_state::adopt(tcp::socket socket) {
+  const bool done = survives("taking a connection in", [&] { take_in(std::move(socket)); });
+  if (!done) (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
+}
+
+void acceptor_state::take_in(tcp::socket socket) {
+  auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
+                                            home_->timers(), options_.timeouts, *this, options_.tls.get());
+  added->start();
+  // Last of what may throw: from here on its end takes it off the count.
+  connections_.insert(added);
+  ++options_.context->counted->connections_accepted;
+  if (draining_) added->drain();
+}
+
+void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
+  // Without a session nobody else would answer.
+  if (!survives("spawning a session",
+                [&] { spawn_on(self_->system(), *home_, session, options_.context, from); })) {
+    from->end_without_memory();
+  }
+}
+
+void acceptor_state::use(const shared_actors& those) {
+  auto context = std::make_shared<session_context>(*options_.context);
+  context->auth = those.auth;
+  context->registry = those.registry;
+  context->pool = those.pool;
+  context->admission = those.admission;
+  context->upstreams = those.upstreams;
+  context->metrics = those.metrics;
+  context->observers = those.observers;
+  context->probe = those.probe;
+  options_.context = std::move(context);
+}
+
+void acceptor_state::use(session_rules_changed& rules) {
+  auto context = std::make_shared<session_context>(*options_.context);
+  context->options = *rules.options;
+  context->memory = std::move(rules.memory);
+  options_.context = std::move(context);
+}
+
+void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
+  connections_.erase(which);
+  (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
+  check_drained();
+}
+
+void acceptor_state::on_handshake_failed(const std::string& why) {
+  // Anybody can cause these: no more than a line for who looks for it.
+  spdlog::debug("TLS handshake: {}", why);
+}
+
+caf::result<drained> acceptor_state::begin_drain() {
+  auto promise = self_->make_response_promise<drained>();
+  waiting_.push_back(promise);
+  draining_ = true;
+  // drain() may close a connection and with it change the set.
+  const std::vector<std::shared_ptr<connection>> all{connections_.begin(), connections_.end()};
+  for (const auto& each : all) each->drain();
+  check_drained();
+  return promise;
+}
+
+void acceptor_state::force() {
+  const std::vector<std::shared_ptr<connection>> all{connections_.begin(), connections_.end()};
+  for (const auto& each : all) each->force_end();
+}
+
+void acceptor_state::check_drained() {
+  if (!draining_ || !connections_.empty()) return;
+  for (auto& promise : std::exchange(waiting_, {})) promise.deliver(drained{});
+}
+
+acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_worker* home,
+                                       acceptor_options options) {
+  self->state.begin(self, home, std::move(options));
+  return {
+      [self](start_listening& order) { survives("beginning to listen", [&] { self->state.listen(order); }); },
+      [self, home](const adopt_socket& accepted) {
+        sockaddr_storage peer{};
+        socklen_t length = sizeof(peer);
+        const int descriptor = accepted.socket->get();
+        const bool known = getsockname(descriptor, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+        tcp::socket socket{home->io()};
+        boost::system::error_code ec;
+        socket.assign(known && peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, ec);
+        if (ec) {
+          spdlog::error("acceptor: a socket handed over cannot be used: {}", ec.message());
+          return;
+        }
+        accepted.socket->release();
+        self->state.adopt(std::move(socket));
+      },
+      [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },
+      [self](stop_listening) { return self->state.stop(); },
+      [self](const make_room& order) { return self->state.close_longest_idle(order); },
+      [self](drain) { return self->state.begin_drain(); },
+      [self](force_drain) { survives("ending what is in flight", [self] { self->state.force(); }); },
+      [self](const shared_actors& those) {
+        survives("taking other actors", [&] { self->state.use(those); });
+      },
+      [self](session_rules_changed& rules) {
+        survives("taking other rules", [&] { self->state.use(rules); });
+      },
+  };
+}
+
+}  // namespace llm_proxy

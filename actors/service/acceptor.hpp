@@ -1,0 +1,112 @@
+// Takes connections in and spawns a session for each of their requests. One per I/O thread, spawned by
+// proxy.cpp for the process's life; the first one listens and deals the sockets out to the thread with the
+// fewest. When connections or descriptors are short and somebody waits, idle connections are closed to make
+// room (acceptor_room.cpp).
+#pragma once
+
+#include "actors/messages/messages.hpp"
+#include "actors/runtime/pinned.hpp"
+#include "actors/service/idle_connections.hpp"
+#include "actors/session/session.hpp"
+#include "http/downstream/connection.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace llm_proxy {
+
+struct acceptor_options {
+  connection_timeouts timeouts;
+  std::shared_ptr<const session_context> context;
+  std::shared_ptr<connection_counts> counts;
+  std::size_t max_connections;  ///< over all threads
+  server_tls tls;               ///< null: plain
+};
+
+class acceptor_state : public connection_owner {
+ public:
+  using self_pointer = pinned_pointer<acceptor_actor, acceptor_state>;
+
+  static inline const char* name = "acceptor";
+
+  acceptor_state() = default;
+  /// Closes all connections: their sessions end as if their clients had left.
+  virtual ~acceptor_state();
+
+  void begin(self_pointer self, io_worker* home, acceptor_options options);
+  /// Listens, and deals out to `all` (this one included, in the order of the threads).
+  void listen(start_listening& order);
+  caf::result<listening_stopped> stop();
+  void adopt(boost::asio::ip::tcp::socket socket);
+  void use_tls(server_tls tls) { options_.tls = std::move(tls); }
+  /// Sessions from now on work with these.
+  void use(const shared_actors& those);
+  void use(session_rules_changed& rules);
+  caf::result<drained> begin_drain();
+  void force();
+  room_made close_longest_idle(const make_room& order);
+
+ private:
+  void on_request(const std::shared_ptr<connection>& from) override;
+  void on_closed(const std::shared_ptr<connection>& which) override;
+  void on_handshake_failed(const std::string& why) override;
+  void on_idle(connection& which) override { idle_.add(which); }
+
+  void take_in(boost::asio::ip::tcp::socket socket);
+  void accept_next();
+  void accept();
+  void on_accept(const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket);
+  void deal(boost::asio::ip::tcp::socket socket);
+  void close_listener();
+  void check_drained();
+
+  // acceptor_room.cpp
+  /// What keeps the next connection out; `unknown` is only learnt by trying.
+  enum class shortage : std::uint8_t { none, connections, descriptors, unknown };
+  struct room_search;
+  bool is_full() const;
+  shortage lacks() const;
+  std::string words_for(shortage lack) const;
+  bool somebody_waits();
+  void await_room(shortage lack);
+  void await_newcomer();
+  void on_newcomer();
+  void make_room_for(shortage lack);
+  void ask_for_room(const std::shared_ptr<room_search>& search);
+  void note_eviction(shortage lack);
+  void pause(shortage lack, const std::string& why);
+  void note_room();
+  void accept_again();
+
+  self_pointer self_ = nullptr;
+  io_worker* home_ = nullptr;
+  acceptor_options options_;
+  std::unordered_set<std::shared_ptr<connection>> connections_;
+  idle_connections idle_;
+  std::vector<acceptor_actor> all_;
+  std::optional<boost::asio::ip::tcp::acceptor> listener_;
+  bool shared_ = false;                // another process may listen on the same socket
+  std::optional<deadline> pause_;      // without room for more
+  std::optional<deadline> last_call_;  // before the listener is closed
+  shortage paused_for_ = shortage::none;
+  unsigned quiet_pauses_ = 0;    // in a row in which nobody waited
+  std::uint64_t evictions_ = 0;  // since the log told of them
+  std::optional<steady_clock::time_point> evictions_told_;
+  std::vector<caf::typed_response_promise<listening_stopped>> stopping_;
+  std::vector<caf::typed_response_promise<drained>> waiting_;
+  bool draining_ = false;
+};
+
+acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_worker* home,
+                                       acceptor_options options);
+
+}  // namespace llm_proxy

@@ -1,0 +1,111 @@
+#include "actors/service/configuration.hpp"
+
+#include "actors/service/proxy.hpp"
+#include "config/command_line.hpp"
+#include "http/request/route.hpp"
+
+#include <ctime>
+#include <exception>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+/// What only the routes know of the settings.
+void check_passthrough(parsed_settings& parsed) {
+  for (const auto& prefix : parsed.values.passthrough_paths) {
+    const auto said = judge_passthrough(prefix);
+    if (said.reason.empty()) continue;
+    auto& list = said.is_warning ? parsed.warnings : parsed.faults;
+    list.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{said.reason});
+  }
+}
+
+/// What only TLS knows of the settings.
+void check_upstream_files(parsed_settings& parsed) {
+  const auto files = litellm_tls(parsed.values);
+  for (auto& fault : check_upstream_tls(files)) parsed.faults.push_back(std::move(fault));
+  for (auto& warning : upstream_tls_warnings(files, std::time(nullptr)))
+    parsed.warnings.push_back(std::move(warning));
+  const bool has_own = !files.certificate.empty() || !files.key.empty();
+  if (!has_own || has_https(parsed.values.litellm_proxy_url)) return;
+  const std::string name = files.certificate.empty() ? "LITELLM_CLIENT_KEY_FILE" : "LITELLM_CLIENT_CERT_FILE";
+  parsed.faults.push_back("LLM_PROXY__" + name +
+                          " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https");
+}
+
+void check_keys_file(parsed_settings& parsed) {
+  const auto& file = parsed.values.internal_api_keys_file;
+  if (file.empty()) return;
+  for (const auto& fault : read_keys_file(file).faults)
+    parsed.faults.push_back("LLM_PROXY__INTERNAL_API_KEYS_FILE: " + fault + " (" + file + ")");
+}
+
+void check_listener_tls(parsed_settings& parsed) {
+  const auto files = listener_tls(parsed.values);
+  if (files.any()) load_server_tls(files, parsed.faults);
+  for (auto& warning : server_tls_warnings(files, std::time(nullptr)))
+    parsed.warnings.push_back(std::move(warning));
+}
+
+parsed_settings read_live_settings(const env_files& files) {
+  auto parsed = load_settings(files);
+  check_passthrough(parsed);
+  check_upstream_files(parsed);
+  return parsed;
+}
+
+}  // namespace
+
+parsed_settings read_settings(const env_files& files) {
+  auto parsed = read_live_settings(files);
+  check_keys_file(parsed);
+  check_listener_tls(parsed);
+  return parsed;
+}
+
+configuration_source::configuration_source(env_files files, const parsed_settings& at_start)
+    : files_{std::move(files)}, file_{at_start.file_has_options ? at_start.file : std::string{}} {}
+
+void configuration_source::check_file(parsed_settings& parsed) {
+  if (!parsed.unreadable.empty()) {
+    parsed.faults.push_back(parsed.unreadable);
+  } else if (!file_.empty() && parsed.file != file_) {
+    parsed.faults.push_back(file_ + ", where the options were read from, is missing");
+  } else if (!file_.empty() && !parsed.file_has_options) {
+    parsed.faults.push_back(file_ + ", where the options were read from, has none any more");
+  } else if (parsed.file_has_options) {
+    file_ = parsed.file;
+  }
+}
+
+configuration configuration_source::read(const settings& running) {
+  configuration read;
+  try {
+    read.options = read_live_settings(files_);
+    check_file(read.options);
+    // Certificates are renewed whatever is wrong with the options.
+    read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
+  } catch (const std::exception& error) {
+    read.options.faults.emplace_back(error.what());
+  }
+  try {
+    if (const auto& file = running.internal_api_keys_file; !file.empty()) {
+      read.keys = read_keys_file(file);
+      for (auto& fault : read.keys->faults) fault += " (" + file + ")";
+    }
+  } catch (const std::exception& error) {
+    read.keys = parsed_keys{{}, {error.what()}};
+  }
+  try {
+    const auto files = listener_tls(running);
+    if (files.any()) read.listener = load_server_tls(files, read.listener_faults);
+    read.listener_warnings = server_tls_warnings(files, std::time(nullptr));
+  } catch (const std::exception& error) {
+    read.listener_faults.emplace_back(error.what());
+  }
+  return read;
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,32 @@
+// What a session needs to take part in its caller's trace (session_trace.cpp).
+#pragma once
+
+#include "actors/messages/messages.hpp"
+#include "http/telemetry/span_queue.hpp"
+#include "http/wire/trace_context.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace llm_proxy {
+
+/// What all sessions share where tracing is on.
+struct session_tracing {
+  trace_sampler sampler;
+  std::shared_ptr<span_queue> finished;
+  exporter_actor exporter;
+};
+
+/// The span of one request, while it lasts.
+struct request_trace {
+  explicit request_trace(begun_span begun) : span{std::move(begun)} {}
+
+  begun_span span;
+  std::string state;                            ///< the caller's tracestate, where the span will be exported
+  std::string provider;                         ///< of its model, once known
+  std::chrono::system_clock::time_point began;  ///< by the clock that others share
+};
+
+}  // namespace llm_proxy

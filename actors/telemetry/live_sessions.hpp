@@ -1,0 +1,68 @@
+// The requests of one thread that are in flight, for who watches them (GET /ui/events). Used on that thread
+// only: by its sessions and by its observer actor.
+//
+// A session links itself in and out, which allocates nothing; what a request was when it ended is kept only
+// while somebody watches.
+#pragma once
+
+#include "actors/messages/messages.hpp"
+#include "actors/runtime/pinned.hpp"
+#include "http/loop/deadlines.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// A session, as it can be listed.
+class live_session {
+ public:
+  virtual session_sample sample() const = 0;
+  /// The name of its key.
+  virtual std::string_view key_name() const = 0;
+
+ protected:
+  live_session() = default;
+  ~live_session() = default;
+  live_session(const live_session&) = delete;
+  live_session& operator=(const live_session&) = delete;
+
+ private:
+  friend class live_sessions;
+  live_session* next_ = nullptr;
+  live_session* before_ = nullptr;
+  bool listed_ = false;
+};
+
+class live_sessions {
+ public:
+  void add(live_session& session);
+  /// No-op if it is not listed.
+  void remove(live_session& session);
+  /// The same, and what became of it is told to who watches. `how`: a literal.
+  void end(live_session& session, std::string_view how, unsigned status);
+
+  /// Answers observe, and makes sure that ends are kept from now on.
+  observed look(const observe& asked, steady_clock::time_point now);
+  std::size_t kept() const { return ended_.size(); }
+
+ private:
+  /// Who watches asks four times a second: nobody does any more.
+  static constexpr auto patience = std::chrono::seconds{3};
+
+  live_session* first_ = nullptr;
+  bool watched_ = false;
+  steady_clock::time_point asked_at_{};
+  std::uint64_t ends_ = 0;           // that were kept, ever
+  std::deque<ended_session> ended_;  // the newest of them
+};
+
+/// Lists the requests of its thread. One per thread, kept alive by the supervisor.
+struct observer_state {
+  static inline const char* name = "observer";
+};
+observer_actor::behavior_type observer(pinned_pointer<observer_actor, observer_state> self,
+                                       std::shared_ptr<live_sessions> sessions);
+
+}  // namespace llm_proxy

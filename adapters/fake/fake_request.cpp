@@ -1,0 +1,146 @@
+#include "adapters/fake/fake_request.hpp"
+
+#include "http/json/json_text.hpp"
+#include "http/json/json_walk.hpp"
+
+namespace llm_proxy {
+
+namespace {
+
+/// The text of the string member `name` of an object; empty: there is none.
+std::string text_member(std::string_view object, std::string_view name) {
+  std::string text;
+  for_each_member(object, [&](std::string_view key, json_token kind, std::string_view value) {
+    if (key == name) text = kind == json_token::string ? json_unescaped(value) : std::string{};
+  });
+  return text;
+}
+
+/// The bytes of the member `name` of an object; empty: there is none.
+std::string_view raw_member(std::string_view object, std::string_view name) {
+  std::string_view raw;
+  for_each_member(object, [&](std::string_view key, json_token, std::string_view value) {
+    if (key == name) raw = value;
+  });
+  return raw;
+}
+
+/// The text of a content: a string, or the text parts of an array joined, whatever the dialect calls them.
+std::string read_content(std::string_view raw) {
+  if (raw.substr(0, 1) == "\"") return json_unescaped(raw);
+  std::string text;
+  for_each_element(raw, [&text](json_token, std::string_view part) {
+    const auto type = text_member(part, "type");
+    if (type == "text" || type == "input_text" || type == "output_text") text += text_member(part, "text");
+  });
+  return text;
+}
+
+/// Chat's messages: the last of role user, or the last one when it is a tool's result.
+void read_chat_messages(std::string_view messages, fake_request& request) {
+  for_each_element(messages, [&](json_token, std::string_view message) {
+    const auto role = text_member(message, "role");
+    request.after_tools = role == "tool" || role == "function";
+    if (role == "user" || request.after_tools)
+      request.user_text = read_content(raw_member(message, "content"));
+  });
+}
+
+/// The input items of the Responses API: messages, calls and their outputs.
+void read_items(std::string_view items, fake_request& request) {
+  for_each_element(items, [&](json_token, std::string_view item) {
+    request.after_tools = text_member(item, "type") == "function_call_output";
+    if (request.after_tools) {
+      request.user_text = read_content(raw_member(item, "output"));
+    } else if (text_member(item, "role") == "user") {
+      request.user_text = read_content(raw_member(item, "content"));
+    }
+  });
+}
+
+/// Anthropic's messages: a tool's result is a block in a message of the user.
+void read_message_blocks(std::string_view messages, fake_request& request) {
+  for_each_element(messages, [&](json_token, std::string_view message) {
+    request.after_tools = false;
+    if (text_member(message, "role") != "user") return;
+    const auto content = raw_member(message, "content");
+    request.user_text = read_content(content);
+    for_each_element(content, [&](json_token, std::string_view block) {
+      if (text_member(block, "type") != "tool_result") return;
+      request.after_tools = true;
+      request.user_text = read_content(raw_member(block, "content"));
+    });
+  });
+}
+
+/// The schema of a format: `{"type":"json_schema","schema":{…}}` or `{"type":"json_object"}`.
+std::string read_schema(std::string_view format) {
+  const auto type = text_member(format, "type");
+  if (type == "json_object") return "{}";
+  return type == "json_schema" ? std::string{raw_member(format, "schema")} : std::string{};
+}
+
+/// Chat has the schema one level deeper.
+std::string read_chat_schema(std::string_view format) {
+  if (text_member(format, "type") == "json_object") return "{}";
+  return std::string{raw_member(raw_member(format, "json_schema"), "schema")};
+}
+
+void add_name(std::string_view function, std::vector<std::string>& names) {
+  if (auto name = text_member(function, "name"); !name.empty()) names.push_back(std::move(name));
+}
+
+/// The functions among an array of tools that carry their name themselves; other kinds run at the provider's.
+void read_named_tools(std::string_view tools, std::string_view kind, std::vector<std::string>& names) {
+  for_each_element(tools, [&](json_token, std::string_view tool) {
+    const auto type = text_member(tool, "type");
+    if (type.empty() || type == kind) add_name(tool, names);
+  });
+}
+
+/// What all dialects call the same.
+fake_request read_common(std::string_view body) {
+  fake_request request;
+  request.model = text_member(body, "model");
+  request.stream = raw_member(body, "stream") == "true";
+  return request;
+}
+
+}  // namespace
+
+fake_request read_fake_chat(std::string_view body) {
+  auto request = read_common(body);
+  read_chat_messages(raw_member(body, "messages"), request);
+  request.schema = read_chat_schema(raw_member(body, "response_format"));
+  request.include_usage = raw_member(raw_member(body, "stream_options"), "include_usage") == "true";
+  for_each_element(raw_member(body, "tools"), [&](json_token, std::string_view tool) {
+    add_name(raw_member(tool, "function"), request.tools);
+  });
+  for_each_element(raw_member(body, "functions"),
+                   [&](json_token, std::string_view function) { add_name(function, request.tools); });
+  return request;
+}
+
+fake_request read_fake_response(std::string_view body) {
+  auto request = read_common(body);
+  const auto input = raw_member(body, "input");
+  if (input.substr(0, 1) == "\"") {
+    request.user_text = json_unescaped(input);
+  } else {
+    read_items(input, request);
+  }
+  request.schema = read_schema(raw_member(raw_member(body, "text"), "format"));
+  read_named_tools(raw_member(body, "tools"), "function", request.tools);
+  return request;
+}
+
+fake_request read_fake_message(std::string_view body) {
+  auto request = read_common(body);
+  read_message_blocks(raw_member(body, "messages"), request);
+  request.schema = read_schema(raw_member(raw_member(body, "output_config"), "format"));
+  if (request.schema.empty()) request.schema = read_schema(raw_member(body, "output_format"));
+  read_named_tools(raw_member(body, "tools"), "custom", request.tools);
+  return request;
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,299 @@
+#include "http/dialect/stream_judge.hpp"
+
+#include "http/dialect/chunk_filter.hpp"
+
+#include <algorithm>
+
+namespace llm_proxy {
+
+namespace {
+
+// As OpenAI's SDKs do it: data that begins so ends the stream. No JSON text does.
+constexpr std::string_view done_mark = "[DONE]";
+constexpr std::string_view done_event = "data: [DONE]\n\n";
+constexpr std::string_view error_name = "error";
+constexpr std::string_view failed_name = "response.failed";
+constexpr std::uint8_t mismatch = 0xFF;
+
+/// Compares a text that comes in pieces to the beginning of `wanted`: `matched` counts its bytes, or is
+/// mismatch.
+std::uint8_t match_on(std::string_view wanted, std::uint8_t matched, std::string_view piece) {
+  if (matched == mismatch || matched == wanted.size()) return matched;
+  const auto compared = std::min(wanted.size() - matched, piece.size());
+  if (wanted.substr(matched, compared) != piece.substr(0, compared)) return mismatch;
+  return static_cast<std::uint8_t>(matched + compared);
+}
+
+/// Whether an event with this name (its `event:` line, or its data's `type`) is the last one of its stream.
+bool ends_stream(dialect speaks, std::string_view name) {
+  switch (speaks) {
+    case dialect::anthropic:
+      return name == "message_stop";
+    case dialect::responses:
+      return name == "response.completed" || name == "response.incomplete" || name == "response.failed" ||
+             name == "response.cancelled";
+    case dialect::events:
+      return name.ends_with(".done") || name.ends_with(".completed");
+    case dialect::chat:
+    case dialect::opaque:
+      break;
+  }
+  return false;
+}
+
+/// Whether an event ends behind a line: a line end and an empty line.
+bool ends_event(std::string_view rest) {
+  return rest.substr(0, 2) == "\n\n" || rest.substr(0, 4) == "\r\n\r\n";
+}
+
+}  // namespace
+
+/// Most events come whole, and thousands of streams wait for their next one: between events they share one
+/// reader.
+void stream_judge::open_reader() {
+  static thread_local completion_reader shared;
+  if (unfinished_) {
+    reader_ = unfinished_.get();
+  } else {
+    reader_ = &shared;
+    // Clean, unless an exception came between.
+    if (shared.touched()) shared.reset();
+  }
+}
+
+void stream_judge::put_reader_away() {
+  if (!has_data_ || is_plain_) {
+    unfinished_.reset();
+  } else if (!unfinished_) {
+    unfinished_ = std::make_unique<completion_reader>(*reader_);
+    reader_->reset();
+  }
+  reader_ = nullptr;
+}
+
+std::string_view stream_judge::feed(std::string_view bytes) {
+  release();
+  unread_ = 0;
+  open_reader();
+  const auto ready = take(bytes);
+  put_reader_away();
+  return ready;
+}
+
+std::string_view stream_judge::take(std::string_view bytes) {
+  std::size_t passable = 0;  // of `bytes`
+  std::size_t kept_from = 0;
+  bool left_out = false;
+  std::string_view rest = bytes;
+  for (auto part = lines_.next(rest); part != sse_part::more; part = lines_.next(rest)) {
+    bool boundary = false;
+    bool is_error = false;
+    switch (part) {
+      case sse_part::value:
+        take_value(rest);
+        break;
+      case sse_part::line_end:
+        take_line_end();
+        boundary = !has_fields_;  // comments before an event need not wait for it
+        break;
+      case sse_part::blank_line:
+        if (has_data_) judge_event(true);
+        lacks_line_feed_ = is_left_out_;
+        is_error = is_error_ && !inside_event_;
+        begin_event();
+        boundary = true;
+        break;
+      default:
+        boundary = at_boundary_;
+        break;  // the LF goes with its CR
+    }
+    if (lacks_line_feed_ && boundary) {
+      // Everything before the chunk, and not the chunk.
+      if (!std::exchange(left_out, true) && passable > 0) out_ = std::move(held_);
+      held_.clear();
+      out_.append(bytes.substr(kept_from, passable - kept_from));
+      kept_from = bytes.size() - rest.size();
+      lacks_line_feed_ = part == sse_part::blank_line && rest.empty() && bytes.back() == '\r';
+    }
+    at_boundary_ = boundary;
+    if (is_error) {
+      error_event_ = std::make_unique<std::string>();
+      if (passable == 0) {
+        *error_event_ = std::exchange(held_, {});
+      } else if (!left_out) {
+        out_ = std::exchange(held_, {});
+      }
+      out_.append(bytes.substr(kept_from, passable - kept_from));
+      const auto end = bytes.size() - rest.size();
+      error_event_->append(bytes.substr(passable, end - passable));
+      unread_ = rest.size();
+      return out_;
+    }
+    if (boundary) {
+      passable = bytes.size() - rest.size();
+      inside_event_ = false;
+    }
+  }
+  if (passable != bytes.size()) at_boundary_ = false;
+
+  if (left_out) {
+    out_.append(bytes.substr(kept_from, passable - kept_from));
+    held_.assign(bytes.substr(passable));
+    return out_;
+  }
+  if (passable == 0 && inside_event_) return bytes;
+  const auto waiting = bytes.size() - passable + (passable == 0 ? held_.size() : 0);
+  if (waiting > whole_event_limit) {
+    passable = bytes.size();
+    inside_event_ = true;
+  }
+  if (passable == 0) {
+    held_.append(bytes);
+    return {};
+  }
+  if (held_.empty()) {
+    held_.assign(bytes.substr(passable));
+    return bytes.substr(0, passable);
+  }
+  held_.append(bytes.substr(0, passable));
+  out_.swap(held_);
+  held_.assign(bytes.substr(passable));
+  return out_;
+}
+
+std::string_view stream_judge::finish() {
+  open_reader();
+  if (has_data_ && judge_event(false)) inside_event_ = false;
+  const bool dropped = is_left_out_;
+  begin_event();
+  put_reader_away();
+  release();
+  if (complete() && !dropped) out_.swap(held_);
+  std::string().swap(held_);
+  if (done_ && done_left_out_) out_ += done_event;
+  return out_;
+}
+
+std::string_view stream_judge::finish_at_last_event() {
+  release();
+  std::string().swap(held_);
+  inside_event_ = false;
+  if (done_left_out_) out_ = done_event;
+  return out_;
+}
+
+void stream_judge::take_name(std::string_view piece) {
+  if (!std::exchange(in_name_line_, true)) name_size_ = 0;
+  const auto room = name_.size() - name_size_;
+  name_size_ = static_cast<std::uint8_t>(name_size_ + piece.copy(name_.data() + name_size_, room));
+}
+
+/// `rest` follows the value.
+void stream_judge::take_value(std::string_view rest) {
+  const auto piece = lines_.piece();
+  if (lines_.field() == sse_field::event) take_name(piece);
+  if (lines_.field() != sse_field::data) return;
+  progress_ += piece.size();
+  if (speaks_ == dialect::chat && !has_data_ && ends_event(rest) && !may_matter(piece, seen_)) {
+    is_plain_ = true;
+    begin_data_line();
+    return;
+  }
+  if (!in_data_line_) begin_data_line();
+  take_data(piece);
+}
+
+void stream_judge::take_line_end() {
+  const auto field = lines_.field();
+  if (field == sse_field::comment) return;
+  has_fields_ = true;
+  if (field == sse_field::event) {
+    if (!in_name_line_) name_size_ = 0;
+    in_name_line_ = false;
+  } else if (field == sse_field::data) {
+    if (!in_data_line_) begin_data_line();
+    in_data_line_ = false;
+  }
+}
+
+void stream_judge::begin_data_line() {
+  if (has_data_) take_data("\n");
+  has_data_ = true;
+  in_data_line_ = true;
+  ++progress_;
+}
+
+void stream_judge::take_data(std::string_view data) {
+  done_matched_ = match_on(done_mark, done_matched_, data);
+  reader_->feed(data);
+}
+
+bool stream_judge::judge_event(bool ended) {
+  const std::string_view name{name_.data(), name_size_};
+  is_error_ = name == error_name;
+  if (is_plain_) {
+    ++events_;
+    error_ = error_ || is_error_;
+    return true;
+  }
+  const bool is_done = done_matched_ == done_mark.size();
+  const bool is_json = reader_->finish();
+  if (!ended && !is_done && !is_json) return false;
+  ++events_;
+  done_ = done_ || ends_stream(speaks_, name);
+  failed_ = failed_ || (speaks_ == dialect::responses && name == failed_name);
+  if (is_done) judge_done();
+  if (is_json) {
+    const auto type = reader_->type();
+    done_ = done_ || ends_stream(speaks_, type);
+    failed_ = failed_ || (speaks_ == dialect::responses && type == failed_name);
+    is_error_ =
+        is_error_ || type == error_name || reader_->is_error || (reader_->error && !reader_->is_response);
+    if (is_extra_usage()) {
+      is_left_out_ = true;
+      --events_;
+    }
+    if (reader_->sequence_number) {
+      next_sequence_number_ = std::max(next_sequence_number_, *reader_->sequence_number + 1);
+    }
+    seen_.add(reader_->seen);
+    finished_.add(reader_->finished);
+    uncountable_ = uncountable_ || reader_->uncountable;
+    if (model.empty()) model = reader_->model();
+    merge_usage();
+  }
+  error_ = error_ || is_error_;
+  return true;
+}
+
+/// The event at hand is a [DONE].
+void stream_judge::judge_done() {
+  if (speaks_ == dialect::chat) {
+    done_ = true;
+  } else if (!done_ && !inside_event_) {
+    done_left_out_ = is_left_out_ = true;
+    --events_;
+  }
+}
+
+/// The event at hand is the usage chunk that the proxy asked for, and nothing else.
+bool stream_judge::is_extra_usage() const {
+  return swallows_usage_ && reader_->usage && all_finished() && !inside_event_ && !reader_->error &&
+         !reader_->says_more && reader_->finished.empty();
+}
+
+void stream_judge::merge_usage() {
+  if (!reader_->usage) return;
+  // Anthropic tells the prompt's tokens first and the answer's last.
+  const auto before = std::exchange(usage, reader_->usage).value_or(token_usage{});
+  if (!reader_->has_prompt_tokens) usage->prompt_tokens = before.prompt_tokens;
+  if (!reader_->has_completion_tokens) usage->completion_tokens = before.completion_tokens;
+}
+
+void stream_judge::begin_event() {
+  if (has_data_ && !is_plain_) reader_->reset();
+  has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_left_out_ = is_error_ = in_name_line_ = false;
+  done_matched_ = name_size_ = 0;
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,269 @@
+// The connection's second half: answers, writes and closing.
+#include "http/downstream/connection.hpp"
+#include "http/wire/http_date.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+constexpr auto linger_time = std::chrono::seconds{2};
+
+void append_number(std::string& out, std::uint64_t value, int base) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, base).ptr;
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+}
+
+}  // namespace
+
+// -- answering -----------------------------------------------------------------
+
+void connection::start_answer(const response_head& head, body_framing framing, std::uint64_t length,
+                              bool close) {
+  answer_started_ = true;
+  const bool http_1_0 = head_->minor_version == 0;
+  // RFC 9112 §6.3: these end with their head, whatever it says, and a length in it is that of another answer.
+  suppress_body_ = head_->method == "HEAD" || head.status == 204 || head.status == 304;
+  // RFC 9110 §8.6: never in a 204, and only a true one in a 304.
+  const bool tells_length =
+      framing == body_framing::content_length && head.status != 204 && (head.status != 304 || length > 0);
+  if (suppress_body_) {
+    framing = body_framing::content_length;
+  } else if (framing == body_framing::chunked && http_1_0) {
+    framing = body_framing::until_close;
+  }
+  framing_ = framing;
+  const bool body_unread = !is_read();
+  const bool body_too_long =
+      body_unread && std::max(head_->content_length.value_or(0), incoming_->parser.announced()) > max_discard;
+  if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
+      (continue_owed_ && body_unread)) {
+    close_after_ = true;
+  }
+  auto& out = outgoing();
+  out += "HTTP/1.1 ";
+  append_number(out, head.status, 10);
+  out += ' ';
+  out += reason_phrase(head.status);
+  out += "\r\n";
+  append_header(out, "date", http_date_now());
+  for (const auto field : head.headers) append_header(out, field.name, field.value);
+  if (framing == body_framing::chunked) {
+    append_header(out, "transfer-encoding", "chunked");
+  } else if (tells_length) {
+    out += "content-length: ";
+    append_number(out, length, 10);
+    out += "\r\n";
+  }
+  if (close_after_) {
+    append_header(out, "connection", "close");
+  } else if (http_1_0) {
+    append_header(out, "connection", "keep-alive");
+  }
+  out += "\r\n";
+  schedule();
+}
+
+void connection::write(std::string_view bytes) {
+  if (bytes.empty()) return;
+  body_written_ += bytes.size();
+  if (suppress_body_) return;
+  auto& out = outgoing();
+  if (framing_ == body_framing::chunked) {
+    append_number(out, bytes.size(), 16);
+    out += "\r\n";
+    out += bytes;
+    out += "\r\n";
+  } else {
+    out += bytes;
+  }
+  schedule();
+}
+
+void connection::write_constant(std::string_view bytes) {
+  constexpr std::size_t least = 16 * 1024;  // of less a copy is cheaper than a write of its own
+  const bool framed = framing_ == body_framing::chunked;
+  if (bytes.size() < least || framed || suppress_body_ || !constant_.empty()) {
+    write(bytes);
+    return;
+  }
+  body_written_ += bytes.size();
+  // They come behind what was written before.
+  if (in_flight_sent_ == in_flight_.size()) {
+    in_flight_.swap(pending_);
+    in_flight_sent_ = 0;
+    pending_.clear();
+  } else {
+    in_flight_ += std::exchange(pending_, {});
+  }
+  constant_ = bytes;
+  schedule();
+}
+
+void connection::end_answer() {
+  events_ = nullptr;
+  if (stage_ == stage::closed) return;
+  if (framing_ == body_framing::chunked) outgoing() += "0\r\n\r\n";
+  schedule();
+  if (close_after_ || draining_) {
+    finish_close();
+  } else if (is_read()) {
+    next_request();
+    // The client need not wait for what its session does at its end.
+    if (turn_.lone()) flush();
+  } else {
+    stage_ = stage::discarding;
+    // An answer that took long may have outlived the body's deadline.
+    if (!read_deadline_.armed()) read_deadline_.expires_after(timeouts_.body);
+    discard_body();
+    start_read();
+  }
+}
+
+void connection::break_answer() {
+  events_ = nullptr;
+  if (stage_ == stage::closed) return;
+  // Where the end of the connection is the end of the body, only a reset tells that this is none.
+  reset_after_ = framing_ == body_framing::until_close;
+  finish_close();
+}
+
+void connection::finish_close() {
+  leave_idle();
+  stage_ = stage::lingering;
+  end_written_ = true;
+  in_.consume(in_.size());
+  read_deadline_.cancel();  // starts when all is sent
+  schedule();
+  start_read();
+}
+
+void connection::linger() {
+  // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
+  // make the kernel reset the connection and destroy the answer.
+  if (reset_after_) {
+    socket_.reset();
+    close();
+    return;
+  }
+  read_deadline_.expires_after(linger_time);
+  start_read();
+}
+
+// -- writing -------------------------------------------------------------------
+
+/// What is written in this turn.
+std::string& connection::outgoing() {
+  if (pending_.empty() && pending_.capacity() < 64) pending_ = turn_.borrow();
+  return pending_;
+}
+
+void connection::schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  turn_.later(shared_from_this());
+}
+
+void connection::do_turn() {
+  scheduled_ = false;
+  if (stage_ == stage::closed) return;
+  const auto before = backlog();
+  flush();
+  if (stage_ == stage::closed) return;
+  if (stage_ == stage::waiting) {
+    advance();
+    note_idle();
+    start_read();
+  } else if (events_ != nullptr && backlog() < before) {
+    events_->on_sent();
+  }
+}
+
+void connection::flush() {
+  send_written();
+  if (stage_ != stage::closed && backlog() != counted_unsent_) count_unsent(backlog());
+}
+
+void connection::count_unsent(std::size_t bytes) {
+  turn_.note_unsent(counted_unsent_, bytes);
+  counted_unsent_ = bytes;
+}
+
+void connection::send_written() {
+  while (!waiting_writable_) {
+    if (in_flight_sent_ == in_flight_.size()) {
+      turn_.give_back(std::move(in_flight_));
+      in_flight_sent_ = 0;
+      if (constant_.empty()) {
+        if (pending_.empty()) break;
+        in_flight_.swap(pending_);
+      }
+    }
+    const bool from_constant = in_flight_.empty();
+    const auto bytes = from_constant ? constant_ : std::string_view{in_flight_}.substr(in_flight_sent_);
+    boost::system::error_code ec;
+    const auto sent = socket_.write_some(bytes, ec);
+    if (from_constant)
+      constant_.remove_prefix(sent);
+    else
+      in_flight_sent_ += sent;
+    if (ec == boost::asio::error::would_block) {
+      waiting_writable_ = true;
+      write_deadline_.expires_after(timeouts_.write);
+      return;
+    }
+    if (ec) {
+      close();
+      return;
+    }
+  }
+  if (waiting_writable_) return;
+  write_deadline_.cancel();
+  if (!end_written_) return;
+  if (!reset_after_ && !socket_.end_sending()) {
+    waiting_writable_ = true;
+    write_deadline_.expires_after(timeouts_.write);
+    return;
+  }
+  end_written_ = false;
+  linger();
+}
+
+// -- closing -------------------------------------------------------------------
+
+void connection::drain() {
+  draining_ = true;
+  // A request may be on its way here, on a new connection as on a kept one: closing at once would reset it.
+  if (stage_ == stage::waiting && !head_started_ && in_.empty()) read_deadline_.expires_after(drain_grace);
+  if (stage_ == stage::discarding) finish_close();
+}
+
+void connection::force_end() {
+  if (events_ != nullptr) {
+    events_->on_forced_end();
+  } else if (stage_ != stage::lingering) {
+    close();
+  }
+}
+
+void connection::close() {
+  if (stage_ == stage::closed) return;
+  const auto keep_alive_until_return = shared_from_this();
+  const bool whole = stage_ == stage::waiting && backlog() == 0;
+  leave_idle();
+  count_unsent(0);
+  stage_ = stage::closed;
+  read_deadline_.cancel();
+  write_deadline_.cancel();
+  socket_.close(whole);
+  if (auto* events = std::exchange(events_, nullptr)) events->on_client_gone();
+  owner_.on_closed(keep_alive_until_return);
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,37 @@
+// Notices when most of many have left, some time later: when what they needed is worth giving back.
+#pragma once
+
+#include "http/loop/deadlines.hpp"
+
+#include <chrono>
+#include <cstddef>
+
+namespace llm_proxy {
+
+class crowd {
+ public:
+  /// As few as these are no crowd.
+  static constexpr std::size_t few = 512;
+  /// Who has left for so long does not come back at once.
+  static constexpr auto away_after = std::chrono::seconds{2};
+
+  /// `on_left` is called on the thread of `timers`, once each time a crowd has halved and its last leaver is
+  /// away_after gone.
+  crowd(deadlines& timers, deadline_call on_left) : left_{timers, on_left} {}
+
+  /// How many there are now.
+  void note(std::size_t size) {
+    if (size > most_) {
+      most_ = size;
+    } else if (most_ > few && size <= most_ / 2) {
+      most_ = size;
+      left_.expires_after(away_after);
+    }
+  }
+
+ private:
+  std::size_t most_ = 0;  // at one time, since it last halved
+  deadline left_;
+};
+
+}  // namespace llm_proxy

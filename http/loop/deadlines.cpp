@@ -1,0 +1,104 @@
+#include "http/loop/deadlines.hpp"
+
+#include <ctime>
+#include <utility>
+
+namespace llm_proxy {
+
+namespace {
+
+/// Timeouts from here on are set by a clock that may be late.
+constexpr auto long_timeout = std::chrono::seconds{10};
+
+/// steady_clock as of the kernel's last tick, up to 10 ms ago: a sixth of the time that reading the
+/// processor's counter takes, which a request does four times for its deadlines.
+steady_clock::time_point last_tick() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return steady_clock::time_point{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
+}
+
+}  // namespace
+
+deadline::deadline(deadlines& owner, deadline_call on_expiry) : owner_{owner}, on_expiry_{on_expiry} {}
+
+deadline::~deadline() {
+  owner_.remove(*this);
+}
+
+void deadline::expires_after(steady_clock::duration timeout) {
+  if (timeout <= steady_clock::duration::zero()) {
+    cancel();
+  } else {
+    // Not from the turn's begin, which would save reading the clock: in a turn that has lasted longer than
+    // `timeout` it would be due at once, and one that sets itself again would never end.
+    const auto now = timeout < long_timeout ? owner_.now() : last_tick() + owner_.moved_;
+    expires_at(now + timeout);
+  }
+}
+
+void deadline::expires_at(steady_clock::time_point when) {
+  due_ = when;
+  if (when < queued_) owner_.enqueue(*this, when);
+}
+
+std::chrono::milliseconds deadline::left() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(due_ - owner_.now());
+}
+
+void deadlines::enqueue(deadline& entry, steady_clock::time_point when) {
+  remove(entry);
+  entry.queued_ = when;
+  queue_.insert(entry);
+  if (when < armed_for_) arm();
+}
+
+void deadlines::remove(deadline& entry) {
+  if (entry.queued_ == deadline::never) return;
+  queue_.erase(queue_.iterator_to(entry));
+  entry.queued_ = deadline::never;
+}
+
+void deadlines::arm() {
+  if (queue_.empty() || stopped_) {
+    armed_for_ = steady_clock::time_point::max();
+    return;
+  }
+  armed_for_ = queue_.begin()->queued_;
+  timer_.expires_at(armed_for_ - moved_);
+  timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (!ec && !stopped_) fire();
+  });
+}
+
+void deadlines::fire() {
+  const auto due_by = now();
+  // on_expiry may destroy its own deadline and others: after each call the queue's front is all that is
+  // trusted.
+  while (!queue_.empty() && queue_.begin()->queued_ <= due_by) {
+    auto& entry = *queue_.begin();
+    remove(entry);
+    if (entry.due_ == deadline::never) continue;
+    if (entry.due_ > due_by) {
+      entry.queued_ = entry.due_;
+      queue_.insert(entry);
+      continue;
+    }
+    entry.due_ = deadline::never;
+    const auto call = entry.on_expiry_;  // a copy: the deadline may die in it
+    call();
+  }
+  arm();
+}
+
+void deadlines::advance(steady_clock::duration duration) {
+  moved_ += duration;
+  fire();
+}
+
+void deadlines::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+}  // namespace llm_proxy

@@ -1,0 +1,53 @@
+// What the members of a JSON request must be, one table per endpoint. Only what the proxy has to rely on, or
+// what no upstream can make sense of, is a rule; everything else passes.
+#pragma once
+
+#include "http/json/json_scanner.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace llm_proxy {
+
+using json_kinds = std::uint32_t;  // a set of JSON kinds, each as the bit of the token that begins it
+
+constexpr json_kinds json_kind(json_token token) {
+  return json_kinds{1} << static_cast<unsigned>(token);
+}
+
+struct member_rule {
+  std::string_view name;
+  json_kinds allowed;
+  std::string_view wanted;  // what it must be, for people; empty: anything goes
+};
+
+/// The rules of one endpoint, in the order in which faults are reported.
+struct body_rules {
+  /// The first members, by their place in every table.
+  enum member : std::size_t { model, messages, stream, stream_options };
+  static constexpr std::size_t largest = 20;
+
+  std::span<const member_rule> members;
+  bool checks_messages = false;  // each element of `messages` too
+};
+
+/// Of each element of `messages`.
+std::span<const member_rule> message_rules();
+
+/// The kinds of a member that did not come.
+inline constexpr json_kinds absent_member = json_kind(json_token::more);
+
+extern const body_rules chat_rules;
+extern const body_rules completion_rules;
+extern const body_rules embedding_rules;
+extern const body_rules moderation_rules;
+extern const body_rules rerank_rules;
+extern const body_rules image_rules;
+extern const body_rules speech_rules;
+extern const body_rules response_rules;
+extern const body_rules anthropic_rules;
+/// Any JSON object.
+extern const body_rules object_rules;
+
+}  // namespace llm_proxy

@@ -1,0 +1,106 @@
+// One socket to an upstream, plain or TLS, and the bytes read from it. Knows nothing of HTTP.
+//
+// Asio connects it and runs TLS; a plain socket, once connected, waits in the thread's reactor.
+#pragma once
+
+#include "http/loop/byte_buffer.hpp"
+#include "http/loop/name_lookup.hpp"
+#include "http/loop/reactor.hpp"
+#include "http/loop/ready_socket.hpp"
+#include "http/upstream/upstream_address.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llm_proxy {
+
+/// Told what happens on the socket: its call, or the pool while it is idle.
+class upstream_socket_user {
+ public:
+  virtual void on_connected(const boost::system::error_code& ec) = 0;
+  /// The request was sent, or could not be.
+  virtual void on_sent(const boost::system::error_code& ec) = 0;
+  /// Bytes came into input(), or the peer closed (eof) or broke the connection.
+  virtual void on_read(const boost::system::error_code& ec) = 0;
+
+ protected:
+  ~upstream_socket_user() = default;
+};
+
+class upstream_socket final : private watcher, public std::enable_shared_from_this<upstream_socket> {
+ public:
+  /// `home` belongs to the thread of `io`. `tls`: the context for https addresses, nullptr for http. All
+  /// outlive the socket.
+  upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls);
+
+  void use(upstream_socket_user* user) { user_ = user; }
+  /// Looks the name up, tries every address of it in turn, shakes hands if TLS. Then on_connected().
+  void connect(const upstream_address& address);
+  /// What `ec`, which on_connected() or the first read told of the connection to `host`, means: for the log.
+  /// Before close().
+  std::string explain(const boost::system::error_code& ec, const std::string& host);
+  /// Sends head and body in one go. Both stay alive until on_sent().
+  void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
+  /// Reads once, at most `limit` bytes, now or when some come. No more than one read is under way.
+  void read(std::size_t limit);
+  /// Bytes or an end have come that were not read yet.
+  bool readable();
+  /// True if the peer cannot have got any of what the last send() sent, seen from the end of the connection
+  /// that a read told as `how`. See upstream_socket.cpp for what proves it.
+  bool nothing_received(const boost::system::error_code& how);
+  byte_buffer& input() { return in_; }
+  /// Forgets the user and closes at once, by a reset while a request is being sent. A TLS peer gets no
+  /// goodbye: the request is over or given up.
+  void close();
+  bool closed() const { return closed_; }
+  /// Frees what a waiting connection does not need.
+  void rest();
+
+ private:
+  using tcp = boost::asio::ip::tcp;
+  using tls_stream = boost::asio::ssl::stream<tcp::socket>;
+
+  void on_ready(readiness now) override;
+  void connect_to(const name_lookup_result& endpoints);
+  void begin_connect(const upstream_address& address);
+  void connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
+                    boost::system::error_code failed);
+  void tell_later(const boost::system::error_code& ec);
+  void connect_ended(const boost::system::error_code& ec);
+  void connected(const boost::system::error_code& ec);
+  void shake_hands();
+  void send_rest();
+  void sent(const boost::system::error_code& ec);
+  void read_plain();
+  void read_tls(std::size_t limit);
+  int descriptor();
+
+  boost::asio::io_context& io_;
+  reactor& home_;
+  counted_socket counted_;
+  boost::asio::ssl::context* tls_context_;
+  std::unique_ptr<tcp::socket> connecting_;
+  std::unique_ptr<tls_stream> tls_;
+  ready_socket plain_;
+  upstream_socket_user* user_ = nullptr;
+  byte_buffer in_;
+  std::size_t wanted_ = 0;  // the limit of the read that is under way; 0: none is
+  std::shared_ptr<const std::string> head_;
+  std::shared_ptr<const std::string> body_;
+  std::size_t sent_bytes_ = 0;          // of both
+  std::uint64_t tls_bytes_before_ = 0;  // that TLS had made before the last send()
+  bool reset_in_send_ = false;          // a write of the last send() found the connection reset
+  bool sending_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace llm_proxy
