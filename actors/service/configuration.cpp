@@ -1,6 +1,7 @@
 #include "actors/service/configuration.hpp"
 
 #include "actors/service/proxy.hpp"
+#include "actors/service/proxy_tls.hpp"
 #include "config/command_line.hpp"
 #include "http/request/route.hpp"
 

@@ -1,17 +1,14 @@
 #include "actors/service/proxy.hpp"
 
-#include "actors/access/admission.hpp"
-#include "actors/access/auth.hpp"
-#include "actors/models/model_registry.hpp"
 #include "actors/runtime/io_scheduler.hpp"
 #include "actors/service/acceptor.hpp"
 #include "actors/service/proxy_options.hpp"
+#include "actors/service/proxy_tls.hpp"
 #include "actors/service/proxy_traces.hpp"
+#include "actors/service/service_parts.hpp"
+#include "actors/service/supervisor.hpp"
+#include "actors/service/wiring.hpp"
 #include "actors/session/session.hpp"
-#include "actors/telemetry/metrics.hpp"
-#include "adapters/litellm/litellm.hpp"
-#include "adapters/litellm/upstream_probe.hpp"
-#include "adapters/pool.hpp"
 #include "http/downstream/listener.hpp"
 #include "http/keys/keys_file.hpp"
 
@@ -27,28 +24,6 @@
 namespace llm_proxy {
 
 namespace {
-
-std::shared_ptr<upstream_table> make_table(const std::vector<litellm_options>& upstreams) {
-  if (upstreams.empty()) return nullptr;
-  std::vector<std::string> names;
-  for (const auto& each : upstreams) names.push_back(each.address.host + ":" + each.address.port);
-  return std::make_shared<upstream_table>(std::move(names));
-}
-
-adapter_factory make_factory(const settings& values, const fake_author& author,
-                             std::vector<litellm_options> upstreams, caf::actor_system& system,
-                             io_worker& home, const std::shared_ptr<thread_metrics>& counted) {
-  for (auto& each : upstreams) each.counted = counted;
-  if (upstreams.empty()) {
-    auto plays = author ? author : mock_author(values.mock_chunk_delay_ms);
-    return [&system, &home, plays = std::move(plays)](std::size_t) {
-      return spawn_on(system, home, fake, &home, plays);
-    };
-  }
-  return [&system, &home, upstreams = std::move(upstreams)](std::size_t which) {
-    return spawn_on(system, home, litellm, &home, upstreams[which]);
-  };
-}
 
 /// The keys of the file; a file that cannot be used is the operator's to mend.
 key_table_ptr read_keys(const std::string& file, std::shared_ptr<key_uses> uses) {
@@ -74,103 +49,30 @@ server_tls load_tls(const tls_files& files) {
   return tls;
 }
 
-/// What a thread counts, and who reads it.
-struct thread_records {
-  std::shared_ptr<thread_metrics> counted;
-  metrics_sources sources;
-  std::shared_ptr<live_sessions> live;
-};
-
-shared_actor_factories make_thread_factories(
-    const settings& values, const fake_author& author, std::size_t adapters,
-    const std::vector<litellm_options>& upstreams, const std::shared_ptr<upstream_table>& table,
-    caf::actor_system& system, io_worker& home, const key_table_ptr& keys,
-    std::shared_ptr<service_health> health, const thread_records& records,
-    const std::shared_ptr<actor_counts>& counts) {
-  model_registry_options registry_options;
-  registry_options.names = make_names(values);
-  registry_options.health = std::move(health);
-  shared_actor_factories made;
-  made.home = &home;
-  const std::string internal_key = internal_key_counts(values) ? values.internal_api_key : std::string{};
-  made.auth = [&system, &home, internal_key, keys] {
-    return spawn_on(system, home, auth, internal_key, keys);
-  };
-  made.adapter = make_factory(values, author, upstreams, system, home, records.counted);
-  made.pool = [&system, &home,
-               options = pool_options{adapters, values.adapter_max_concurrent, table, counts}](
-                  const adapter_factory& spawn_adapter) {
-    return spawn_on(system, home, pool, options, spawn_adapter);
-  };
-  made.registry = [&system, &home, registry_options](pool_actor from) {
-    return spawn_on(system, home, model_registry, &home, registry_options, std::move(from));
-  };
-  made.metrics = [&system, &home, keys, counted = records.counted, sources = records.sources] {
-    return spawn_on(system, home, metrics, &home, counted, sources, keys);
-  };
-  made.observer = [&system, &home, live = records.live] { return spawn_on(system, home, observer, live); };
-  return made;
-}
-
 }  // namespace
-
-tls_files listener_tls(const settings& values) {
-  return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
-}
-
-std::shared_ptr<actor_factories> proxy::make_factories(const settings& values,
-                                                       const std::shared_ptr<upstream_tls>& tls) {
-  const auto upstreams = make_upstreams(values, tls);
-  auto& scheduler = io_scheduler::of(*system_);
-  auto& first = scheduler.worker(0);
-  const auto threads = values.thread_count();
-  const auto adapters = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;
-  auto made = std::make_shared<actor_factories>();
-  made->counts = actor_counts_;
-  made->upstreams = upstreams_ && same_pools(values_, values) ? upstreams_ : make_table(upstreams);
-  made->admission = [this, limits = make_limits(values), &first] {
-    return spawn_on(*system_, first, admission, &first, limits, gauges_);
-  };
-  for (std::size_t i = 0; i < threads; ++i) {
-    // Dealt out evenly, at least one per thread.
-    const auto share = std::max<std::size_t>(1, adapters / threads + (i < adapters % threads ? 1 : 0));
-    const thread_records records{counted_[i],
-                                 {values.version, commit_, in_flight_, gauges_, connections_, actor_counts_,
-                                  tracing_ ? tracing_->finished : nullptr, scrapes_},
-                                 live_[i]};
-    made->threads.push_back(make_thread_factories(values, author_, share, upstreams, made->upstreams,
-                                                  *system_, scheduler.worker(i), keys_, health_, records,
-                                                  actor_counts_));
-  }
-  if (upstreams.size() > 1) {
-    made->probe = [this, upstreams, table = made->upstreams, &first] {
-      return spawn_on(*system_, first, upstream_probe, &first, upstreams, table);
-    };
-  }
-  if (edit_) edit_(*system_, *made);
-  return made;
-}
 
 proxy::proxy(const settings& values, fake_author author, std::optional<int> inherited, factory_editor edit,
              std::span<const route> own_routes, std::string_view commit)
-    : values_{values},
-      author_{std::move(author)},
-      edit_{std::move(edit)},
-      own_routes_{own_routes},
-      commit_{commit},
-      keys_file_{values.internal_api_keys_file},
-      keys_{read_keys(keys_file_, std::make_shared<key_uses>(families_->room))},
-      in_flight_{std::make_shared<std::atomic<std::size_t>>(0)},
-      tls_files_{listener_tls(values)} {
+    : parts_{std::make_unique<service_parts>()} {
+  auto& parts = *parts_;
   const auto threads = values.thread_count();
-  config_.set("scheduler.max-threads", threads);
-  config_.load<io_scheduler>();
-  config_.load<caf::id_block::llm_proxy>();
-  // Before any thread: what cannot listen need not start.
-  upstream_tls_ = read_litellm_tls(values);
-  make_upstreams(values, upstream_tls_);
+  parts.config.set("scheduler.max-threads", threads);
+  parts.config.load<io_scheduler>();
+  parts.config.load<caf::id_block::llm_proxy>();
+  parts.values = values;
+  parts.author = std::move(author);
+  parts.edit = std::move(edit);
+  parts.own_routes = own_routes;
+  parts.commit = commit;
+  parts.keys_file = values.internal_api_keys_file;
+  parts.listener_files = listener_tls(values);
+
+  // Before any thread: a service that cannot listen, or whose files are of no use, need not start.
+  parts.keys = read_keys(parts.keys_file, std::make_shared<key_uses>(parts.families->room));
+  parts.litellm_certificates = read_litellm_tls(values);
+  make_upstreams(values, parts.litellm_certificates);
   check_tracing(values);
-  const auto tls = load_tls(tls_files_);
+  const auto tls = load_tls(parts.listener_files);
   boost::asio::io_context io;
   auto listener = inherited ? adopt_listener(io, *inherited) : open_listener(io, values.host, values.port);
   const auto bound = listener.local_endpoint();
@@ -178,32 +80,54 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   if (values.admin_port != 0)
     admin = open_listener(io, values.host, values.admin_port, "LLM_PROXY__ADMIN_PORT");
   if (inherited) check_default_key(values, bound.address());
-  host_ = bound.address().to_string();
-  port_ = bound.port();
+  parts.host = bound.address().to_string();
+  parts.port = bound.port();
 
-  system_ = std::make_unique<caf::actor_system>(config_);
-  auto& scheduler = io_scheduler::of(*system_);
-  connections_ = std::make_shared<connection_counts>(threads);
+  parts.system = std::make_unique<caf::actor_system>(parts.config);
+  parts.connections = std::make_shared<connection_counts>(threads);
   for (std::size_t i = 0; i < threads; ++i) {
-    counted_.push_back(std::make_shared<thread_metrics>(families_));
-    live_.push_back(std::make_shared<live_sessions>());
+    parts.counted.push_back(std::make_shared<thread_metrics>(parts.families));
+    parts.live.push_back(std::make_shared<live_sessions>());
   }
-  tracing_ = start_tracing(values, *system_, scheduler.worker(0));
-  const std::shared_ptr<const actor_factories> factories = make_factories(values, upstream_tls_);
-  upstreams_ = factories->upstreams;
+  auto& first = io_scheduler::of(*parts.system).worker(0);
+  parts.tracing = start_tracing(values, *parts.system, first);
+  const auto factories = make_factories(parts, values, parts.litellm_certificates);
+  parts.upstreams = factories->upstreams;
   auto kept = spawn_shared(*factories);
+  const auto common = common_context();
+  spawn_acceptors(common, kept, tls);
+  auto told = parts.acceptors;
+  if (admin) {
+    spawn_admin(common, kept.front(), admin->release());
+    told.push_back(parts.admin);
+  }
+  parts.supervisor =
+      spawn_on(*parts.system, first, supervisor, &first, factories, std::move(kept), std::move(told));
+  caf::anon_send(parts.acceptors.front(),
+                 start_listening{listener.release(), inherited.has_value(), parts.acceptors});
+}
+
+/// What the sessions of all threads share.
+session_context proxy::common_context() const {
   session_context common;
-  common.options = make_session_options(values, own_routes_);
-  common.memory = make_ceiling(values);
-  common.in_flight = in_flight_;
+  common.options = make_session_options(parts_->values, parts_->own_routes);
+  common.memory = make_ceiling(parts_->values);
+  common.in_flight = parts_->in_flight;
   common.budget = std::make_shared<retry_budget>();
-  common.health = health_;
-  common.tracing = tracing_;
-  for (std::size_t i = 0; i < threads; ++i) {
-    auto& home = scheduler.worker(i);
+  common.health = parts_->health;
+  common.tracing = parts_->tracing;
+  return common;
+}
+
+void proxy::spawn_acceptors(const session_context& common, const std::vector<shared_actors>& kept,
+                            const server_tls& tls) {
+  auto& parts = *parts_;
+  const auto& values = parts.values;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    auto& home = io_scheduler::of(*parts.system).worker(i);
     auto context = std::make_shared<session_context>(common);
     context->home = &home;
-    context->live = live_[i];
+    context->live = parts.live[i];
     context->auth = kept[i].auth;
     context->registry = kept[i].registry;
     context->pool = kept[i].pool;
@@ -211,84 +135,78 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
     context->upstreams = kept[i].upstreams;
     context->metrics = kept[i].metrics;
     context->observers = kept[i].observers;
-    context->counted = counted_[i];
-    acceptors_.push_back(spawn_on(
-        *system_, home, acceptor, &home,
-        acceptor_options{client_timeouts(values), context, connections_, connection_limit(values), tls}));
+    context->counted = parts.counted[i];
+    parts.acceptors.push_back(spawn_on(*parts.system, home, acceptor, &home,
+                                       acceptor_options{client_timeouts(values), context, parts.connections,
+                                                        connection_limit(values), tls}));
   }
-  auto told = acceptors_;
-  if (admin) {
-    spawn_admin(values, common, kept.front(), admin->release());
-    told.push_back(admin_);
-  }
-  auto& first = scheduler.worker(0);
-  supervisor_ = spawn_on(*system_, first, supervisor, &first, factories, std::move(kept), std::move(told));
-  caf::anon_send(acceptors_.front(), start_listening{listener.release(), inherited.has_value(), acceptors_});
 }
 
 /// ADMIN_PORT has an acceptor of its own: it listens until the end, also while the service drains. What it is
 /// asked counts nowhere: it would be the monitoring's own traffic.
-void proxy::spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
-                        int descriptor) {
+void proxy::spawn_admin(const session_context& common, const shared_actors& kept, int descriptor) {
+  const auto& values = parts_->values;
   constexpr std::size_t most = 64;
-  auto& home = io_scheduler::of(*system_).worker(0);
+  auto& home = io_scheduler::of(*parts_->system).worker(0);
   auto context = std::make_shared<session_context>(common);
   context->home = &home;
   context->admin = true;
   context->upstreams = kept.upstreams;
   context->metrics = kept.metrics;
-  admin_ = spawn_on(*system_, home, acceptor, &home,
-                    acceptor_options{client_timeouts(values), context, std::make_shared<connection_counts>(1),
-                                     most, nullptr});
-  std::vector<acceptor_actor> all{admin_};
-  all.insert(all.end(), acceptors_.begin(), acceptors_.end());
-  caf::anon_send(admin_, start_listening{descriptor, false, std::move(all)});
+  parts_->admin = spawn_on(*parts_->system, home, acceptor, &home,
+                           acceptor_options{client_timeouts(values), context,
+                                            std::make_shared<connection_counts>(1), most, nullptr});
+  std::vector<acceptor_actor> all{parts_->admin};
+  all.insert(all.end(), parts_->acceptors.begin(), parts_->acceptors.end());
+  caf::anon_send(parts_->admin, start_listening{descriptor, false, std::move(all)});
 }
 
 void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls) {
   if (!tls) tls = read_litellm_tls(values);
-  const auto factories = make_factories(values, tls);
-  const bool same_tls = !tls || (upstream_tls_ && upstream_tls_->same_as(*tls));
-  const bool new_pools = !same_pools(values_, values) || !same_tls;
+  const auto factories = make_factories(*parts_, values, tls);
+  const bool same_tls = !tls || (parts_->litellm_certificates && parts_->litellm_certificates->same_as(*tls));
+  const bool new_pools = !same_pools(parts_->values, values) || !same_tls;
   // Pools before the rules that count on them.
-  caf::anon_send(supervisor_, reconfigured{factories, new_pools, make_limits(values), make_names(values)});
+  caf::anon_send(parts_->supervisor,
+                 reconfigured{factories, new_pools, make_limits(values), make_names(values)});
   shared();
-  const auto rules = std::make_shared<const session_options>(make_session_options(values, own_routes_));
+  const auto rules =
+      std::make_shared<const session_options>(make_session_options(values, parts_->own_routes));
   const auto memory = make_ceiling(values);
-  for (const auto& each : acceptors_) caf::anon_send(each, session_rules_changed{rules, memory});
-  upstreams_ = factories->upstreams;
-  values_ = values;
-  upstream_tls_ = std::move(tls);
+  for (const auto& each : parts_->acceptors) caf::anon_send(each, session_rules_changed{rules, memory});
+  parts_->upstreams = factories->upstreams;
+  parts_->values = values;
+  parts_->litellm_certificates = std::move(tls);
 }
 
 void proxy::reload_tls() {
-  if (!tls_files_.any()) return;
+  if (!parts_->listener_files.any()) return;
   std::vector<std::string> faults;
-  use_tls(load_server_tls(tls_files_, faults), faults);
+  use_tls(load_server_tls(parts_->listener_files, faults), faults);
 }
 
 void proxy::use_tls(const server_tls& tls, const std::vector<std::string>& faults) {
   for (const auto& fault : faults) spdlog::error("{}; the certificate in use stays", fault);
   if (!tls) return;
-  for (const auto& each : acceptors_) caf::anon_send(each, tls_changed{tls});
+  for (const auto& each : parts_->acceptors) caf::anon_send(each, tls_changed{tls});
   spdlog::info("TLS files read again");
 }
 
 void proxy::announce_drain() {
-  health_->draining = true;
+  parts_->health->draining = true;
 }
 
 bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
   const bool whole = end_connections(timeout, stop_waiting);
-  if (tracing_) flush_spans_at_end();
+  if (parts_->tracing) flush_spans_at_end();
   return whole;
 }
 
 /// What has ended so far is exported; a collector that takes too long does not hold up the end.
 void proxy::flush_spans_at_end() {
   constexpr auto most = std::chrono::seconds{2};
-  caf::scoped_actor self{*system_};
-  self->send(tracing_->exporter, flush_spans{});
+  caf::scoped_actor self{*parts_->system};
+  self->send(parts_->tracing->exporter, flush_spans{});
   self->receive(
       [](spans_flushed) {},
       caf::after(most) >> [] { spdlog::warn("traces: the last spans could not be exported in time"); });
@@ -296,14 +214,14 @@ void proxy::flush_spans_at_end() {
 
 bool proxy::end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
   announce_drain();
-  caf::scoped_actor self{*system_};
+  caf::scoped_actor self{*parts_->system};
   // First of all: what it still takes in, the other threads must get before they are told to drain.
-  self->send(acceptors_.front(), stop_listening{});
+  self->send(parts_->acceptors.front(), stop_listening{});
   self->receive([](listening_stopped) {}, caf::after(std::chrono::seconds{5}) >>
                                               [] { spdlog::error("the listener did not stop in time"); });
   std::set<caf::actor_id> open;  // acceptors with connections left
   bool whole = true;
-  for (const auto& each : acceptors_) {
+  for (const auto& each : parts_->acceptors) {
     open.insert(each.id());
     self->monitor(each);
     self->send(each, drain{});
@@ -323,45 +241,51 @@ bool proxy::end_connections(std::chrono::milliseconds timeout, const std::functi
     return open.empty();
   };
   if (wait(timeout, stop_waiting)) return whole;
-  for (const auto& each : acceptors_) caf::anon_send(each, force_drain{});
+  for (const auto& each : parts_->acceptors) caf::anon_send(each, force_drain{});
   // Errors are written, clients read them: a moment, then the destructor closes what is left.
   wait(std::chrono::seconds{3}, {});
   return false;
 }
 
 std::vector<std::string> proxy::reload_keys() {
-  if (keys_file_.empty()) return {};
-  auto read = read_keys_file(keys_file_);
+  if (parts_->keys_file.empty()) return {};
+  auto read = read_keys_file(parts_->keys_file);
   if (read.faults.empty()) use_keys(std::move(read.entries));
   return std::move(read.faults);
 }
 
 void proxy::use_keys(std::vector<key_entry> entries) {
-  keys_ = make_key_table(std::move(entries), keys_);
-  caf::anon_send(supervisor_, keys_changed{keys_});
+  parts_->keys = make_key_table(std::move(entries), parts_->keys);
+  caf::anon_send(parts_->supervisor, keys_changed{parts_->keys});
   shared();  // when it has answered, every auth actor has been told
 }
 
 std::vector<shared_actors> proxy::shared() const {
-  caf::scoped_actor self{*system_};
+  caf::scoped_actor self{*parts_->system};
   std::vector<shared_actors> all;
-  self->request(supervisor_, caf::infinite, get_shared_actors{})
+  self->request(parts_->supervisor, caf::infinite, get_shared_actors{})
       .receive([&](all_shared_actors& known) { all = std::move(known.by_thread); },
                [](const caf::error& error) { spdlog::error("supervisor: {}", caf::to_string(error)); });
   return all;
 }
 
-std::vector<pool_actor> proxy::pools() const {
-  std::vector<pool_actor> all;
-  for (const auto& each : shared()) all.push_back(each.pool);
-  return all;
+std::size_t proxy::in_flight() const {
+  return parts_->in_flight->load();
+}
+
+std::uint16_t proxy::port() const {
+  return parts_->port;
+}
+
+const std::string& proxy::host() const {
+  return parts_->host;
 }
 
 proxy::~proxy() {
-  for (const auto& each : acceptors_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
-  if (admin_) caf::anon_send_exit(admin_, caf::exit_reason::user_shutdown);
-  if (tracing_) caf::anon_send_exit(tracing_->exporter, caf::exit_reason::user_shutdown);
-  caf::anon_send_exit(supervisor_, caf::exit_reason::user_shutdown);
+  for (const auto& each : parts_->acceptors) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+  if (parts_->admin) caf::anon_send_exit(parts_->admin, caf::exit_reason::user_shutdown);
+  if (parts_->tracing) caf::anon_send_exit(parts_->tracing->exporter, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(parts_->supervisor, caf::exit_reason::user_shutdown);
 }
 
 }  // namespace llm_proxy

@@ -1,22 +1,11 @@
 // The whole service in one object: spawns and wires all actors. Used by main and by the service tests.
 #pragma once
 
-#include "actors/access/admission.hpp"
-#include "actors/messages/messages.hpp"
-#include "actors/messages/service_health.hpp"
-#include "actors/service/acceptor.hpp"
-#include "actors/service/supervisor.hpp"
-#include "actors/session/session_trace.hpp"
-#include "actors/telemetry/metrics.hpp"
-#include "adapters/fake/fake.hpp"
+#include "adapters/fake/fake_script.hpp"
 #include "config/settings.hpp"
 #include "http/request/route.hpp"
 #include "http/tls/server_tls.hpp"
-#include "http/tls/upstream_tls.hpp"
 
-#include <caf/actor_system_config.hpp>
-
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,17 +17,19 @@
 #include <string_view>
 #include <vector>
 
+// None of CAF's headers is included here: what only runs a service compiles in half the time without them.
+namespace caf {
+class actor_system;
+}
+
 namespace llm_proxy {
 
-/// The TLS files that the settings name.
-tls_files listener_tls(const settings& values);
-/// The files for https upstreams that `values` name.
-upstream_tls_files litellm_tls(const settings& values);
-/// Reads them; null where no upstream is https. Throws std::runtime_error that names the file which is of no
-/// use.
-std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values);
-/// Whether one of these addresses is https.
-bool has_https(const std::vector<std::string>& urls);
+struct actor_factories;
+struct service_parts;
+struct session_context;
+struct shared_actors;
+class upstream_tls;
+
 /// Changes how the shared actors and adapters are spawned: for parts of one's own (docs/extend.md), and for
 /// tests. Called at the start and whenever the service is configured otherwise.
 using factory_editor = std::function<void(caf::actor_system&, actor_factories&)>;
@@ -58,9 +49,9 @@ class proxy {
   proxy& operator=(const proxy&) = delete;
 
   /// The port listened on.
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const;
   /// The address listened on.
-  const std::string& host() const { return host_; }
+  const std::string& host() const;
 
   /// Reads the TLS files again, for new connections. Keeps what is in use, and says why, when they are
   /// faulty.
@@ -90,49 +81,19 @@ class proxy {
   void use_keys(std::vector<key_entry> entries);
 
   // For tests.
-  caf::actor_system& system() { return *system_; }
-  std::vector<shared_actors> shared() const;
-  std::vector<pool_actor> pools() const;
-  const std::vector<acceptor_actor>& acceptors() const { return acceptors_; }
-  std::size_t in_flight() const { return in_flight_->load(); }
-  const admission_gauges& admitted() const { return *gauges_; }
-  const key_table& keys() const { return *keys_; }
+  std::vector<shared_actors> shared() const;  ///< by thread
+  std::size_t in_flight() const;
+  service_parts& parts() { return *parts_; }
 
  private:
-  std::shared_ptr<actor_factories> make_factories(const settings& values,
-                                                  const std::shared_ptr<upstream_tls>& tls);
-  void spawn_admin(const settings& values, const session_context& common, const shared_actors& kept,
-                   int descriptor);
+  void spawn_acceptors(const session_context& common, const std::vector<shared_actors>& kept,
+                       const server_tls& tls);
+  void spawn_admin(const session_context& common, const shared_actors& kept, int descriptor);
+  session_context common_context() const;
   void flush_spans_at_end();
   bool end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting);
 
-  caf::actor_system_config config_;
-  settings values_;
-  fake_author author_;
-  factory_editor edit_;
-  std::span<const route> own_routes_;
-  std::string commit_;
-  std::shared_ptr<metric_families> families_ = std::make_shared<metric_families>();
-  std::shared_ptr<scrape_gate> scrapes_ = std::make_shared<scrape_gate>();
-  std::string keys_file_;
-  key_table_ptr keys_;
-  std::shared_ptr<std::atomic<std::size_t>> in_flight_;
-  std::shared_ptr<actor_counts> actor_counts_ = std::make_shared<actor_counts>();
-  std::shared_ptr<admission_gauges> gauges_ = std::make_shared<admission_gauges>();
-  std::shared_ptr<service_health> health_ = std::make_shared<service_health>();
-  std::unique_ptr<caf::actor_system> system_;
-  supervisor_actor supervisor_;  // keeps the shared actors
-  std::vector<acceptor_actor> acceptors_;
-  acceptor_actor admin_;                                  // of ADMIN_PORT, where it is set
-  std::shared_ptr<const session_tracing> tracing_;        // null: off
-  std::vector<std::shared_ptr<thread_metrics>> counted_;  // by thread
-  std::vector<std::shared_ptr<live_sessions>> live_;      // by thread
-  std::shared_ptr<connection_counts> connections_;
-  tls_files tls_files_;
-  std::string host_;
-  std::shared_ptr<upstream_table> upstreams_;
-  std::shared_ptr<upstream_tls> upstream_tls_;  // null: no upstream is https
-  std::uint16_t port_ = 0;
+  std::unique_ptr<service_parts> parts_;
 };
 
 }  // namespace llm_proxy

@@ -1,6 +1,7 @@
 #include "actors/service/proxy_options.hpp"
 
 #include "actors/service/proxy.hpp"
+#include "actors/service/proxy_tls.hpp"
 #include "http/system/descriptor_limit.hpp"
 #include "http/system/resident_memory.hpp"
 

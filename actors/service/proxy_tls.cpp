@@ -1,5 +1,7 @@
-// The TLS of https upstreams: what the settings name, and its renewal while the service runs.
+#include "actors/service/proxy_tls.hpp"
+
 #include "actors/service/proxy.hpp"
+#include "actors/service/service_parts.hpp"
 #include "http/upstream/upstream_address.hpp"
 
 #include <spdlog/spdlog.h>
@@ -8,6 +10,10 @@
 #include <utility>
 
 namespace llm_proxy {
+
+tls_files listener_tls(const settings& values) {
+  return {values.tls_cert_file, values.tls_key_file, values.tls_client_ca_file};
+}
 
 upstream_tls_files litellm_tls(const settings& values) {
   return {values.litellm_ca_file, values.litellm_client_cert_file, values.litellm_client_key_file};
@@ -26,9 +32,10 @@ std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values) {
 }
 
 void proxy::use_upstream_tls(std::shared_ptr<upstream_tls> tls) {
-  const bool ours = tls && upstream_tls_ && tls->files() == upstream_tls_->files();
-  if (!ours || tls->same_as(*upstream_tls_)) return;
-  reconfigure(settings{values_}, std::move(tls));
+  const auto& in_use = parts_->litellm_certificates;
+  const bool ours = tls && in_use && tls->files() == in_use->files();
+  if (!ours || tls->same_as(*in_use)) return;
+  reconfigure(settings{parts_->values}, std::move(tls));
   spdlog::info("TLS files for LiteLLM read again");
 }
 

@@ -103,8 +103,9 @@ void use(proxy& service, settings& values, configuration&& fresh) {
     spdlog::error("SIGHUP: the keys stay as they were");
   } else {
     if (fresh.keys) {
+      const auto count = fresh.keys->entries.size();
       service.use_keys(std::move(fresh.keys->entries));
-      spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", service.keys().entries.size());
+      spdlog::info("SIGHUP: {} keys from LLM_PROXY__INTERNAL_API_KEYS_FILE", count);
     }
   }
   for (const auto& warning : fresh.listener_warnings) spdlog::warn("{}", warning);

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <exception>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace llm_proxy {
 
@@ -14,53 +17,55 @@ using self_pointer = pinned_pointer<supervisor_actor, supervisor_state>;
 /// Between two rounds of replacements: well under the 100 ms within which a dead actor is replaced.
 constexpr auto pause = std::chrono::milliseconds{50};
 
+/// Calls `visit(name, actor, how it is spawned)` for each kind of actor that a thread has one of: the rows of
+/// what is supervised.
+template <class Visit>
+void for_each_of_thread(shared_actors& kept, const shared_actor_factories& factories, Visit visit) {
+  visit("auth", kept.auth, factories.auth);
+  visit("metrics", kept.metrics, factories.metrics);
+  visit("pool", kept.pool, [&] { return factories.pool(factories.adapter); });
+  visit("model_registry", kept.registry, [&] { return factories.registry(kept.pool); });
+}
+
+/// The same for those that all threads know: admission, of which there is one, and each thread's observer.
+template <class Visit>
+void for_each_of_process(std::vector<shared_actors>& kept, const actor_factories& factories, Visit visit) {
+  auto& first = kept.front();
+  visit(std::size_t{0}, "admission", first.admission, factories.admission);
+  for (std::size_t i = 0; i < first.observers.size(); ++i)
+    visit(i, "observer", first.observers[i], factories.threads[i].observer);
+  for (auto& each : kept) {
+    each.admission = first.admission;
+    each.observers = first.observers;
+  }
+}
+
+/// Calls `visit(thread, name, actor, how it is spawned)` for every actor that is kept, the probe aside.
+template <class Visit>
+void for_each_kept(supervisor_state& state, Visit visit) {
+  for_each_of_process(state.kept, *state.factories, visit);
+  for (std::size_t i = 0; i < state.kept.size(); ++i) {
+    for_each_of_thread(
+        state.kept[i], state.factories->threads[i],
+        [&](const char* what, auto& actor, const auto& spawn) { visit(i, what, actor, spawn); });
+  }
+}
+
 /// Replaces `actor` if it is dead. True if it did.
 template <class Handle, class Spawn>
-bool revive(self_pointer self, std::size_t thread, Handle& actor, const char* what, Spawn spawn) {
+bool revive(self_pointer self, std::size_t thread, Handle& actor, const char* what, const Spawn& spawn) {
   const auto old = actor.id();
   if (self->state.dead.count(old) == 0) return false;
   actor = spawn();
   self->monitor(actor);
+  // A new one starts with the keys of the factories; those read since are told.
+  if constexpr (std::is_same_v<Handle, auth_actor> || std::is_same_v<Handle, metrics_actor>) {
+    if (self->state.keys) self->send(actor, keys_changed{self->state.keys});
+  }
   self->state.dead.erase(old);
   ++self->state.factories->counts->replaced;
   spdlog::error("supervisor: {} {} of thread {} died and is replaced", what, old, thread);
   return true;
-}
-
-bool revive_thread(self_pointer self, std::size_t thread) {
-  const auto& factories = self->state.factories->threads[thread];
-  const auto& keys = self->state.keys;
-  auto& kept = self->state.kept[thread];
-  bool changed = revive(self, thread, kept.auth, "auth", factories.auth);
-  if (changed && keys) self->send(kept.auth, keys_changed{keys});
-  if (revive(self, thread, kept.metrics, "metrics", factories.metrics)) {
-    changed = true;
-    if (keys) self->send(kept.metrics, keys_changed{keys});
-  }
-  changed =
-      revive(self, thread, kept.pool, "pool", [&] { return factories.pool(factories.adapter); }) || changed;
-  return revive(self, thread, kept.registry, "model_registry",
-                [&] { return factories.registry(kept.pool); }) ||
-         changed;
-}
-
-bool revive_admission(self_pointer self) {
-  auto& all = self->state.kept;
-  if (!revive(self, 0, all.front().admission, "admission", self->state.factories->admission)) return false;
-  for (auto& each : all) each.admission = all.front().admission;
-  return true;
-}
-
-bool revive_observers(self_pointer self) {
-  auto& all = self->state.kept;
-  auto observers = all.front().observers;
-  bool changed = false;
-  for (std::size_t i = 0; i < observers.size(); ++i) {
-    changed =
-        revive(self, i, observers[i], "observer", self->state.factories->threads[i].observer) || changed;
-  }
-  for (auto& each : all) each.observers = observers;
-  return changed;
 }
 
 bool revive_probe(self_pointer self) {
@@ -112,9 +117,9 @@ void replace_dead(self_pointer self) {
   bool changed = false;
   try {
     changed = revive_probe(self);
-    changed = revive_admission(self) || changed;
-    changed = revive_observers(self) || changed;
-    for (std::size_t i = 0; i < state.kept.size(); ++i) changed = revive_thread(self, i) || changed;
+    for_each_kept(state, [&](std::size_t thread, const char* what, auto& actor, const auto& spawn) {
+      changed = revive(self, thread, actor, what, spawn) || changed;
+    });
     state.dead.clear();  // those that nobody keeps any more
     if (changed) introduce(state);
   } catch (const std::exception& error) {
@@ -130,7 +135,7 @@ void replace_pools(self_pointer self, std::vector<pool_actor> fresh) {
   for (std::size_t i = 0; i < state.kept.size(); ++i) {
     auto& kept = state.kept[i];
     self->demonitor(kept.pool.address());
-    // They know each other, and would never be without a friend.
+    // Pools refer to each other: without this the old ones would never end.
     self->send(kept.pool, pool_peers{});
     kept.pool = std::move(fresh[i]);
     kept.upstreams = state.factories->upstreams;
@@ -157,30 +162,24 @@ void reconfigure(self_pointer self, reconfigured& news) {
 }  // namespace
 
 supervisor_state::~supervisor_state() {
-  const auto end = [](const auto& each) { caf::anon_send_exit(each, caf::exit_reason::user_shutdown); };
-  for (const auto& each : kept) {
-    end(each.registry);
-    end(each.pool);
-    end(each.auth);
-    end(each.metrics);
-  }
-  if (probe) end(probe);
+  if (probe) caf::anon_send_exit(probe, caf::exit_reason::user_shutdown);
   if (kept.empty()) return;
-  end(kept.front().admission);
-  for (const auto& each : kept.front().observers) end(each);
+  for_each_kept(*this, [](std::size_t, const char*, const auto& actor, const auto&) {
+    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  });
 }
 
 std::vector<shared_actors> spawn_shared(const actor_factories& factories) {
-  std::vector<shared_actors> all;
-  const auto admission = factories.admission();
-  std::vector<observer_actor> observers;
-  for (const auto& each : factories.threads) observers.push_back(each.observer());
-  for (const auto& each : factories.threads) {
-    auto auth = each.auth();
-    auto pool = each.pool(each.adapter);
-    auto registry = each.registry(pool);
-    all.push_back({std::move(auth), std::move(registry), std::move(pool), admission, factories.upstreams,
-                   each.metrics(), observers});
+  std::vector<shared_actors> all(factories.threads.size());
+  for (auto& each : all) {
+    each.upstreams = factories.upstreams;
+    each.observers.resize(all.size());
+  }
+  for_each_of_process(all, factories,
+                      [](std::size_t, const char*, auto& actor, const auto& spawn) { actor = spawn(); });
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for_each_of_thread(all[i], factories.threads[i],
+                       [](const char*, auto& actor, const auto& spawn) { actor = spawn(); });
   }
   return all;
 }
@@ -196,14 +195,8 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
   state.acceptors = std::move(acceptors);
   state.again =
       std::make_unique<deadline>(home->timers(), [self] { enter(self, [self] { replace_dead(self); }); });
-  self->monitor(state.kept.front().admission);
-  for (const auto& each : state.kept) {
-    self->monitor(each.auth);
-    self->monitor(each.pool);
-    self->monitor(each.registry);
-    self->monitor(each.metrics);
-  }
-  for (const auto& each : state.kept.front().observers) self->monitor(each);
+  for_each_kept(state,
+                [&](std::size_t, const char*, const auto& actor, const auto&) { self->monitor(actor); });
   replace_probe(self);
   self->set_down_handler([self, home](caf::down_msg& down) {
     const bool first = self->state.dead.empty();

@@ -1,6 +1,7 @@
 // An adapter of one's own, as docs/extend.md shows it: what stands between the two marks is in that page.
 // recipe: begin
 #include "actors/service/proxy.hpp"
+#include "actors/service/supervisor.hpp"
 #include "http/json/json_text.hpp"
 
 #include <algorithm>

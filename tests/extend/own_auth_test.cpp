@@ -2,6 +2,7 @@
 // recipe: begin
 #include "actors/access/auth.hpp"
 #include "actors/service/proxy.hpp"
+#include "actors/service/supervisor.hpp"
 
 #include <openssl/hmac.h>
 

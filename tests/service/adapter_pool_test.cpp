@@ -1,4 +1,5 @@
 // The adapter pool in the whole service: its limits, other threads' adapters, an adapter that dies.
+#include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -30,9 +31,9 @@ upstream_script hangs() {
 
 /// Kills every adapter of every thread.
 void kill_adapters(proxy& service) {
-  caf::scoped_actor self{service.system()};
-  for (const auto& pool : service.pools()) {
-    self->request(pool, caf::infinite, lease_adapter{})
+  caf::scoped_actor self{*service.parts().system};
+  for (const auto& each : service.shared()) {
+    self->request(each.pool, caf::infinite, lease_adapter{})
         .receive(
             [](const adapter_lease& lease) { caf::anon_send_exit(lease.adapter, caf::exit_reason::kill); },
             [](const caf::error&) { FAIL("no lease"); });

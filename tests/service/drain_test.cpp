@@ -1,4 +1,5 @@
 // Shutting down, and the limit on requests at one time.
+#include "actors/service/service_parts.hpp"
 #include "support/raw_requests.hpp"
 
 #include <future>
@@ -150,7 +151,7 @@ TEST_CASE("drain: what has no answer yet gets a 503 when patience is over", "[se
 
 TEST_CASE("drain: an acceptor that is dead is not waited for", "[service][drain]") {
   proxy service{mock_settings()};
-  caf::anon_send_exit(service.acceptors().back(), caf::exit_reason::kill);
+  caf::anon_send_exit(service.parts().acceptors.back(), caf::exit_reason::kill);
   auto drained = drain_in_background(service, 0ms);
   REQUIRE(drained.wait_for(10s) == std::future_status::ready);
   CHECK_FALSE(drained.get());

@@ -1,4 +1,5 @@
 // Keys from a file: who they are, what they may, and how they change while the service runs.
+#include "actors/service/service_parts.hpp"
 #include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"
@@ -58,8 +59,8 @@ TEST_CASE("keys: a file's keys are let in beside the internal one, by any header
   CHECK(models_by(service, std::string{test_key}).status == 200);
   for (const char* key : {"key-c", "key-", "", "team-a"}) CHECK(models_by(service, key).status == 401);
   CHECK(models_by(service, sha256_hex("key-a")).status == 401);
-  CHECK(service.keys().find("key-a")->rules->last_use->load() > 1'700'000'000);
-  CHECK(service.keys().internal->last_use->load() > 1'700'000'000);
+  CHECK(service.parts().keys->find("key-a")->rules->last_use->load() > 1'700'000'000);
+  CHECK(service.parts().keys->internal->last_use->load() > 1'700'000'000);
 }
 
 TEST_CASE("keys: beside a file the key that everybody knows is none", "[service][key]") {
@@ -193,7 +194,7 @@ TEST_CASE("keys: max_concurrent holds over all threads, queued requests get thei
     std::vector<raw_connection> waiting;
     for (std::size_t i = 0; i < queue; ++i) {
       waiting.push_back(stream_by(service, "key", false));
-      REQUIRE(eventually([&] { return service.admitted().waiting == i + 1; }));
+      REQUIRE(eventually([&] { return service.parts().gauges->waiting == i + 1; }));
     }
     for (int i = 0; i < 4; ++i) {
       const auto refused = chat_by(service, "key", chat_body("m"));
@@ -206,7 +207,7 @@ TEST_CASE("keys: max_concurrent holds over all threads, queued requests get thei
     for (auto& client : waiting) CHECK(client.read_until("\n\n", patience).end == read_end::done);
     second.close();
     waiting.clear();
-    CHECK(eventually([&] { return service.admitted().slots == 0; }));
+    CHECK(eventually([&] { return service.parts().gauges->slots == 0; }));
     CHECK(chat_by(service, "key", chat_body("m")).status == 200);
   }
 }
@@ -223,7 +224,7 @@ TEST_CASE("limit: QUEUE_TIMEOUT ends the wait with a 503 that says when to come 
   CHECK(refused.status == 503);
   CHECK(refused.has("retry-after"));
   CHECK(test_clock::now() - since >= 200ms);
-  CHECK(service.admitted().waiting == 0);
+  CHECK(service.parts().gauges->waiting == 0);
 }
 
 TEST_CASE("limit: clients that come and go at every moment leave no slot taken", "[service][limit]") {
@@ -246,7 +247,8 @@ TEST_CASE("limit: clients that come and go at every moment leave no slot taken",
     });
   }
   for (auto& each : crowd) each.join();
-  CHECK(eventually([&] { return service.admitted().slots == 0 && service.admitted().waiting == 0; }));
+  CHECK(
+      eventually([&] { return service.parts().gauges->slots == 0 && service.parts().gauges->waiting == 0; }));
   CHECK(service.in_flight() == 0);
   for (int i = 0; i < 5; ++i) CHECK(chat(service, chat_body("m")).status == 200);
 }

@@ -1,6 +1,7 @@
 // The end of a stream is what its dialect says: what comes behind the last event, and who leaves then,
 // changes nothing; an end of another dialect is none; an error in the middle is told in the client's own
 // words.
+#include "http/answer/litellm_error.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 

@@ -1,3 +1,4 @@
+#include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/keys_file.hpp"
 #include "support/running_proxy.hpp"

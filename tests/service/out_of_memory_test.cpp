@@ -9,6 +9,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <cstdint>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <string>

@@ -1,4 +1,5 @@
 // SIGHUP: what an operator changes in a running service counts for the next request, and costs no other.
+#include "actors/service/service_parts.hpp"
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -81,7 +82,7 @@ TEST_CASE("reload: aliases, limits and rules count from the next request on", "[
   CHECK(ask(service, std::string(300, 'x')).status == 413);
   raw_connection busy{service.port()};
   REQUIRE(send_chat(busy, chat_body("hang", true)));
-  REQUIRE(eventually([&] { return service.admitted().slots == 1; }));
+  REQUIRE(eventually([&] { return service.parts().gauges->slots == 1; }));
   CHECK(ask(service, "fast").status == 503);
   values.max_concurrent_requests = 0;
   service.reconfigure(values);
@@ -93,7 +94,7 @@ TEST_CASE("reload: reconfiguring again and again leaves no pool behind", "[servi
   auto values = litellm_settings(up.url());
   proxy service{values};
   CHECK(ask(service, "gpt-x").status == 200);
-  const auto running = [&] { return service.system().registry().running(); };
+  const auto running = [&] { return service.parts().system->registry().running(); };
   const auto before = running();
   for (std::size_t i = 1; i <= 10; ++i) {
     values.adapter_pool_size = 2 + i % 2;

@@ -1,4 +1,5 @@
 // Who was slow: the header of answers that come from upstream, and the comment at a stream's end.
+#include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -134,7 +135,7 @@ TEST_CASE("server timing: the wait for a place is the queue's", "[service][timin
   REQUIRE(send_chat(first, chat_body("m")));
   REQUIRE(eventually([&] { return chats_of(up).size() == 1; }));
   REQUIRE(send_chat(second, chat_body("m")));
-  REQUIRE(eventually([&] { return service.admitted().waiting.load() == 1; }));
+  REQUIRE(eventually([&] { return service.parts().gauges->waiting.load() == 1; }));
   std::this_thread::sleep_for(milliseconds{50});
   go.open();
   CHECK(timing_of(read_response(first, milliseconds{5000})).at("queue") < 40);

@@ -1,4 +1,5 @@
 // Several upstreams: shared load, an upstream that cannot be reached, one that is left out and comes back.
+#include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 

@@ -1,4 +1,5 @@
 // Certificates between this service and an https LiteLLM: why one is refused, and the one that we show.
+#include "actors/service/service_parts.hpp"
 #include "support/program.hpp"
 #include "support/test_certificates.hpp"
 #include "support/tls_client.hpp"

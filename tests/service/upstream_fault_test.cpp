@@ -1,5 +1,6 @@
 // An upstream that fails in every way there is: status, body, verdict, time, and descriptors back to where
 // they were.
+#include "actors/service/service_parts.hpp"
 #include "config/access_log.hpp"
 #include "config/logging.hpp"
 #include "http/system/resident_memory.hpp"

@@ -120,7 +120,7 @@ TEST_CASE("client: without a descriptor a call fails by out_of_resources, and la
     INFO(host);
     upstream_connection_options options;
     options.address = {false, host, port, "x", ""};
-    client calls{io, sockets, timers, options};
+    upstream_connections calls{io, sockets, timers, options};
     const auto head = std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n");
     const auto fault_of = [&] {
       outcome said;
