@@ -7,7 +7,7 @@
 #include "actors/messages/messages.hpp"
 #include "actors/runtime/pinned.hpp"
 #include "actors/service/idle_connections.hpp"
-#include "actors/session/session.hpp"
+#include "actors/session/session_context.hpp"
 #include "http/downstream/connection.hpp"
 
 #include <boost/asio/ip/tcp.hpp>

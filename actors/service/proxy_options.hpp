@@ -4,7 +4,7 @@
 
 #include "actors/messages/messages.hpp"
 #include "actors/service/acceptor.hpp"
-#include "actors/session/session.hpp"
+#include "actors/session/session_context.hpp"
 #include "adapters/litellm/litellm.hpp"
 #include "config/settings.hpp"
 #include "http/system/resident_memory.hpp"

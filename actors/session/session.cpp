@@ -2,7 +2,7 @@
 
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
-#include "http/request/host_check.hpp"
+#include "http/json/json_text.hpp"
 #include "http/wire/request_id.hpp"
 
 #include <algorithm>
@@ -11,7 +11,20 @@
 
 namespace llm_proxy {
 
-// -- from the head to the body ------------------------------------------------------
+namespace {
+
+/// Memory comes back when streams end and what they held is trimmed: not at once.
+constexpr std::string_view retry_after_memory = "5";
+
+header_list retry_after(std::string_view seconds) {
+  header_list headers;
+  headers.add("retry-after", seconds);
+  return headers;
+}
+
+}  // namespace
+
+// -- authorizing and routing --------------------------------------------------------------
 
 void session_state::begin(self_pointer self, std::shared_ptr<const session_context> context,
                           std::shared_ptr<connection> client) {
@@ -19,33 +32,35 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
   alive_ = caf::strong_actor_ptr{self->ctrl()};
   context_ = std::move(context);
   client_ = std::move(client);
-  head_ = client_->head();
-  started_ = steady_clock::now();
+  record_.head = client_->head();
+  record_.started_at = steady_clock::now();
   ++context_->counted->sessions;
-  const auto given_id = head_->headers.find("x-request-id");
-  id_ = given_id && is_sane_request_id(*given_id) ? std::string{*given_id} : make_request_id();
+  const auto given_id = head().headers.find("x-request-id");
+  record_.id = given_id && is_sane_request_id(*given_id) ? std::string{*given_id} : make_request_id();
+  reply_.begin(*client_, record_);
   phase_ = phase::authorizing;
   if (client_->closed()) {
-    finish(verdict::client_gone);
+    end(verdict::client_gone, closing::none);
   } else {
     client_->attach(this);
     read_head();
   }
-  beginning_ = false;
+  is_beginning_ = false;
   // Before its behavior is set an actor cannot quit.
   if (phase_ == phase::closed) caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
 }
 
 void session_state::read_head() {
-  if (context_->options.request_timeout.count() > 0) {
-    total_ = std::make_unique<deadline>(context_->home->timers(),
-                                        [this] { enter(self_, [this] { on_total_deadline(); }); });
-    total_->expires_after(context_->options.request_timeout);
+  const auto& options = context_->options;
+  if (options.request_timeout.count() > 0) {
+    clocks_.total =
+        std::make_unique<deadline>(context_->home->timers(), calling<&session_state::on_total_deadline>());
+    clocks_.total->expires_after(options.request_timeout);
   }
   if (client_->head_fault().code != errc::none) {
     refuse(client_->head_fault());
-  } else if (auto fault = check_host(); fault.code != errc::none) {
-    refuse(fault);
+  } else if (const auto reason = check_host(head(), options.local_host)) {
+    refuse(*reason);
   } else if (is_public()) {
     route();
   } else {
@@ -53,15 +68,414 @@ void session_state::read_head() {
   }
 }
 
-/// Before the key is asked for: a page that has guessed it is to learn nothing. Health says nothing worth
-/// hiding, and probes name a service as they like.
-failure session_state::check_host() const {
-  const auto& own = context_->options.local_host;
-  if (!own || is_public_path(head_->path(), health_paths)) return {errc::none, {}, {}, {}};
-  auto foreign = foreign_origin_of(*head_, *own);
-  if (foreign.empty()) return {errc::none, {}, {}, {}};
-  return {errc::host_not_allowed, {}, std::move(foreign), {}};
+bool session_state::is_public() const {
+  const auto& options = context_->options;
+  return context_->admin || is_public_path(head().path(), {options.ui, options.metrics_public});
 }
+
+void session_state::ask_auth() {
+  // The deadline stands on the phase, not on each message: none of these waits for anything outside the
+  // process.
+  self_->request(context_->auth, caf::infinite, authorize{record_.head})
+      .then(
+          [this](principal& who) {
+            record_.key = std::move(who.rules);
+            is_operator_ = who.is_operator;
+            record_.auth_time = steady_clock::now() - record_.started_at;
+            route();
+          },
+          [this](const caf::error& error) {
+            record_.auth_time = steady_clock::now() - record_.started_at;
+            refuse(to_failure(error));
+          });
+}
+
+void session_state::route() {
+  enter_phase(phase::routing);
+  const auto& options = context_->options;
+  route_ =
+      find_route(head().method, head().path(), options.passthrough_paths, options.ui, options.own_routes);
+  if (context_->admin && route_.target != endpoint::none && !is_public_path(head().path(), admin_paths))
+    route_ = {};
+  record_.row = route_.row;
+  record_.has_timing = route_.target == endpoint::upstream;
+  if (log_steps()) {
+    log_step(record_.id, "{} {}, {}", log_safe(head().method), route_label(route_.row),
+             record_.key ? "key " + record_.key->name : "without a key");
+  }
+  switch (route_.target) {
+    case endpoint::none:
+      refuse({.code = errc::not_found});
+      break;
+    case endpoint::wrong_method: {
+      header_list allow;
+      allow.add("allow", route_.detail);
+      refuse({.code = errc::method_not_allowed}, std::move(allow));
+      break;
+    }
+    case endpoint::health:
+      answer_health(200, "healthy");
+      break;
+    case endpoint::live:
+      answer_health(200, "live");
+      break;
+    case endpoint::ready: {
+      const auto& health = *context_->health;
+      if (health.ready())
+        answer_health(200, "ready");
+      else
+        answer_health(503, health.draining ? "draining" : "no_usable_upstream");
+      break;
+    }
+    case endpoint::metrics:
+      answer_metrics();
+      break;
+    case endpoint::models:
+    case endpoint::model:
+    case endpoint::llm_models:
+      answer_models();
+      break;
+    case endpoint::page:
+      answer_page();
+      break;
+    case endpoint::ui_events:
+      watch();
+      break;
+    case endpoint::own:
+      answer_own();
+      break;
+    case endpoint::upstream:
+      begin_upstream();
+      break;
+  }
+}
+
+/// Whether the request's path goes to LiteLLM, also of one that was refused before it was routed.
+bool session_state::goes_upstream() const {
+  if (route_.target != endpoint::none || context_->admin) return route_.target == endpoint::upstream;
+  const auto& options = context_->options;
+  const auto found =
+      find_route(head().method, head().path(), options.passthrough_paths, options.ui, options.own_routes);
+  return found.target == endpoint::upstream;
+}
+
+void session_state::begin_upstream() {
+  const auto& options = context_->options;
+  auto reason = check_head(head(), route_.row->body, options.max_body_bytes);
+  if (!reason) reason = limit_time();
+  if (reason) {
+    refuse(*reason);
+    return;
+  }
+  is_counted_ = true;
+  if (context_->tracing)
+    trace_ =
+        begin_trace(head().headers, context_->tracing->sampler, steady_clock::now() - record_.started_at);
+  context_->live->add(*this);
+  if (options.retries > 0) context_->budget->earn();
+  context_->in_flight->fetch_add(1, std::memory_order_relaxed);
+  const bool is_limited =
+      options.limits_all || context_->memory || record_.key->limited() || !record_.key->models.empty();
+  if (is_limited)
+    ask_admission();
+  else
+    read_request();
+}
+
+/// Takes x-request-timeout-ms into account.
+std::optional<failure> session_state::limit_time() {
+  auto read = read_time_limit(head(), context_->options.request_timeout);
+  if (auto* reason = std::get_if<failure>(&read)) return std::move(*reason);
+  const auto& limit = std::get<std::optional<time_limit>>(read);
+  if (!limit) return std::nullopt;
+  is_shortened_ = limit->is_shortened;
+  const auto passed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - record_.started_at);
+  allowed_until_ = context_->home->timers().now() + limit->allowed - passed;
+  if (!clocks_.total) {
+    clocks_.total =
+        std::make_unique<deadline>(context_->home->timers(), calling<&session_state::on_total_deadline>());
+  }
+  if (is_shortened_) clocks_.total->expires_at(*allowed_until_);
+  return std::nullopt;
+}
+
+// -- queued -----------------------------------------------------------------------------------
+
+/// Before the body is read: what is refused costs nothing more.
+void session_state::ask_admission() {
+  if (const auto reason = check_form(*record_.key, route_.row->body)) {
+    refuse(*reason);
+    return;
+  }
+  if (context_->memory && context_->memory->exceeded()) {
+    refuse({.code = errc::overloaded,
+            .message = "The service is at its limit of memory.",
+            .detail = "MAX_MEMORY"},
+           retry_after(retry_after_memory));
+    return;
+  }
+  if (!context_->options.limits_all && !record_.key->limited()) {
+    read_request();
+    return;
+  }
+  enter_phase(phase::queued);
+  const auto cost = route_.row->is_rated ? request_cost::full : request_cost::slot_only;
+  self_->request(context_->admission, caf::infinite, request_slot{self_->id(), record_.key, cost})
+      .then(
+          [this](slot_decision& decided) {
+            if (phase_ != phase::queued) return;  // the slot goes back with the message
+            if (!decided.slot) {
+              enter_phase(phase::routing);
+              refuse(decided.fault, std::move(decided.headers));
+              return;
+            }
+            slot_ = std::move(decided.slot);
+            client_->restart_body_time();
+            read_request();
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+// -- reading ----------------------------------------------------------------------------------
+
+void session_state::read_request() {
+  const auto body = route_.row->body;
+  attempt_.judge = stream_judge{route_.row->speaks};
+  upload_.exists = body == body_kind::multipart || body == body_kind::any;
+  if (upload_.exists || body == body_kind::none) {
+    lease();
+    return;
+  }
+  enter_phase(phase::reading);
+  client_->read_body(context_->options.max_body_bytes);
+}
+
+void session_state::on_body_grown(std::string_view so_far) {
+  enter(self_, [&] {
+    if (!check_) check_ = std::make_unique<request_check>(*route_.row->rules);
+    check_->feed(so_far);
+  });
+}
+
+void session_state::on_body(std::string&& body) {
+  enter(self_, [&] { take_body(std::move(body)); });
+}
+
+void session_state::on_body_failed(const failure& fault) {
+  enter(self_, [&] {
+    upload_.is_coming = false;
+    refuse(fault);
+  });
+}
+
+void session_state::take_body(std::string&& body) {
+  record_.bytes_in = body.size();
+  // Without it the tokens of a key with a tpm would go uncounted.
+  const bool wants_usage = context_->options.account_usage || record_.key->tpm > 0;
+  auto judged = plan_body(*route_.row, *record_.key, head().target, std::move(check_), wants_usage, body);
+  if (const auto* refused = std::get_if<refused_body>(&judged)) {
+    record_.stream = refused->stream;
+    refuse(refused->reason, {}, refused->detail);
+    return;
+  }
+  const auto& plan = std::get<body_plan>(judged);
+  record_.stream = plan.stream;
+  adds_usage_ = plan.adds_usage;
+  if (adds_usage_) attempt_.judge = stream_judge{route_.row->speaks, true};
+  if (!body.empty()) body_ = std::make_shared<std::string>(std::move(body));
+  if (plan.model_at.empty())
+    lease();
+  else
+    resolve(plan);
+}
+
+void session_state::on_body_part(std::string&& bytes, bool last) {
+  enter(self_, [&] {
+    record_.bytes_in += bytes.size();
+    if (upload_.given) upload_.given->emplace_back(bytes, last);
+    if (last) {
+      upload_.is_coming = false;
+      record_.attempt.sent_at = steady_clock::now();
+    }
+    if (!attempt_.is_open) return;  // upstream has answered, or failed, without waiting for it
+    self_->send(attempt_.lease.adapter, body_part{self_->id(), std::move(bytes), last});
+    if (last && phase_ == phase::opening) clocks_.phase->expires_after(context_->options.first_byte_timeout);
+  });
+}
+
+void session_state::on_body_taken(std::size_t bytes) {
+  upload_.given.reset();
+  if (upload_.is_coming) client_->take_more(bytes);
+}
+
+// -- opening ------------------------------------------------------------------------------------
+
+void session_state::resolve(const body_plan& plan) {
+  enter_phase(phase::opening);
+  record_.model = plan.model;
+  const bool wants_provider = trace_ && trace_->span.own.sampled;
+  self_->request(context_->registry, caf::infinite, resolve_model{record_.model, wants_provider})
+      .then(
+          [this, at = plan.model_at](const resolved_model& resolved) {
+            if (trace_) trace_->provider = resolved.provider;
+            if (const auto reason = check_model(*record_.key, record_.model, resolved.id)) {
+              refuse(*reason);
+              return;
+            }
+            const bool is_same = resolved.id == record_.model;
+            if (log_steps()) {
+              log_step(record_.id, "model {}{}", log_safe(record_.model),
+                       is_same ? "" : ", which is " + log_safe(resolved.id));
+            }
+            if (!is_same) {
+              record_.model = resolved.id;
+              splice(*body_, at.begin, at.end, json_quoted(record_.model));
+            }
+            lease();
+          },
+          [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+/// Asks for an adapter. `last_resort`: of an upstream that was left out, since every usable one was tried.
+void session_state::lease(bool last_resort) {
+  enter_phase(phase::opening);
+  self_
+      ->request(context_->pool, caf::infinite,
+                lease_adapter{.tried = tried_upstreams_, .last_resort = last_resort})
+      .then(
+          [this](adapter_lease& lease) {
+            attempt_.lease = std::move(lease);
+            open();
+          },
+          [this](const caf::error& error) { refuse(to_failure(error), retry_after("1")); });
+}
+
+void session_state::open() {
+  const auto& options = context_->options;
+  const bool is_first = !record_.attempt.was_opened();
+  if (is_first) {
+    // A passed-through GET has no body to wait for.
+    upload_.is_coming = upload_.exists = upload_.exists && head().has_body();
+    if (upload_.exists && several_upstreams()) upload_.given = std::make_unique<upload::parts>();
+  }
+  auto request = make_upstream_request();
+  clocks_.phase.emplace(context_->home->timers(), calling<&session_state::on_idle>());
+  // While its body is coming the connection's deadline watches the client.
+  if (!upload_.is_coming) clocks_.phase->expires_after(options.first_byte_timeout);
+  if (!clocks_.silence && record_.stream && options.stream_commit_after.count() > 0) {
+    clocks_.silence =
+        std::make_unique<deadline>(context_->home->timers(), calling<&session_state::on_silence>());
+    clocks_.silence->expires_after(options.stream_commit_after);
+  }
+  attempt_.is_open = true;
+  record_.attempt.opened_at = record_.attempt.sent_at = steady_clock::now();
+  self_->request(attempt_.lease.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
+      .then([this](stream_head& answer) { on_head(std::move(answer)); },
+            [this](const caf::error& error) { on_open_failed(to_failure(error)); });
+  if (upload_.given) {
+    for (const auto& [bytes, last] : *upload_.given)
+      self_->send(attempt_.lease.adapter, body_part{self_->id(), bytes, last});
+  }
+  if (upload_.is_coming && is_first) client_->stream_body(options.max_body_bytes, body_window);
+}
+
+std::shared_ptr<upstream_request> session_state::make_upstream_request() {
+  auto request = std::make_shared<upstream_request>();
+  const auto& row = *route_.row;
+  request->head = record_.head;
+  request->request_id = record_.id;
+  // A row for GET answers HEAD too, by what a GET brings; a row for every method passes HEAD on.
+  request->method = head().method == "HEAD" && !row.method.empty() ? "GET" : head().method;
+  request->headers = row.headers;
+  request->path = route_.path;
+  request->path += std::string_view{head().target}.substr(head().path().size());  // the query
+  request->body = may_open_again() ? body_ : std::move(body_);
+  request->stream = record_.stream;
+  request->body_follows = upload_.exists;
+  if (upload_.exists && !head().chunked) request->body_length = head().content_length;
+  if (allowed_until_) {
+    request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        *allowed_until_ - context_->home->timers().now());
+  }
+  if (const auto told_as = context_->options.told_as; told_as != caller_header::none) {
+    request->caller = std::make_shared<const upstream_caller>(
+        upstream_caller{told_as, record_.key->name, client_->peer_address(), is_operator_});
+  }
+  if (trace_) {
+    request->traceparent = format_traceparent(trace_->span.own);
+    request->drops_tracestate = !trace_->span.parent;
+  }
+  return request;
+}
+
+// -- the end --------------------------------------------------------------------------------------
+
+/// The one place where a request ends: its answer, then all that it holds, then what is told of it.
+void session_state::end(verdict how, closing as) {
+  record_.bytes_out = client_->body_bytes_written();
+  if (as == closing::whole) client_->end_answer();
+  if (as == closing::broken) client_->break_answer();
+  if (phase_ == phase::closed) return;
+  const bool was_queued = phase_ == phase::queued;
+  note_phase(phase::closed);
+  phase_ = phase::closed;
+  cancel_upstream();
+  clocks_.stop();
+  auto& attempt = record_.attempt;
+  if (attempt.response_model.empty()) attempt.response_model = std::move(attempt_.judge.model);
+
+  attempt_.lease.slot.reset();
+  if (was_queued) caf::anon_send(context_->admission, leave_queue{self_->id()});
+  slot_.reset();
+  if (attempt.usage && record_.key && record_.key->tpm > 0) {
+    caf::anon_send(context_->admission, tokens_spent{record_.key, attempt.usage->prompt_tokens +
+                                                                      attempt.usage->completion_tokens});
+  }
+  if (std::exchange(is_counted_, false)) context_->in_flight->fetch_sub(1, std::memory_order_relaxed);
+  watch_.reset();
+  scrape_.reset();
+
+  const auto now = steady_clock::now();
+  const auto ms = record_.since_start(now).count();
+  context_->live->end(*this, to_string(how), record_.status);
+  log_access(log_line_of(record_, how, ms, trace_ ? trace_->span.own.trace_id() : std::string_view{}));
+  --context_->counted->sessions;
+  context_->counted->record(facts_of(record_, how, ms));
+  if (trace_ && trace_->span.own.sampled) {
+    const bool has_server = context_->upstreams && attempt.was_opened();
+    const auto server = has_server ? context_->upstreams->name(attempt_.lease.upstream) : std::string_view{};
+    const auto& tracing = *context_->tracing;
+    if (tracing.finished->push(span_of(record_, std::move(*trace_), how, now, server)))
+      caf::anon_send(tracing.exporter, export_due{});
+  }
+  attempt_.lease = {};
+  if (!is_beginning_) self_->leave();
+  // Last: from a socket's handler the exit message is what still holds the actor.
+  const auto until_return = std::move(alive_);
+}
+
+session_state::~session_state() {
+  if (phase_ == phase::closed) return;
+  // The actor dies of an exception: its client still gets an answer, its slots are given back.
+  try {
+    fail({.code = errc::internal, .detail = "the session's actor died"});
+  } catch (const std::exception& error) {
+    spdlog::critical("session: {}", error.what());
+    context_->live->remove(*this);
+    client_->attach(nullptr);
+    client_->end_without_memory();
+  }
+}
+
+session_sample session_state::sample() const {
+  auto now = sample_of(record_, steady_clock::now(), client_->body_bytes_written());
+  // A stream's usage is noted when it has ended.
+  if (!now.tokens && attempt_.judge.usage) now.tokens = attempt_.judge.usage->completion_tokens;
+  return now;
+}
+
+// -- phases -----------------------------------------------------------------------------------------
 
 std::string_view session_state::words_for(phase which) {
   switch (which) {
@@ -89,311 +503,20 @@ void session_state::enter_phase(phase next) {
   note_phase(next);
   phase_ = next;
   if (spdlog::should_log(spdlog::level::trace))
-    spdlog::trace("request {}: {}", log_safe(id_), words_for(next));
+    spdlog::trace("request {}: {}", log_safe(record_.id), words_for(next));
 }
 
-void session_state::ask_auth() {
-  // The deadline stands on the phase, not on each message: none of these waits for anything outside the
-  // process.
-  self_->request(context_->auth, caf::infinite, authorize{head_})
-      .then(
-          [this](principal& who) {
-            key_ = std::move(who.rules);
-            is_operator_ = who.is_operator;
-            auth_time_ = steady_clock::now() - started_;
-            route();
-          },
-          [this](const caf::error& error) {
-            auth_time_ = steady_clock::now() - started_;
-            refuse(to_failure(error));
-          });
-}
-
-void session_state::route() {
-  enter_phase(phase::routing);
-  const auto& options = context_->options;
-  route_ =
-      find_route(head_->method, head_->path(), options.passthrough_paths, options.ui, options.own_routes);
-  if (context_->admin && route_.target != endpoint::none && !is_public_path(head_->path(), admin_paths)) {
-    route_ = {};
+/// Counts streams that are open, and the time in the queue.
+void session_state::note_phase(phase next) {
+  if (next == phase_) return;
+  auto& counted = *context_->counted;
+  if (next == phase::queued) record_.queued_at = steady_clock::now();
+  if (phase_ == phase::queued) {
+    record_.queue_time = steady_clock::now() - record_.queued_at;
+    counted.queue_wait.add(std::chrono::duration<double>(record_.queue_time).count());
   }
-  if (log_steps()) {
-    log_step(id_, "{} {}, {}", log_safe(head_->method), route_label(),
-             key_ ? "key " + key_->name : "without a key");
-  }
-  switch (route_.target) {
-    case endpoint::none:
-      refuse({errc::not_found, {}, {}, {}});
-      break;
-    case endpoint::wrong_method: {
-      header_list allow;
-      allow.add("allow", route_.detail);
-      refuse({errc::method_not_allowed, {}, {}, {}}, std::move(allow));
-      break;
-    }
-    case endpoint::health:
-      answer_health(200, "healthy");
-      break;
-    case endpoint::live:
-      answer_health(200, "live");
-      break;
-    case endpoint::ready:
-      answer_ready();
-      break;
-    case endpoint::metrics:
-      answer_metrics();
-      break;
-    case endpoint::models:
-    case endpoint::model:
-    case endpoint::llm_models:
-      answer_models();
-      break;
-    case endpoint::page:
-      answer_page();
-      break;
-    case endpoint::ui_events:
-      watch();
-      break;
-    case endpoint::own:
-      answer_own();
-      break;
-    case endpoint::upstream:
-      begin_upstream();
-      break;
-  }
-}
-
-void session_state::begin_upstream() {
-  auto fault = check_head();
-  if (fault.code == errc::none) fault = limit_time();
-  if (fault.code != errc::none) {
-    refuse(fault);
-    return;
-  }
-  counted_ = true;
-  if (context_->tracing) begin_trace();
-  context_->live->add(*this);
-  if (context_->options.retries > 0) context_->budget->earn();
-  context_->in_flight->fetch_add(1, std::memory_order_relaxed);
-  if (is_limited()) {
-    ask_admission();
-  } else {
-    read_request();
-  }
-}
-
-void session_state::read_request() {
-  judge_ = stream_judge{route_.row->speaks};
-  upload_ = route_.row->body == body_kind::multipart || route_.row->body == body_kind::any;
-  if (upload_ || route_.row->body == body_kind::none) {
-    lease();
-    return;
-  }
-  enter_phase(phase::reading);
-  client_->read_body(context_->options.max_body_bytes);
-}
-
-failure session_state::check_head() const {
-  const auto& headers = head_->headers;
-  if (headers.find("expect") && !head_->expects_continue && head_->minor_version == 1) {
-    return {errc::expectation_failed, {}, {}, {}};
-  }
-  const auto kind = route_.row->body;
-  if (kind == body_kind::none) return {errc::none, {}, {}, {}};
-  if (const auto encoding = headers.find("content-encoding");
-      encoding && !iequals(trimmed(*encoding), "identity")) {
-    return {errc::unsupported_encoding, {}, {}, {}};
-  }
-  const auto type = headers.find("content-type");
-  const bool wants_json = kind == body_kind::json || kind == body_kind::optional_json;
-  if (wants_json && type && !is_json_media(media_type(*type)))
-    return {errc::unsupported_media_type, {}, {}, {}};
-  if (kind == body_kind::multipart) {
-    if (!type || !iequals(media_type(*type), "multipart/form-data"))
-      return {
-          errc::unsupported_media_type, "The body must be sent as content-type multipart/form-data.", {}, {}};
-    if (!has_boundary(*type))
-      return {
-          errc::bad_request, "The content-type multipart/form-data names no boundary.", {}, "content-type"};
-  }
-  const auto limit = context_->options.max_body_bytes;
-  if (head_->content_length.value_or(0) > limit) {
-    return {errc::body_too_large, "The body is larger than " + std::to_string(limit) + " bytes.", {}, {}};
-  }
-  return {errc::none, {}, {}, {}};
-}
-
-void session_state::on_body_grown(std::string_view so_far) {
-  enter(self_, [&] {
-    if (!check_) check_ = std::make_unique<request_check>(*route_.row->rules);
-    check_->feed(so_far);
-  });
-}
-
-void session_state::on_body(std::string&& body) {
-  enter(self_, [&] { take_body(std::move(body)); });
-}
-
-void session_state::on_body_part(std::string&& bytes, bool last) {
-  enter(self_, [&] {
-    bytes_in_ += bytes.size();
-    if (given_) given_->emplace_back(bytes, last);
-    if (last) {
-      uploading_ = false;
-      sent_ = steady_clock::now();
-    }
-    if (!stream_open_) return;  // upstream has answered, or failed, without waiting for it
-    self_->send(lease_.adapter, body_part{self_->id(), std::move(bytes), last});
-    if (last && phase_ == phase::opening) deadline_->expires_after(context_->options.first_byte_timeout);
-  });
-}
-
-void session_state::on_body_taken(std::size_t bytes) {
-  given_.reset();
-  if (uploading_) client_->take_more(bytes);
-}
-
-void session_state::on_body_failed(const failure& fault) {
-  enter(self_, [&] {
-    uploading_ = false;
-    refuse(fault);
-  });
-}
-
-void session_state::take_body(std::string&& body) {
-  bytes_in_ = body.size();
-  const auto& row = *route_.row;
-  if (row.body == body_kind::optional_json && body.empty()) {
-    lease();
-    return;
-  }
-  auto checked = check_ ? check_->finish(body) : check_request(*row.rules, body);
-  check_.reset();
-  if (auto* fault = std::get_if<request_fault>(&checked)) {
-    const auto code = fault->status == 400 ? errc::invalid_json : errc::invalid_shape;
-    const auto detail = code == errc::invalid_shape ? validation_detail(fault->fields) : std::string{};
-    refuse({code, std::move(fault->message), {}, std::move(fault->param)}, {}, detail);
-    return;
-  }
-  auto& request = std::get<gated_request>(checked);
-  wants_stream_ = request.stream;
-  if (auto fault = check_model_beside(request.brings_models); fault.code != errc::none) {
-    refuse(fault);
-    return;
-  }
-  // Without it the tokens of a key with a tpm would go uncounted.
-  const bool wants_usage = context_->options.account_usage || key_->tpm > 0;
-  if (wants_usage && request.stream && row.rules == &chat_rules && !request.usage_text.empty()) {
-    add_usage(body, request);
-    usage_added_ = true;
-    judge_ = stream_judge{row.speaks, true};
-  }
-  body_ = std::make_shared<std::string>(std::move(body));
-  if (!request.model_at.empty()) {
-    resolve(request);
-  } else if (auto fault = check_model({}, {}); fault.code != errc::none && row.body == body_kind::json) {
-    refuse(fault);
-  } else {
-    lease();
-  }
-}
-
-// -- to the adapter -----------------------------------------------------------------
-
-void session_state::resolve(const gated_request& request) {
-  enter_phase(phase::opening);
-  model_ = request.model;
-  const bool wants_provider = trace_ && trace_->span.own.sampled;
-  self_->request(context_->registry, caf::infinite, resolve_model{model_, wants_provider})
-      .then(
-          [this, at = request.model_at](const resolved_model& resolved) {
-            if (trace_) trace_->provider = resolved.provider;
-            if (auto fault = check_model(model_, resolved.id); fault.code != errc::none) {
-              refuse(fault);
-              return;
-            }
-            if (log_steps()) {
-              const bool same = resolved.id == model_;
-              log_step(id_, "model {}{}", log_safe(model_),
-                       same ? "" : ", which is " + log_safe(resolved.id));
-            }
-            if (resolved.id != model_) {
-              model_ = resolved.id;
-              splice(*body_, at.begin, at.end, json_quoted(model_));
-            }
-            lease();
-          },
-          [this](const caf::error& error) { refuse(to_failure(error)); });
-}
-
-/// Asks for an adapter. `last_resort`: of an upstream that was left out, since every usable one was tried.
-void session_state::lease(bool last_resort) {
-  enter_phase(phase::opening);
-  self_->request(context_->pool, caf::infinite, lease_adapter{.tried = tried_, .last_resort = last_resort})
-      .then(
-          [this](adapter_lease& lease) {
-            lease_ = std::move(lease);
-            open();
-          },
-          [this](const caf::error& error) {
-            header_list headers;
-            headers.add("retry-after", "1");
-            refuse(to_failure(error), std::move(headers));
-          });
-}
-
-void session_state::open() {
-  auto request = std::make_shared<upstream_request>();
-  request->head = head_;
-  request->request_id = id_;
-  // A row for GET answers HEAD too, by what a GET brings; a row for every method passes HEAD on.
-  request->method = head_->method == "HEAD" && !route_.row->method.empty() ? "GET" : head_->method;
-  request->headers = route_.row->headers;
-  request->path = route_.path;
-  request->path += std::string_view{head_->target}.substr(head_->path().size());  // the query
-  request->body = may_open_again() ? body_ : std::move(body_);
-  request->stream = wants_stream_;
-  const bool again = stream_opened_;
-  stream_opened_ = true;
-  if (!again) {
-    // A passed-through GET has no body to wait for.
-    uploading_ = upload_ = upload_ && head_->has_body();
-    if (upload_ && several_upstreams()) given_ = std::make_unique<upload_parts>();
-  }
-  request->body_follows = upload_;
-  if (upload_ && !head_->chunked) request->body_length = head_->content_length;
-  if (allowed_until_) {
-    request->time_left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        *allowed_until_ - context_->home->timers().now());
-  }
-  if (const auto told_as = context_->options.told_as; told_as != caller_header::none) {
-    request->caller = std::make_shared<const upstream_caller>(
-        upstream_caller{told_as, key_->name, client_->peer_address(), is_operator_});
-  }
-  if (trace_) pass_trace_on(*request);
-  deadline_.emplace(context_->home->timers(), [this] { enter(self_, [this] { on_idle(); }); });
-  // While its body is coming the connection's deadline watches the client.
-  if (!uploading_) deadline_->expires_after(context_->options.first_byte_timeout);
-  if (!silence_ && wants_stream_ && context_->options.stream_commit_after.count() > 0) {
-    silence_ = std::make_unique<deadline>(context_->home->timers(),
-                                          [this] { enter(self_, [this] { on_silence(); }); });
-    silence_->expires_after(context_->options.stream_commit_after);
-  }
-  stream_open_ = true;
-  opened_ = sent_ = steady_clock::now();
-  self_->request(lease_.adapter, caf::infinite, open_stream{self_->id(), std::move(request), self_})
-      .then([this](stream_head& answer) { on_head(std::move(answer)); },
-            [this](const caf::error& error) { on_open_failed(to_failure(error)); });
-  if (given_) {
-    for (const auto& [bytes, last] : *given_)
-      self_->send(lease_.adapter, body_part{self_->id(), bytes, last});
-  }
-  if (uploading_ && !again) client_->stream_body(context_->options.max_body_bytes, body_window);
-}
-
-void session_state::cancel_upstream(steady_clock::time_point since) {
-  if (!std::exchange(stream_open_, false)) return;
-  caf::anon_send(lease_.adapter, cancel_stream{self_->id(), since, judge_.last_event_seen()});
+  if (next == phase::streaming) ++counted.streams_open;
+  if (phase_ == phase::streaming) --counted.streams_open;
 }
 
 session_actor::behavior_type session(session_state::self_pointer self,

@@ -1,4 +1,5 @@
-// The session's second half: from the adapter's first word to the client's last byte.
+// From the adapter's first word to the client's last byte: a stream is passed on event by event, any other
+// answer is held until it is whole, or passed on when it grows too long for that.
 #include "actors/session/session.hpp"
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
@@ -9,18 +10,12 @@
 #include "http/dialect/embedded_error.hpp"
 #include "http/wire/header_policy.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
 
-/// Comments that come before a stream's first event wait for it, up to this size.
-constexpr std::size_t max_early_comments = 16 * 1024;
-/// Credit is given back in portions of this size, so that a usual stream costs no message for it.
-constexpr std::size_t grant_portion = 16 * 1024;
 /// Behind a stream's last event its framing ends at once, unless upstream has forgotten it. No client is to
 /// wait for that, and none is to hear of IDLE_TIMEOUT when it has the whole answer.
 constexpr auto end_of_framing_wait = std::chrono::milliseconds{200};
@@ -29,65 +24,50 @@ constexpr auto keep_alive_pause = std::chrono::seconds{15};
 /// nginx's word for "the client closed before the answer"; only in the log.
 constexpr unsigned client_closed_request = 499;
 
-/// The length that an answer passed on as it comes has, where upstream tells it.
-std::optional<std::uint64_t> known_length(const response_head& head) {
-  const auto text = head.headers.find("content-length");
-  if (!text || head.headers.find("transfer-encoding")) return std::nullopt;
-  std::uint64_t length = 0;
-  const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), length);
-  return fault == std::errc{} && end == text->data() + text->size() ? std::optional{length} : std::nullopt;
-}
-
 }  // namespace
 
-// -- from the adapter -----------------------------------------------------------------
+// -- the head ---------------------------------------------------------------------------
 
-void session_state::on_head(stream_head&& head) {
+void session_state::on_head(stream_head&& answer) {
   if (phase_ != phase::opening) return;
-  if (head.done) stream_open_ = false;
-  answer_ = std::move(head.head);
-  connect_time_ = head.connect;
-  if (connect_time_.count() > 0 && context_->health->shortage.ends())
+  if (answer.done) attempt_.is_open = false;
+  record_.attempt.connect = answer.connect;
+  const bool is_new_connection = answer.connect.count() > 0;
+  if (is_new_connection && context_->health->shortage.ends())
     spdlog::info("connections to upstream can be opened again");
   if (log_steps()) {
     const auto ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
-    const auto connection =
-        connect_time_.count() > 0
-            ? spdlog::fmt_lib::format("a new connection, made in {:.3f} ms", ms(connect_time_))
-            : std::string{"a kept connection"};
-    log_step(id_, "status {} after {:.3f} ms, on {}", answer_.status, ms(steady_clock::now() - opened_),
-             connection);
+    log_step(record_.id, "status {} after {:.3f} ms, on {}", answer.head.status,
+             ms(steady_clock::now() - record_.attempt.opened_at),
+             is_new_connection
+                 ? spdlog::fmt_lib::format("a new connection, made in {:.3f} ms", ms(answer.connect))
+                 : std::string{"a kept connection"});
   }
-  note_reachable();
-  begin_answer();
+  note_reachable(answer.head.status);
+  begin_answer(std::move(answer.head));
   const bool goes_on = phase_ == phase::streaming || phase_ == phase::holding;
-  if (goes_on && (head.done || !head.data.empty())) on_chunk({std::move(head.data), head.done});
+  if (goes_on && (answer.done || !answer.data.empty())) on_chunk({std::move(answer.data), answer.done});
 }
 
-void session_state::begin_answer() {
-  if (const auto told = answer_.headers.find("x-litellm-overhead-duration-ms"))
-    overhead_ = read_overhead(*told).value_or(overhead_);
-  switch (plan_answer(answer_, terms())) {
+void session_state::begin_answer(response_head&& answer) {
+  if (const auto told = answer.headers.find("x-litellm-overhead-duration-ms"))
+    record_.attempt.overhead = read_overhead(*told).value_or(record_.attempt.overhead);
+  switch (attempt_.take_head(std::move(answer), terms())) {
     case answer_plan::refuse:
-      fail({errc::upstream_invalid_response,
-            "The model gateway answered with the status " + std::to_string(answer_.status) +
-                ", which is of no use here.",
-            "upstream status " + std::to_string(answer_.status),
-            {}});
+      fail({.code = errc::upstream_invalid_response,
+            .message = "The model gateway answered with the status " + std::to_string(attempt_.head.status) +
+                       ", which is of no use here.",
+            .detail = "upstream status " + std::to_string(attempt_.head.status)});
       break;
-    case answer_plan::stream: {
-      const auto encoding = answer_.headers.find("content-encoding");
-      judged_ = !encoding || iequals(trimmed(*encoding), "identity");
+    case answer_plan::stream:
       // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
-      event_stream_ = true;
       enter_phase(phase::streaming);
-      if (early_) body_.reset();
-      if (early_ && !judged_)
-        fail({errc::upstream_invalid_response, {}, "a compressed stream after the comments", {}});
+      if (!reply_.is_early()) break;
+      body_.reset();
+      if (!attempt_.is_judged)
+        fail({.code = errc::upstream_invalid_response, .detail = "a compressed stream after the comments"});
       break;
-    }
     case answer_plan::pass:
-      judged_ = false;
       enter_phase(phase::streaming);
       await_more();
       break;
@@ -98,197 +78,288 @@ void session_state::begin_answer() {
   }
 }
 
+answer_terms session_state::terms() const {
+  const auto& row = *route_.row;
+  // Shapes of an unknown dialect are not ours to rewrite.
+  const auto wording = row.speaks == dialect::opaque ? error_wording::raw : context_->options.wording;
+  answer_terms out{row.speaks, wording, row.any_media, record_.stream || row.body != body_kind::json};
+  out.may_be_empty = row.method == "DELETE";
+  out.has_condition = row.headers == header_policy::resource &&
+                      (head().headers.find("if-none-match") || head().headers.find("if-modified-since"));
+  return out;
+}
+
+/// What the client gets of upstream's headers, which are used up with that.
+header_list session_state::client_headers_of_answer() {
+  const auto policy = route_.row->headers;
+  // Only there may a header name upstream's host.
+  const bool has_host = policy == header_policy::resource && context_->upstreams;
+  return client_headers(
+      std::move(attempt_.head.headers), policy,
+      has_host ? std::string_view{context_->upstreams->name(attempt_.lease.upstream)} : std::string_view{});
+}
+
+// -- the body -------------------------------------------------------------------------------
+
 void session_state::on_chunk(stream_chunk&& chunk) {
-  if (chunk.done) stream_open_ = false;
+  if (chunk.done) attempt_.is_open = false;
   if (!chunk.data.empty()) take_bytes(std::move(chunk.data));
   if (chunk.done) end_upstream();
 }
 
-/// Upstream's silence counts from now on.
-void session_state::await_more() {
-  if (stream_open_ && !judge_.last_event_seen()) deadline_->expires_after(context_->options.idle_timeout);
-}
-
-void session_state::take_bytes(std::string&& data) {
-  if (first_byte_ == steady_clock::time_point{}) {
-    first_byte_ = steady_clock::now();
-    if (log_steps()) log_step(id_, "first byte of the answer after {:.3f} ms", since_start());
-  }
-  owed_ += data.size();
-  if (phase_ == phase::streaming) {
-    if (judged_) {
-      pass_events_on(data);
-    } else {
-      ++chunks_;
-      await_more();
-      pass_on(data);
+void session_state::take_bytes(std::string&& bytes) {
+  if (!record_.attempt.has_first_byte()) {
+    record_.attempt.first_byte_at = steady_clock::now();
+    if (log_steps()) {
+      log_step(record_.id, "first byte of the answer after {:.3f} ms",
+               record_.since_start(record_.attempt.first_byte_at).count());
     }
-  } else if (phase_ == phase::holding) {
-    ++chunks_;
+  }
+  attempt_.note_received(bytes.size());
+  if (phase_ == phase::streaming && attempt_.is_judged) {
+    take_events(bytes);
+  } else if (phase_ == phase::streaming || phase_ == phase::holding) {
+    ++record_.attempt.chunks;
     await_more();
-    hold(std::move(data));
+    if (phase_ == phase::streaming)
+      pass_on(bytes);
+    else
+      hold(std::move(bytes));
   }
   if (phase_ == phase::streaming || phase_ == phase::holding) grant();
 }
 
-void session_state::pass_events_on(std::string_view bytes) {
-  const bool was_answered = judge_.last_event_seen();
-  // What follows the last event is no part of the answer: a client need not have taken it.
-  if (was_answered && client_->backlog() == 0) last_event_sent_ = true;
-  do {
-    const auto ready = judge_.feed(bytes);
-    auto error = judge_.take_error();
-    if (!error.empty() && chunks_ == 0 && judge_.events() == 1 && !client_->answer_started()) {
-      refuse_first_event(error);
-      return;
-    }
-    pass_on(ready);
-    if (!error.empty()) pass_error_on(std::move(error));
-    bytes = bytes.substr(bytes.size() - judge_.unread());
-  } while (!bytes.empty());
-  chunks_ = judge_.events();
-  if (judge_.progress() != std::exchange(progress_, judge_.progress())) await_more();
-  if (stream_open_ && !was_answered && judge_.last_event_seen())
-    deadline_->expires_after(end_of_framing_wait);
+/// Upstream's silence counts from now on.
+void session_state::await_more() {
+  if (attempt_.is_open && !attempt_.judge.last_event_seen())
+    clocks_.phase->expires_after(context_->options.idle_timeout);
 }
 
-/// An error in the middle of a stream, in the words of the client's dialect.
-void session_state::pass_error_on(std::string&& event) {
-  cut_out_secret(event, context_->options.upstream_key);
-  if (detail_.empty()) detail_ = "an error event: " + first_event_data(event);
-  pass_on(worded_error_event(std::move(event), terms().wording, speaks(), judge_.next_sequence_number()));
+void session_state::grant() {
+  // Upstream was held up by a slow client: its time runs from now on.
+  const bool was_held_up = attempt_.is_out_of_credit() && phase_ != phase::opening;
+  const auto free = attempt_.take_credit(reply_.backlog());
+  if (free == 0) return;
+  if (was_held_up) await_more();
+  self_->send(attempt_.lease.adapter, grant_credit{self_->id(), free});
+}
+
+void session_state::end_upstream() {
+  if (phase_ == phase::streaming)
+    end_stream();
+  else if (phase_ == phase::holding)
+    end_held();
+}
+
+// -- an answer that is passed on as it comes --------------------------------------------------
+
+void session_state::take_events(std::string_view bytes) {
+  const bool was_answered = attempt_.judge.last_event_seen();
+  // What follows the last event is no part of the answer: a client need not have taken it.
+  if (was_answered && reply_.backlog() == 0) attempt_.is_last_event_sent = true;
+  do {
+    auto piece = attempt_.take_events(bytes);
+    if (piece.is_first && record_.attempt.chunks == 0 && !reply_.started()) {
+      refuse_first_event(piece.error);
+      return;
+    }
+    pass_on(piece.bytes);
+    if (!piece.error.empty()) {
+      // In the words of the client's dialect.
+      cut_out_secret(piece.error, context_->options.upstream_key);
+      if (record_.detail.empty()) record_.detail = "an error event: " + first_event_data(piece.error);
+      pass_on(worded_error_event(std::move(piece.error), terms().wording, speaks(),
+                                 attempt_.judge.next_sequence_number()));
+    }
+  } while (!bytes.empty());
+  record_.attempt.chunks = attempt_.judge.events();
+  if (attempt_.has_progressed()) await_more();
+  if (attempt_.is_open && !was_answered && attempt_.judge.last_event_seen())
+    clocks_.phase->expires_after(end_of_framing_wait);
+}
+
+/// An error that came as a stream's first event, under a 200: the client gets the status that it means.
+void session_state::refuse_first_event(std::string_view event) {
+  cancel_upstream();
+  attempt_.held = first_event_data(event);
+  auto error = as_error(attempt_.held);
+  attempt_.head.status = meaning_of(find_error(sole_object(error))).status;
+  if (terms().wording == error_wording::normalized) attempt_.held = std::move(error);
+  attempt_.head.headers.remove("content-type");
+  end_held();
 }
 
 void session_state::pass_on(std::string_view bytes) {
-  if (!client_->answer_started()) {
-    // Until the first event the status line stays open: what fails before it gets a true status.
-    const bool event_came = !judged_ || judge_.events() > 0 || judge_.inside_event();
-    if (!event_came && held_.size() + bytes.size() <= max_early_comments) {
-      held_ += bytes;
-      return;
-    }
-    commit_stream();
+  if (!reply_.started()) {
+    if (reply_.hold_back(bytes, attempt_.has_event())) return;
+    open_reply();
   }
-  client_->write(bytes);
+  reply_.write(bytes);
 }
 
-void session_state::commit_stream() {
-  if (!early_) body_.reset();
-  status_ = answer_.status;
-  const auto length = event_stream_ ? std::nullopt : known_length(answer_);
-  response_head out{status_, answer_headers()};
-  out.headers.reserve(out.headers.size() + 4, 0);
-  if (event_stream_) {
-    out.headers.add("cache-control", "no-cache");
-    out.headers.add("x-accel-buffering", "no");
-  }
-  out.headers.add("x-request-id", id_);
-  add_timing(out.headers);
-  client_->start_answer(out, length ? body_framing::content_length : body_framing::chunked,
-                        length.value_or(0), false);
-  client_->write(std::exchange(held_, {}));
+void session_state::open_reply() {
+  if (!reply_.is_early()) body_.reset();
+  const auto length = attempt_.known_length();
+  const auto status = attempt_.head.status;
+  reply_.open({status, client_headers_of_answer()}, attempt_.is_event_stream,
+              attempt_.is_event_stream ? std::nullopt : length);
   // What a stream that may last for hours need not hold.
-  if (!uploading_) {
+  if (!upload_.is_coming) {
     client_->forget_headers();
-    head_ = client_->head();
+    record_.head = client_->head();
     route_.path = {};  // was a part of the old one
   }
 }
 
 /// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.
 void session_state::on_silence() {
-  silence_->expires_after(keep_alive_pause);
-  if (std::exchange(heard_, judge_.progress()) != judge_.progress()) return;
-  if (!client_->answer_started()) {
+  clocks_.silence->expires_after(keep_alive_pause);
+  if (attempt_.was_heard()) return;
+  if (!reply_.started()) {
     if (phase_ != phase::opening && phase_ != phase::streaming) return;
-    early_ = true;
-    event_stream_ = true;
+    reply_.note_early();
+    attempt_.is_event_stream = true;
     if (phase_ == phase::opening) {
-      answer_.status = 200;
-      answer_.headers.add("content-type", "text/event-stream");
+      attempt_.head.status = 200;
+      attempt_.head.headers.add("content-type", "text/event-stream");
     }
-    commit_stream();
+    open_reply();
   }
-  if (!judge_.inside_event() && judged_ && event_stream_) client_->write(": keep-alive\n\n");
-}
-
-/// An error that came as a stream's first event, under a 200: the client gets the status that it means.
-void session_state::refuse_first_event(std::string_view event) {
-  cancel_upstream();
-  held_ = first_event_data(event);
-  auto error = as_error(held_);
-  answer_.status = meaning_of(find_error(sole_object(error))).status;
-  if (terms().wording == error_wording::normalized) held_ = std::move(error);
-  answer_.headers.remove("content-type");
-  end_held();
-}
-
-void session_state::end_upstream() {
-  if (phase_ == phase::streaming) {
-    end_stream();
-  } else if (phase_ == phase::holding) {
-    end_held();
-  }
+  if (!attempt_.judge.inside_event() && attempt_.is_judged && attempt_.is_event_stream)
+    reply_.write_keep_alive();
 }
 
 void session_state::end_stream() {
-  if (!judged_) {
-    if (chunks_ == 0 && route_.row->speaks != dialect::opaque) {
-      fail({errc::upstream_invalid_response, "The model gateway answered without a body.", "empty body", {}});
+  if (!attempt_.is_judged) {
+    if (record_.attempt.chunks == 0 && route_.row->speaks != dialect::opaque) {
+      fail({.code = errc::upstream_invalid_response,
+            .message = "The model gateway answered without a body.",
+            .detail = "empty body"});
       return;
     }
-    if (!client_->answer_started()) commit_stream();
-    judge_upstream({errc::none, {}, {}, {}});
-    end_answer(verdict::complete);
+    if (!reply_.started()) open_reply();
+    judge_upstream({.code = errc::none});
+    end(verdict::complete, closing::whole);
     return;
   }
-  const auto rest = judge_.finish();
-  if (!judge_.complete()) {
-    chunks_ = judge_.events();
-    fail({errc::upstream_disconnected, {}, "the stream ended before its dialect's end", {}});
+  const auto rest = attempt_.judge.finish();
+  if (!attempt_.judge.complete()) {
+    record_.attempt.chunks = attempt_.judge.events();
+    fail({.code = errc::upstream_disconnected, .detail = "the stream ended before its dialect's end"});
     return;
   }
   end_complete_stream(rest);
 }
 
-/// `rest`: what the judge has held back of it.
+/// `rest`: what the judge has held back of it, an event without its blank line, to which nothing may be
+/// glued.
 void session_state::end_complete_stream(std::string_view rest) {
   cancel_upstream();
   pass_on(rest);
-  tell_timing(rest);
-  judge_complete_stream();
-  end_answer(stream_verdict());
-}
-
-verdict session_state::stream_verdict() const {
-  return judge_.error_seen() || judge_.failed_seen() ? verdict::upstream_error : verdict::complete;
+  const auto& judge = attempt_.judge;
+  if (context_->options.stream_timing && rest.empty() && !judge.error_seen() && !judge.inside_event() &&
+      reply_.started()) {
+    reply_.write_timing();
+  }
+  note_complete_stream();
+  end(attempt_.stream_verdict(), closing::whole);
 }
 
 /// Counts a stream that came to its dialect's end.
-void session_state::judge_complete_stream() {
-  chunks_ = judge_.events();
-  usage_ = judge_.usage;
-  if (stream_verdict() == verdict::complete) judge_upstream({errc::none, {}, {}, {}});
+void session_state::note_complete_stream() {
+  record_.attempt.chunks = attempt_.judge.events();
+  record_.attempt.usage = attempt_.judge.usage;
+  if (attempt_.stream_verdict() == verdict::complete) judge_upstream({.code = errc::none});
 }
 
-void session_state::on_stream_failed(failure reason) {
-  stream_open_ = false;
-  if (!judge_.last_event_seen()) judge_upstream(reason);
-  fail(std::move(reason));
+// -- an answer that is held until it is whole ---------------------------------------------------
+
+void session_state::hold(std::string&& bytes) {
+  if (attempt_.is_released)
+    reply_.write(bytes);
+  else if (!attempt_.hold(std::move(bytes)))
+    release_held();
 }
 
-void session_state::grant() {
-  if (!stream_open_) return;
-  const auto kept = client_->backlog() + judge_.held();
-  const auto free = owed_ - std::min(owed_, kept);
-  if (free < grant_portion) return;
-  // Upstream was held up by a slow client: its time runs from now on.
-  if (owed_ >= credit_window && phase_ != phase::opening) await_more();
-  owed_ -= free;
-  self_->send(lease_.adapter, grant_credit{self_->id(), free});
+/// It is too long to be judged: what there is of it is passed on, and what comes too.
+void session_state::release_held() {
+  if (reply_.started()) {
+    fail({.code = errc::upstream_invalid_response, .detail = "no event stream after the comments"});
+    return;
+  }
+  if (attempt_.head.status >= 300) {
+    // Its status says enough.
+    cancel_upstream();
+    attempt_.held.clear();
+    end_held();
+    return;
+  }
+  attempt_.is_released = true;
+  body_.reset();
+  const auto status = attempt_.head.status;
+  reply_.open({status, client_headers_of_answer()}, false, std::nullopt);
+  reply_.write(std::exchange(attempt_.held, {}));
 }
 
-// -- from the connection and the clock ----------------------------------------------------
+void session_state::end_held() {
+  if (attempt_.is_released) {
+    judge_upstream({.code = errc::none});
+    end(verdict::complete, closing::whole);
+    return;
+  }
+  auto outcome = judge_held(attempt_.head, attempt_.held, terms());
+  const bool is_error = outcome.code != errc::none;
+  // A 5xx that LiteLLM itself is to blame for; all other whole answers show that it works.
+  if (attempt_.head.status >= 500 && outcome.advice.source == blame::litellm) {
+    judge_upstream(
+        {.code = errc::upstream_error, .detail = "status " + std::to_string(attempt_.head.status)});
+  } else if (outcome.code != errc::upstream_invalid_response) {
+    judge_upstream({.code = errc::none});
+  }
+  if (is_error && retry(outcome.status, outcome.advice)) return;
+  record_.attempt.usage = outcome.usage;
+  record_.attempt.response_model = std::move(outcome.model);
+  record_.detail = std::move(outcome.detail);
+  auto& body = outcome.body ? *outcome.body : attempt_.held;
+  if (is_error) {
+    cut_out_secret(record_.detail, context_->options.upstream_key);
+    cut_out_secret(body, context_->options.upstream_key);
+  }
+  if (outcome.code == errc::upstream_auth) {
+    spdlog::error("request {}: {} (LLM_PROXY__LITELLM_API_KEY)", log_safe(record_.id),
+                  log_safe(record_.detail));
+  }
+  if (reply_.started()) {
+    end_early_stream(outcome);
+    return;
+  }
+  auto headers = client_headers_of_answer();
+  if (is_error) add_advice(headers, outcome.advice);
+  if (outcome.body) {
+    headers.remove("content-type");
+    headers.remove("content-encoding");
+  }
+  if (head().method == "HEAD" && route_.row->method.empty())
+    reply_.send_head(outcome.status, std::move(headers));
+  else
+    reply_.send_json(outcome.status, body, std::move(headers));
+  end(verdict_of(outcome.code), closing::whole);
+}
+
+/// A stream that was opened early turned out to be none.
+void session_state::end_early_stream(const held_verdict& outcome) {
+  if (outcome.code == errc::none) {
+    fail({.code = errc::upstream_invalid_response, .detail = "no event stream after the comments"});
+    return;
+  }
+  const auto error = find_error(outcome.body ? *outcome.body : attempt_.held);
+  const std::string_view message =
+      error.message.empty() ? describe(outcome.code).message : std::string_view{error.message};
+  reply_.write(error_event(speaks(), {outcome.status, message, error.type, {}, error.code}, 0));
+  end(verdict_of(outcome.code), closing::broken);
+}
+
+// -- the client and the clock ------------------------------------------------------------------
 
 void session_state::on_sent() {
   enter(self_, [this] {
@@ -300,56 +371,54 @@ void session_state::on_sent() {
 void session_state::on_client_gone() {
   enter(self_, [this] {
     // Many SDKs close as soon as they have read the last event: they were served.
-    if (judge_.last_event_seen() && (last_event_sent_ || client_->backlog() == 0)) {
+    if (attempt_.judge.last_event_seen() && (attempt_.is_last_event_sent || reply_.backlog() == 0)) {
       cancel_upstream();
-      bytes_out_ = client_->body_bytes_written();
-      judge_complete_stream();
-      finish(stream_verdict());
+      note_complete_stream();
+      end(attempt_.stream_verdict(), closing::none);
       return;
     }
     note_patience_over();
     cancel_upstream(steady_clock::now());
-    if (!client_->answer_started()) status_ = client_closed_request;
-    bytes_out_ = client_->body_bytes_written();
-    if (judge_.usage) usage_ = judge_.usage;
-    finish(verdict::client_gone);
+    if (!reply_.started()) record_.status = client_closed_request;
+    if (attempt_.judge.usage) record_.attempt.usage = attempt_.judge.usage;
+    end(verdict::client_gone, closing::none);
   });
 }
 
 void session_state::on_forced_end() {
-  enter(self_, [this] { fail({errc::drained, {}, "DRAIN_TIMEOUT is over", {}}); });
+  enter(self_, [this] { fail({.code = errc::drained, .detail = "DRAIN_TIMEOUT is over"}); });
 }
 
 void session_state::on_idle() {
-  if (judge_.last_event_seen()) {
-    end_complete_stream(judge_.finish_at_last_event());
+  if (attempt_.judge.last_event_seen()) {
+    end_complete_stream(attempt_.judge.finish_at_last_event());
     return;
   }
   // A client that reads slowly is not upstream's silence; CLIENT_WRITE_TIMEOUT watches it.
-  if (phase_ != phase::opening && client_->backlog() > 0) {
-    deadline_->expires_after(context_->options.idle_timeout);
+  if (phase_ != phase::opening && reply_.backlog() > 0) {
+    clocks_.phase->expires_after(context_->options.idle_timeout);
     return;
   }
-  const bool first = phase_ == phase::opening || (phase_ == phase::streaming && chunks_ == 0);
-  missed_ = first ? missed::first_byte : missed::idle;
-  const failure reason{errc::upstream_timeout, {}, first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT", {}};
+  const bool is_first =
+      phase_ == phase::opening || (phase_ == phase::streaming && record_.attempt.chunks == 0);
+  attempt_.missed_deadline = is_first ? missed::first_byte : missed::idle;
+  const failure reason{.code = errc::upstream_timeout,
+                       .detail = is_first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT"};
   judge_upstream(reason);
   fail(reason);
 }
 
 void session_state::on_total_deadline() {
   if (phase_ == phase::queued) {
-    fail({errc::overloaded, {}, "REQUEST_TIMEOUT in the queue", {}});
+    fail({.code = errc::overloaded, .detail = "REQUEST_TIMEOUT in the queue"});
     return;
   }
   // Until its body is there, the client is the slow one.
-  const bool reading = phase_ == phase::reading || uploading_;
+  const bool is_reading = phase_ == phase::reading || upload_.is_coming;
   note_patience_over();
-  missed_ = missed::total;
-  fail({reading ? errc::request_timeout : errc::upstream_timeout,
-        {},
-        shortened_ ? "x-request-timeout-ms" : "REQUEST_TIMEOUT",
-        {}});
+  attempt_.missed_deadline = missed::total;
+  fail({.code = is_reading ? errc::request_timeout : errc::upstream_timeout,
+        .detail = is_shortened_ ? "x-request-timeout-ms" : "REQUEST_TIMEOUT"});
 }
 
 }  // namespace llm_proxy

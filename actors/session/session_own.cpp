@@ -1,7 +1,8 @@
-// What the service answers by itself: its health, its models, routes of one's own.
+// Endpoints that the service answers itself at once: health, models, pages, and routes of one's own.
 #include "actors/models/model_lists.hpp"
 #include "actors/session/session.hpp"
 #include "http/json/json_text.hpp"
+#include "http/web/web_pages.hpp"
 
 #include <string>
 #include <string_view>
@@ -11,41 +12,46 @@
 namespace llm_proxy {
 
 void session_state::answer_health(unsigned status, std::string_view state) {
-  answer_json(status, R"({"status":")" + std::string{state} + R"(","service":"llm-proxy","version":)" +
-                          json_quoted(context_->options.version) + "}");
-  end_answer(verdict::complete);
-}
-
-void session_state::answer_ready() {
-  const auto& health = *context_->health;
-  if (health.ready()) {
-    answer_health(200, "ready");
-  } else {
-    answer_health(503, health.draining ? "draining" : "no_usable_upstream");
-  }
-}
-
-void session_state::answer_own() {
-  auto answer = route_.row->answer(*head_, *key_);
-  answer_text(answer.head.status, answer.body, std::move(answer.head.headers));
-  end_answer(verdict::complete);
+  reply_.send_json(status, R"({"status":")" + std::string{state} + R"(","service":"llm-proxy","version":)" +
+                               json_quoted(context_->options.version) + "}");
+  end(verdict::complete, closing::whole);
 }
 
 void session_state::answer_models() {
   self_->request(context_->registry, caf::infinite, get_models{})
       .then(
           [this](const models& known) {
-            auto body = model_list_body(
-                known,
-                {.target = route_.target, .detail = route_.detail, .head = *head_, .allowed = key_->models});
-            if (auto* reason = std::get_if<failure>(&body)) {
-              refuse(std::move(*reason));
+            auto body = model_list_body(known, {.target = route_.target,
+                                                .detail = route_.detail,
+                                                .head = head(),
+                                                .allowed = record_.key->models});
+            if (const auto* reason = std::get_if<failure>(&body)) {
+              refuse(*reason);
             } else {
-              answer_json(200, std::get<std::string>(std::move(body)));
-              end_answer(verdict::complete);
+              reply_.send_json(200, std::get<std::string>(body));
+              end(verdict::complete, closing::whole);
             }
           },
           [this](const caf::error& error) { refuse(to_failure(error)); });
+}
+
+void session_state::answer_page() {
+  auto answer = ::llm_proxy::answer_page(head());
+  if (answer.head.status == 404) {
+    refuse({.code = errc::not_found});
+    return;
+  }
+  record_.status = answer.head.status;
+  answer.head.headers.add("x-request-id", record_.id);
+  client_->start_answer(answer.head, body_framing::content_length, answer.length, false);
+  client_->write_constant(answer.body);
+  end(verdict::complete, closing::whole);
+}
+
+void session_state::answer_own() {
+  auto answer = route_.row->answer(head(), *record_.key);
+  reply_.send(answer.head.status, answer.body, std::move(answer.head.headers));
+  end(verdict::complete, closing::whole);
 }
 
 }  // namespace llm_proxy

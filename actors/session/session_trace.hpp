@@ -1,4 +1,4 @@
-// What a session needs to take part in its caller's trace (session_trace.cpp).
+// The part of a request in its caller's trace: our span lies between the caller's and LiteLLM's.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -28,5 +28,9 @@ struct request_trace {
   std::string provider;                         ///< of its model, once known
   std::chrono::system_clock::time_point began;  ///< by the clock that others share
 };
+
+/// Begins the span of a request with these headers, which came `passed` ago.
+std::unique_ptr<request_trace> begin_trace(const header_list& headers, const trace_sampler& sampler,
+                                           std::chrono::steady_clock::duration passed);
 
 }  // namespace llm_proxy

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "http/downstream/downstream_socket.hpp"
+#include "http/downstream/reply_writer.hpp"
 #include "http/loop/byte_buffer.hpp"
 #include "http/loop/deadlines.hpp"
 #include "http/loop/turn.hpp"
@@ -76,15 +77,13 @@ class exchange_events {
   ~exchange_events() = default;
 };
 
-/// How the end of an answer is told (RFC 9112 §6).
-enum class body_framing : std::uint8_t { content_length, chunked, until_close };
-
 /// The place of a connection in its owner's list of idle ones; no node is allocated for it.
 using idle_hook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// `tls`: what the client has to shake hands with first; null: none.
 class connection final : public turn_task,
+                         public reply_writer,
                          private watcher,
                          public idle_hook,
                          public std::enable_shared_from_this<connection> {
@@ -118,12 +117,9 @@ class connection final : public turn_task,
   /// `bytes` of the parts are done with: as many more may be read.
   void take_more(std::size_t bytes);
 
-  /// Writes status line and headers. `length` counts for body_framing::content_length. An answer to HTTP/1.0
-  /// is never chunked. A 204, a 304 and the answer to HEAD have no body and no framing, whatever is asked
-  /// for. `close`: the connection ends with this answer.
-  void start_answer(const response_head& head, body_framing framing, std::uint64_t length, bool close);
-  /// Writes bytes of the body, framed.
-  void write(std::string_view bytes);
+  void start_answer(const response_head& head, body_framing framing, std::uint64_t length,
+                    bool close) override;
+  void write(std::string_view bytes) override;
   /// The same for bytes that live as long as the process (a page): many of them are not copied.
   void write_constant(std::string_view bytes);
   /// The answer is whole. The session is not called any more.
@@ -131,8 +127,7 @@ class connection final : public turn_task,
   /// The answer cannot be completed: sends what is written, then closes without the end of its framing.
   void break_answer();
 
-  /// Bytes written that the socket has not taken yet.
-  std::size_t backlog() const {
+  std::size_t backlog() const override {
     return pending_.size() + constant_.size() + in_flight_.size() - in_flight_sent_;
   }
   /// Bytes that have left and that the client's system has yet to acknowledge: one that does not read keeps
@@ -140,7 +135,7 @@ class connection final : public turn_task,
   std::size_t unacknowledged() const { return socket_.unacknowledged(); }
   /// Bytes of the answer's body so far, framing not counted.
   std::uint64_t body_bytes_written() const { return body_written_; }
-  bool answer_started() const { return answer_started_; }
+  bool answer_started() const override { return answer_started_; }
 
   // -- for the owner ---------------------------------------------------------
 

@@ -61,9 +61,9 @@ const error_row& describe(errc code);
 /// A failure as it travels between actors: the code, what the client reads, and what only the log says.
 struct failure {
   errc code = errc::internal;
-  std::string message;  ///< for the client; empty: the row's
-  std::string detail;   ///< for the log only: addresses, system errors
-  std::string param;    ///< OpenAI's error.param; empty: null
+  std::string message = {};  ///< for the client; empty: the row's
+  std::string detail = {};   ///< for the log only: addresses, system errors
+  std::string param = {};    ///< OpenAI's error.param; empty: null
 };
 
 }  // namespace llm_proxy

@@ -8,8 +8,8 @@
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
 
-#include <cstdint>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <string>

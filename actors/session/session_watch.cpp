@@ -1,7 +1,6 @@
-// What a session answers by itself: the pages that the binary carries, and what the dashboard shows.
+// GET /ui/events: what the dashboard shows.
 #include "actors/session/session.hpp"
 #include "actors/telemetry/ui_snapshot.hpp"
-#include "http/web/web_pages.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -14,67 +13,34 @@ namespace {
 constexpr auto watch_pause = std::chrono::milliseconds{250};
 /// Five minutes of them; then the client has to ask again.
 constexpr unsigned watch_rounds = 5 * 60 * 4;
-/// Of rounds with nothing to tell, every so manieth is told all the same.
+/// When nothing changes, still every fourth event is sent.
 constexpr unsigned quiet_rounds = 4;
 
 }  // namespace
 
-session_sample session_state::sample() const {
-  session_sample now;
-  now.id = id_;
-  now.route = head_->path();
-  now.model = model_;
-  if (key_) now.key = key_->name;
-  now.stream = wants_stream_;
-  now.ms = since_start();
-  if (first_byte_ != steady_clock::time_point{}) {
-    now.first_byte_ms = std::chrono::duration<double, std::milli>(first_byte_ - started_).count();
-  }
-  now.chunks = chunks_;
-  now.bytes = client_->body_bytes_written();
-  const auto& usage = usage_ ? usage_ : judge_.usage;
-  if (usage) now.tokens = usage->completion_tokens;
-  return now;
-}
-
-void session_state::answer_page() {
-  auto answer = ::llm_proxy::answer_page(*head_);
-  if (answer.head.status == 404) {
-    refuse({errc::not_found, {}, {}, {}});
-    return;
-  }
-  status_ = answer.head.status;
-  answer.head.headers.add("x-request-id", id_);
-  client_->start_answer(answer.head, body_framing::content_length, answer.length, false);
-  client_->write_constant(answer.body);
-  end_answer(verdict::complete);
-}
-
-// -- GET /ui/events ---------------------------------------------------------------------
-
 void session_state::watch() {
   if (context_->health->draining) {
-    refuse({errc::drained, {}, {}, {}});
+    refuse({.code = errc::drained});
     return;
   }
-  status_ = 200;
-  response_head out{status_, {}};
+  record_.status = 200;
+  response_head out{200, {}};
   out.headers.add("content-type", "text/event-stream");
   out.headers.add("cache-control", "no-store");
   out.headers.add("x-accel-buffering", "no");
   out.headers.add("x-content-type-options", "nosniff");
-  out.headers.add("x-request-id", id_);
+  out.headers.add("x-request-id", record_.id);
   client_->start_answer(out, body_framing::chunked, 0, false);
-  if (head_->method == "HEAD") {
-    end_answer(verdict::complete);
+  if (head().method == "HEAD") {
+    end(verdict::complete, closing::whole);
     return;
   }
-  wants_stream_ = true;
+  record_.stream = true;
   enter_phase(phase::streaming);
-  watch_ = std::make_unique<ui_watch>(
-      context_->home->timers(), [this] { enter(self_, [this] { look(); }); }, context_->observers.size());
+  watch_ = std::make_unique<ui_watch>(context_->home->timers(), calling<&session_state::look>(),
+                                      context_->observers.size());
   // Others than the operator see what is their own.
-  if (!is_operator_) watch_->key = key_->name;
+  if (!is_operator_) watch_->key = record_.key->name;
   look();
 }
 
@@ -82,13 +48,13 @@ void session_state::watch() {
 void session_state::look() {
   auto& watch = *watch_;
   if (context_->health->draining) {
-    end_answer(verdict::drained);
+    end(verdict::drained, closing::whole);
     return;
   }
   // The page asks again: a key that was revoked meanwhile sees no more, and one that stays sees new
   // upstreams.
   if (++watch.ticks > watch_rounds) {
-    end_answer(verdict::complete);
+    end(verdict::complete, closing::whole);
     return;
   }
   watch.tick.expires_after(watch_pause);
@@ -99,7 +65,7 @@ void session_state::look() {
       if (phase_ == phase::closed) return;
       if (seen == nullptr) {
         // Half a picture would be a wrong one. The page asks again, and then there is another observer.
-        end_answer(verdict::internal);
+        end(verdict::internal, closing::whole);
         return;
       }
       watch_->seen[i] = std::move(*seen);
@@ -118,7 +84,7 @@ void session_state::tell() {
   });
   if (idle && watch_->quiet++ % quiet_rounds != 0) return;
   if (!idle) watch_->quiet = 0;
-  ++chunks_;
+  ++record_.attempt.chunks;
   client_->write("data: " + ui_snapshot(seen, watch_->key ? nullptr : context_->upstreams.get()) + "\n\n");
 }
 

@@ -1,0 +1,64 @@
+#include "actors/session/attempt.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace llm_proxy {
+
+namespace {
+
+/// A JSON answer is held until it is whole up to this size; a longer one is passed on from there.
+constexpr std::size_t most_held = 4 * 1024 * 1024;
+/// Credit is given back in portions of this size, so that a usual stream costs no message for it.
+constexpr std::size_t grant_portion = 16 * 1024;
+
+}  // namespace
+
+answer_plan attempt::take_head(response_head&& upstream_head, const answer_terms& terms) {
+  head = std::move(upstream_head);
+  const auto plan = plan_answer(head, terms);
+  if (plan == answer_plan::stream) {
+    const auto encoding = head.headers.find("content-encoding");
+    is_judged = !encoding || iequals(trimmed(*encoding), "identity");
+    is_event_stream = true;
+  } else if (plan == answer_plan::pass) {
+    is_judged = false;
+  }
+  return plan;
+}
+
+std::optional<std::uint64_t> attempt::known_length() const {
+  const auto text = head.headers.find("content-length");
+  if (!text || head.headers.find("transfer-encoding")) return std::nullopt;
+  std::uint64_t length = 0;
+  const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), length);
+  return fault == std::errc{} && end == text->data() + text->size() ? std::optional{length} : std::nullopt;
+}
+
+attempt::piece attempt::take_events(std::string_view& bytes) {
+  piece taken;
+  taken.bytes = judge.feed(bytes);
+  taken.error = judge.take_error();
+  taken.is_first = !taken.error.empty() && judge.events() == 1;
+  bytes = bytes.substr(bytes.size() - judge.unread());
+  return taken;
+}
+
+bool attempt::hold(std::string&& bytes) {
+  if (held.empty())
+    held = std::move(bytes);
+  else
+    held += bytes;
+  return held.size() <= most_held;
+}
+
+std::size_t attempt::take_credit(std::size_t backlog) {
+  if (!is_open) return 0;
+  const auto kept = backlog + judge.held();
+  const auto free = ungranted_ - std::min(ungranted_, kept);
+  if (free < grant_portion) return 0;
+  ungranted_ -= free;
+  return free;
+}
+
+}  // namespace llm_proxy

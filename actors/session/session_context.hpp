@@ -1,0 +1,73 @@
+// What sessions are spawned with: the options that concern a request, and the actors and tables of their
+// thread.
+#pragma once
+
+#include "actors/messages/messages.hpp"
+#include "actors/messages/service_health.hpp"
+#include "actors/messages/upstream_table.hpp"
+#include "actors/session/retry.hpp"
+#include "actors/session/session_trace.hpp"
+#include "actors/telemetry/live_sessions.hpp"
+#include "http/answer/litellm_error.hpp"
+#include "http/request/route.hpp"
+#include "http/system/resident_memory.hpp"
+#include "http/telemetry/thread_metrics.hpp"
+#include "http/wire/caller_headers.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace llm_proxy {
+
+struct session_options {
+  std::string version;
+  bool ui = true;  ///< pages are served
+  std::size_t max_body_bytes = 0;
+  std::string upstream_key;  ///< cut out of what upstream says in its errors
+  bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
+  std::vector<std::string> passthrough_paths;
+  std::span<const route> own_routes;
+  error_wording wording = error_wording::normalized;
+  bool account_usage = false;
+  caller_header told_as = caller_header::none;  ///< CALLER_TO_LITELLM
+  std::chrono::milliseconds first_byte_timeout{0};
+  std::chrono::milliseconds stream_commit_after{0};  ///< 0 = never before the first event
+  std::chrono::milliseconds idle_timeout{0};
+  std::chrono::milliseconds request_timeout{0};
+  unsigned retries = 0;
+  bool metrics_public = false;  ///< /metrics needs no key
+  bool stream_timing = false;   ///< a stream ends with a comment that says what server-timing says
+  /// Set while the default key, which everybody knows, lets clients in: the value of HOST. Requests that are
+  /// addressed to other machines than this one are refused then.
+  std::optional<std::string> local_host;
+};
+
+/// What all sessions of a thread share.
+struct session_context {
+  session_options options;
+  io_worker* home = nullptr;
+  auth_actor auth;
+  registry_actor registry;
+  pool_actor pool;
+  admission_actor admission;                            ///< asked where a limit is set
+  std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
+  std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
+  std::shared_ptr<service_health> health = std::make_shared<service_health>();
+  std::shared_ptr<upstream_table> upstreams;                                ///< null in mock mode
+  std::shared_ptr<retry_budget> budget;                                     ///< used where retries > 0
+  std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();  ///< of this thread
+  std::vector<observer_actor> observers;                                    ///< of all threads
+  probe_actor probe;                                                        ///< null: one upstream or none
+  metrics_actor metrics;                                                    ///< of the thread
+  std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
+  std::shared_ptr<const session_tracing> tracing;                                ///< null: off
+  bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
+};
+
+}  // namespace llm_proxy

@@ -1,0 +1,136 @@
+// How a request fails: in its client's words, and by a status as long as none was sent; and what a failure
+// says about the upstream.
+#include "actors/models/model_lists.hpp"
+#include "actors/session/session.hpp"
+#include "config/log_safe.hpp"
+#include "config/request_steps.hpp"
+#include "http/answer/error_shape.hpp"
+#include "http/answer/litellm_error.hpp"
+
+#include <utility>
+
+namespace llm_proxy {
+
+/// Ends the request because of something that happened after it was accepted, unless it is tried again.
+void session_state::fail(failure reason) {
+  if (phase_ == phase::closed) return;
+  if (attempt_.judge.last_event_seen()) {
+    // Whatever happens now, the client has a whole answer.
+    end_complete_stream(attempt_.judge.finish_at_last_event());
+    return;
+  }
+  cancel_upstream();
+  if (reason.code == errc::upstream_unreachable || reason.code == errc::upstreams_down) note_unreachable();
+  record_.detail = reason.detail;
+  const bool is_streaming = reply_.is_early() || (phase_ == phase::streaming && attempt_.is_event_stream);
+  reason = cut_answer(std::move(reason), is_streaming);
+  // A request that hit one of our own timeouts is not tried again, but for the connect's.
+  const auto missed_deadline = attempt_.missed_deadline;
+  const bool is_late = missed_deadline != missed::none && missed_deadline != missed::connect;
+  const auto& row = describe(reason.code);
+  if (!is_late && row.source == error_source::upstream && retry(row.status, advice_for(reason.code))) return;
+  if (!reply_.started()) {
+    refuse(reason);
+    return;
+  }
+  // The status line is gone: the client learns of it by an error event, and by an end that is none.
+  if (is_streaming && attempt_.is_judged && !attempt_.judge.inside_event())
+    reply_.write(error_event(speaks(), reason, attempt_.judge.next_sequence_number()));
+  record_.attempt.usage = attempt_.judge.usage;
+  end(verdict_of(reason.code, missed_deadline), closing::broken);
+}
+
+/// Answers with an error, if no answer has begun. `detail`: as error_body() takes it.
+void session_state::refuse(const failure& reason, header_list headers, std::string_view detail) {
+  if (phase_ == phase::closed) return;
+  cancel_upstream();
+  if (record_.detail.empty()) record_.detail = reason.detail.empty() ? reason.message : reason.detail;
+  const auto how = verdict_of(reason.code, attempt_.missed_deadline);
+  if (reply_.started()) {
+    end(how, closing::broken);
+    return;
+  }
+  if (phase_ == phase::authorizing) record_.has_timing = goes_upstream();
+  reply_.refuse(reason, speaks(), std::move(headers), detail);
+  end(how, closing::whole);
+}
+
+dialect session_state::speaks() const {
+  if (asks_in_anthropic_shape(route_.target, head())) return dialect::anthropic;
+  if (route_.row != nullptr) return route_.row->speaks;
+  return speaks_anthropic(head().path()) ? dialect::anthropic : dialect::chat;
+}
+
+// -- the upstream ---------------------------------------------------------------------------------
+
+void session_state::cancel_upstream(steady_clock::time_point since) {
+  if (!std::exchange(attempt_.is_open, false)) return;
+  caf::anon_send(attempt_.lease.adapter, cancel_stream{self_->id(), since, attempt_.judge.last_event_seen()});
+}
+
+void session_state::on_stream_failed(failure reason) {
+  attempt_.is_open = false;
+  if (!attempt_.judge.last_event_seen()) judge_upstream(reason);
+  fail(std::move(reason));
+}
+
+void session_state::on_open_failed(failure reason) {
+  attempt_.is_open = false;
+  if (log_steps())
+    log_step(record_.id, "no answer: {} ({})", describe(reason.code).name, log_safe(reason.detail));
+  // Before a head only the connect has a deadline in the adapter.
+  if (reason.code == errc::upstream_timeout) attempt_.missed_deadline = missed::connect;
+  judge_upstream(reason);
+  if (reason.code == errc::out_of_resources && context_->health->shortage.begins(steady_clock::now())) {
+    spdlog::error("no connection to upstream can be opened for now ({}): requests get 503 out_of_resources",
+                  reason.detail);
+  }
+  const bool no_connect = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
+  if (no_connect) record_.attempt.connect = steady_clock::now() - record_.attempt.opened_at;
+  if (no_connect && several_upstreams() && phase_ == phase::opening) {
+    if (reach_another()) return;
+    attempt_.missed_deadline = missed::none;
+    reason.code = errc::upstreams_down;
+  }
+  fail(std::move(reason));
+}
+
+void session_state::note_unreachable() {
+  // Only the first one to notice asks for another look: a fetch of the model list, and more until one works.
+  if (context_->health->usable_upstreams.exchange(0) > 0) self_->send(context_->registry, refresh_due{});
+}
+
+/// Upstream answers: the service is ready again at once, and an upstream that was left out is used again.
+void session_state::note_reachable(unsigned status) {
+  auto& usable = context_->health->usable_upstreams;
+  if (usable.load(std::memory_order_relaxed) == 0) usable = 1;
+  auto* table = context_->upstreams.get();
+  const auto upstream = attempt_.lease.upstream;
+  // An error of the server's may be why it was left out.
+  if (table == nullptr || status >= 500 || table->usable(upstream)) return;
+  table->answered(upstream, record_.attempt.opened_at, steady_clock::now());
+}
+
+/// The client gave up, or the time it allows is over. Where upstream has the request and has not said a word,
+/// the table hears of it: it takes several such clients, and a probe, for more to come of that.
+void session_state::note_patience_over() {
+  if (phase_ != phase::opening || !attempt_.is_open || upload_.is_coming || !context_->probe) return;
+  const auto upstream = attempt_.lease.upstream;
+  if (context_->upstreams->abandoned(upstream, steady_clock::now()))
+    self_->send(context_->probe, upstream_suspected{upstream});
+}
+
+/// Tells the table of upstreams what `reason` (none: a success) says about the one at hand.
+void session_state::judge_upstream(const failure& reason) {
+  auto* table = context_->upstreams.get();
+  if (table == nullptr || phase_ == phase::closed) return;
+  if (reason.code == errc::none) {
+    table->succeeded(attempt_.lease.upstream);
+  } else if (describe(reason.code).source == error_source::upstream) {
+    std::string why{describe(reason.code).name};
+    if (!reason.detail.empty()) why += " (" + log_safe(reason.detail) + ")";
+    table->failed(attempt_.lease.upstream, why);
+  }
+}
+
+}  // namespace llm_proxy
