@@ -115,7 +115,7 @@ pool_actor::behavior_type pool(self_pointer self, pool_options options, adapter_
           return self->delegate(self->state.others.front(), std::move(passed_on));
         }
         return to_error(
-            {errc::overloaded, "All adapters are at their limit of concurrent requests.", {}, {}});
+            {.code = errc::overloaded, .message = "All adapters are at their limit of concurrent requests."});
       },
       [self](pool_peers& peers) { self->state.others = std::move(peers.others); },
   };

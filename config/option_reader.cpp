@@ -1,6 +1,7 @@
 #include "config/option_reader.hpp"
 
 #include "config/log_safe.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/never_forwarded.hpp"
 
 #include <algorithm>
@@ -33,9 +34,6 @@ char to_lower(char c) {
 char to_upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
 }
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_alnum(char c) {
   return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
 }
@@ -49,11 +47,7 @@ std::string in_quotes(std::string_view value) {
 
 /// Digits only; nothing when there are others, none, or too many for the type.
 std::optional<std::uint64_t> whole_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || !is_digit(text.front()) || error != std::errc{} || end != text.data() + text.size())
-    return {};
-  return number;
+  return parse_number<std::uint64_t>(text);
 }
 
 complaint not_accepted(const option& o, std::string_view value) {
@@ -87,11 +81,11 @@ complaint read(const option& o, std::string_view value, otel_sampler& out) {
   return read_name(o, value, sampler_names, out);
 }
 complaint read(const option& o, std::string_view value, double& out) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  const bool in_range = number >= static_cast<double>(o.least) && number <= static_cast<double>(o.most);
-  if (error != std::errc{} || end != value.data() + value.size() || !in_range) return not_accepted(o, value);
-  out = number;
+  const auto number = parse_number<double>(value);
+  const bool in_range =
+      number && *number >= static_cast<double>(o.least) && *number <= static_cast<double>(o.most);
+  if (!in_range) return not_accepted(o, value);
+  out = *number;
   return {};
 }
 complaint read(const option& o, std::string_view value, bool& out) {
@@ -127,12 +121,9 @@ complaint read(const option& o, std::string_view value, milliseconds& out) {
   const auto unit =
       std::find_if(time_units.begin(), time_units.end(), [&](auto& u) { return u.first == unit_name; });
 
-  double number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (unit == time_units.end() || digits.empty() || error != std::errc{} ||
-      end != digits.data() + digits.size())
-    return not_accepted(o, value);
-  const double ms = number * unit->second;
+  const auto number = parse_number<double>(digits);
+  if (unit == time_units.end() || !number) return not_accepted(o, value);
+  const double ms = *number * unit->second;
   if (ms > static_cast<double>(o.most) || ms < static_cast<double>(o.least)) return not_accepted(o, value);
   // Rounded to 0 it would mean "off", the opposite of what was asked for.
   if (ms > 0 && ms < 1) return in_quotes(value) + " is too short; the least is 1ms (0 = off)";

@@ -2,6 +2,7 @@
 
 #include "config/log_safe.hpp"
 #include "config/option_reader.hpp"
+#include "http/text/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,28 +13,7 @@ namespace {
 
 constexpr std::string_view spoken = "http/json";
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/// What is no escape stays as it is.
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-      decoded += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      decoded += text[i];
-    }
-  }
-  return decoded;
-}
-
-bool has_control(std::string_view text) {
+bool has_control_or_tab(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
 }
@@ -63,7 +43,8 @@ otel_pairs read_otel_pairs(std::string_view list) {
     auto name = percent_decoded(trim(pair.substr(0, equals)));
     auto value =
         equals == std::string_view::npos ? std::string{} : percent_decoded(trim(pair.substr(equals + 1)));
-    if (equals == std::string_view::npos || name.empty() || has_control(name) || has_control(value)) {
+    if (equals == std::string_view::npos || name.empty() || has_control_or_tab(name) ||
+        has_control_or_tab(value)) {
       read.whole = false;
     } else {
       read.pairs.emplace_back(std::move(name), std::move(value));

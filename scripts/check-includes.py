@@ -15,19 +15,20 @@ LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp config/re
 # A name with a dot is a single header. `caf` is the actor library.
 ROOMS = [
     # room               may include, beside itself
-    ("http/json",        ""),
+    ("http/text",        ""),
     ("http/system",      ""),
-    ("http/wire",        ""),
-    ("config",           "http/system/regular_file.hpp http/wire/never_forwarded.hpp"),
-    ("http/loop",        "http/system http/wire"),
-    ("http/dialect",     "http/json http/wire"),
-    ("http/telemetry",   "http/dialect http/json http/system http/wire"),
-    ("http/keys",        "http/dialect http/telemetry http/json http/system http/wire"),
-    ("http/tls",         "http/keys http/system"),
-    ("http/request",     "http/keys http/dialect http/json http/wire"),
-    ("http/answer",      "http/dialect http/json http/wire"),
-    ("http/downstream",  "http/loop http/tls http/wire"),
-    ("http/upstream",    "http/loop http/system http/tls http/wire"),
+    ("http/json",        "http/text"),
+    ("http/wire",        "http/text"),
+    ("config",           "http/text http/system/regular_file.hpp http/wire/never_forwarded.hpp"),
+    ("http/loop",        "http/text http/system http/wire"),
+    ("http/dialect",     "http/text http/json http/wire"),
+    ("http/telemetry",   "http/text http/dialect http/json http/system http/wire"),
+    ("http/keys",        "http/text http/dialect http/telemetry http/json http/system http/wire"),
+    ("http/tls",         "http/text http/keys http/system"),
+    ("http/request",     "http/text http/keys http/dialect http/json http/wire"),
+    ("http/answer",      "http/text http/dialect http/json http/wire"),
+    ("http/downstream",  "http/text http/loop http/tls http/wire"),
+    ("http/upstream",    "http/text http/loop http/system http/tls http/wire"),
     ("http/web",         "http/wire"),
     ("actors/messages",  "caf http/keys http/dialect http/loop http/system http/tls http/wire"),
     ("actors/runtime",   f"caf {LOG} http/loop http/system"),
@@ -36,17 +37,17 @@ ROOMS = [
                          "http/request http/wire"),
     ("actors/telemetry", f"caf {LOG} actors/access actors/messages actors/runtime http/telemetry http/json http/loop "
                          "http/upstream http/wire"),
-    ("actors/session",   f"caf {LOG} actors/models actors/telemetry actors/messages actors/runtime http/answer "
+    ("actors/session",   f"caf http/text {LOG} actors/models actors/telemetry actors/messages actors/runtime http/answer "
                          "http/dialect http/downstream http/json http/keys http/request http/system http/telemetry "
                          "http/web http/wire"),
     ("adapters",         f"caf {LOG} actors/messages actors/runtime http/telemetry"),
     ("adapters/fake",    f"caf {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/wire"),
-    ("adapters/litellm", f"caf {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/telemetry "
+    ("adapters/litellm", f"caf http/text {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/telemetry "
                          "http/upstream http/wire"),
     ("actors/service",   "caf config adapters adapters/fake adapters/litellm actors/access actors/messages "
                          "actors/models actors/runtime actors/session actors/telemetry http/downstream http/keys "
                          "http/request http/system http/telemetry http/tls http/upstream http/wire"),
-    ("actors/cli",       "config actors/service http/answer http/dialect http/json http/keys http/system http/upstream "
+    ("actors/cli",       "http/text config actors/service http/answer http/dialect http/json http/keys http/system http/upstream "
                          "http/wire"),
     ("actors",           "config actors/service actors/cli"),
 ]

@@ -7,7 +7,7 @@ namespace llm_proxy {
 admission_state::~admission_state() {
   // CAF bounces the requests in a dead actor's mailbox, not those that it was to answer later.
   for (auto& [who, answer] : waiting)
-    answer.deliver(to_error({errc::internal, {}, "the admission actor died", {}}));
+    answer.deliver(to_error({.code = errc::internal, .detail = "the admission actor died"}));
 }
 
 void admission_state::begin(self_pointer me, io_worker* worker, admission_options options,
@@ -24,7 +24,7 @@ slot_decision admission_state::grant(const key_rules_ptr& rules) {
   std::shared_ptr<const void> slot{this, [to = admission_actor{self}, name = rules->name](const void*) {
                                      caf::anon_send(to, slot_freed{name});
                                    }};
-  return {std::move(slot), {errc::none, {}, {}, {}}, {}};
+  return {std::move(slot), {.code = errc::none}, {}};
 }
 
 caf::result<slot_decision> admission_state::ask(const request_slot& request) {

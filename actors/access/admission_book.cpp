@@ -170,12 +170,11 @@ admission_book::decision admission_book::refuse_rate(key_state& key, bool by_req
   auto& bucket = by_requests ? key.requests : key.tokens;
   decision out;
   out.what = answer::refused;
-  out.fault = {errc::rate_limited,
-               "This key is at its limit of " +
-                   std::to_string(by_requests ? key.rules->rpm : key.rules->tpm) +
-                   (by_requests ? " requests" : " tokens") + " per minute.",
-               by_requests ? "rpm" : "tpm",
-               {}};
+  out.fault = {.code = errc::rate_limited,
+               .message = "This key is at its limit of " +
+                          std::to_string(by_requests ? key.rules->rpm : key.rules->tpm) +
+                          (by_requests ? " requests" : " tokens") + " per minute.",
+               .detail = by_requests ? "rpm" : "tpm"};
   const auto wait = std::max(least_wait, rounded_up(bucket.until(1, now)));
   out.headers.add("retry-after", std::to_string(wait.count()));
   add_limit(out.headers, "requests", key.requests, now);
@@ -188,14 +187,14 @@ admission_book::decision admission_book::refuse_slot(key_state& key, std::string
   out.what = answer::refused;
   seconds wait{0};
   if (key.is_full()) {
-    out.fault = {
-        errc::rate_limited,
-        "This key is at its limit of " + std::to_string(key.rules->max_concurrent) + " concurrent requests.",
-        detail.empty() ? "max_concurrent" : std::move(detail),
-        {}};
+    out.fault = {.code = errc::rate_limited,
+                 .message = "This key is at its limit of " + std::to_string(key.rules->max_concurrent) +
+                            " concurrent requests.",
+                 .detail = detail.empty() ? "max_concurrent" : std::move(detail)};
     wait = key.freed.expected(key.waiting.size() + 1, now);
   } else {
-    out.fault = {errc::overloaded, {}, detail.empty() ? "MAX_CONCURRENT_REQUESTS" : std::move(detail), {}};
+    out.fault = {.code = errc::overloaded,
+                 .detail = detail.empty() ? "MAX_CONCURRENT_REQUESTS" : std::move(detail)};
     wait = freed_.expected(waiting_by_ticket_.size() + 1, now);
   }
   out.headers.add("retry-after", std::to_string(wait.count()));

@@ -44,7 +44,7 @@ class admission_book {
   enum class answer : std::uint8_t { granted, queued, refused };
   struct decision {
     answer what = answer::granted;
-    failure fault{errc::none, {}, {}, {}};
+    failure fault{.code = errc::none};
     header_list headers;  ///< of a refusal: retry-after, x-ratelimit-*
   };
 

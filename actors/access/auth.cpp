@@ -9,7 +9,7 @@ namespace llm_proxy {
 
 namespace {
 
-const failure refused{errc::unauthorized, {}, {}, {}};
+const failure refused{.code = errc::unauthorized};
 
 }  // namespace
 
@@ -43,8 +43,9 @@ std::variant<principal, failure> auth_state::accept(std::string_view given, std:
   const auto* entry = table->entries.empty() ? nullptr : table->find(given);
   const bool internal = !internal_key.empty() && equal_in_constant_time(given, internal_key);
   if (entry != nullptr && entry->expires && *entry->expires <= now) {
-    return failure{
-        errc::unauthorized, "This key has expired.", "key " + entry->rules->name + " has expired", {}};
+    return failure{.code = errc::unauthorized,
+                   .message = "This key has expired.",
+                   .detail = "key " + entry->rules->name + " has expired"};
   }
   if (entry == nullptr && !internal) return refused;
   const auto& rules = entry != nullptr ? entry->rules : table->internal;

@@ -5,6 +5,7 @@
 #include "http/keys/keys_file.hpp"
 #include "http/keys/keys_file_edit.hpp"
 #include "http/system/regular_file.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/rfc3339.hpp"
 
 #include <openssl/rand.h>
@@ -90,9 +91,8 @@ std::string make_key() {
 std::optional<std::uint64_t> number(const parsed_arguments& given, std::string_view name) {
   const auto text = given.option(name);
   if (!text) return std::nullopt;
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc{} || end != text->data() + text->size() || value == 0)
+  const auto value = parse_number<std::uint64_t>(*text);
+  if (value.value_or(0) == 0)
     throw std::invalid_argument{std::string{name} + " takes a whole number above 0"};
   return value;
 }

@@ -18,7 +18,8 @@ caf::error to_error(const failure& reason) {
 }
 
 failure to_failure(const caf::error& error) {
-  if (error.category() != category) return {errc::internal, {}, "actor error " + caf::to_string(error), {}};
+  if (error.category() != category)
+    return {.code = errc::internal, .detail = "actor error " + caf::to_string(error)};
   failure reason{static_cast<errc>(error.code()), {}, {}, {}};
   if (error.context().match_elements<std::string, std::string, std::string>()) {
     reason.message = error.context().get_as<std::string>(0);

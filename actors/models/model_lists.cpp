@@ -15,7 +15,9 @@ namespace {
 using body_or_failure = std::variant<std::string, failure>;
 
 failure no_such_model(std::string_view id) {
-  return {errc::model_not_found, "The model '" + log_safe(id) + "' does not exist.", {}, "model"};
+  return {.code = errc::model_not_found,
+          .message = "The model '" + log_safe(id) + "' does not exist.",
+          .param = "model"};
 }
 
 /// What of `all` a key with the patterns `allowed` may use: an alias, if it may use either name. Copies only
@@ -62,7 +64,8 @@ body_or_failure anthropic_body(const std::vector<anthropic_model>& all, const mo
   if (asked.target == endpoint::models) {
     auto page = anthropic_list_body(seen, asked.head.target);
     if (auto* fault = std::get_if<page_fault>(&page))
-      return failure{errc::bad_request, std::move(fault->message), {}, std::move(fault->param)};
+      return failure{
+          .code = errc::bad_request, .message = std::move(fault->message), .param = std::move(fault->param)};
     return std::get<std::string>(std::move(page));
   }
   const auto* model = find_model(seen, asked.detail);

@@ -97,7 +97,7 @@ void fetch(self_pointer self) {
 model_registry_state::~model_registry_state() {
   // Whoever waits for the first list must not wait for ever.
   for (auto& promise : std::exchange(waiting, {})) {
-    promise.deliver(to_error({errc::internal, {}, "the model registry died", {}}));
+    promise.deliver(to_error({.code = errc::internal, .detail = "the model registry died"}));
   }
 }
 

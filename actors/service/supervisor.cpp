@@ -215,7 +215,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
         all_shared_actors all;
         const bool copied =
             survives(self->name(), "telling whom it keeps", [&] { all.by_thread = self->state.kept; });
-        if (!copied) return to_error({errc::internal, {}, "the supervisor is out of memory", {}});
+        if (!copied) return to_error({.code = errc::internal, .detail = "the supervisor is out of memory"});
         return all;
       },
       [self](keys_changed& news) {

@@ -1,7 +1,8 @@
 #include "actors/session/attempt.hpp"
 
+#include "http/text/text.hpp"
+
 #include <algorithm>
-#include <charconv>
 
 namespace llm_proxy {
 
@@ -30,9 +31,7 @@ answer_plan attempt::take_head(response_head&& upstream_head, const answer_terms
 std::optional<std::uint64_t> attempt::known_length() const {
   const auto text = head.headers.find("content-length");
   if (!text || head.headers.find("transfer-encoding")) return std::nullopt;
-  std::uint64_t length = 0;
-  const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), length);
-  return fault == std::errc{} && end == text->data() + text->size() ? std::optional{length} : std::nullopt;
+  return parse_number<std::uint64_t>(*text);
 }
 
 attempt::piece attempt::take_events(std::string_view& bytes) {

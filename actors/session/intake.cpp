@@ -3,8 +3,8 @@
 #include "config/log_safe.hpp"
 #include "http/keys/model_rules.hpp"
 #include "http/request/host_check.hpp"
+#include "http/text/text.hpp"
 
-#include <charconv>
 #include <utility>
 
 namespace llm_proxy {
@@ -16,11 +16,8 @@ constexpr std::int64_t longest_allowed = 30LL * 24 * 3600 * 1000;
 
 /// The one whole number of milliseconds that the header takes.
 std::optional<std::int64_t> read_milliseconds(std::string_view text) {
-  const auto digits = trimmed(text);
-  std::int64_t number = 0;
-  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (fault != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
-  return number >= 1 && number <= longest_allowed ? std::optional{number} : std::nullopt;
+  const auto number = parse_number<std::int64_t>(trimmed(text));
+  return number && *number >= 1 && *number <= longest_allowed ? number : std::nullopt;
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ class session_state : public exchange_events, private live_session {
   void on_sent() override;
   void on_forced_end() override;
 
-  // The phases, in their order (session.cpp).
+  // The phases, in their order: session.cpp, and from begin_upstream() to open() session_request.cpp.
   void read_head();
   void ask_auth();
   void route();
@@ -164,6 +164,8 @@ class session_state : public exchange_events, private live_session {
   void end_early_stream(const held_verdict& outcome);
   void grant();
   void await_more();
+
+  // The clock (session_waits.cpp, with what the client does).
   void on_idle();
   void on_silence();
   void on_total_deadline();

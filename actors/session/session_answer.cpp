@@ -19,10 +19,6 @@ namespace {
 /// Behind a stream's last event its framing ends at once, unless upstream has forgotten it. No client is to
 /// wait for that, and none is to hear of IDLE_TIMEOUT when it has the whole answer.
 constexpr auto end_of_framing_wait = std::chrono::milliseconds{200};
-/// Between two comments of a silent stream: well below the 60 s after which balancers cut.
-constexpr auto keep_alive_pause = std::chrono::seconds{15};
-/// nginx's word for "the client closed before the answer"; only in the log.
-constexpr unsigned client_closed_request = 499;
 
 }  // namespace
 
@@ -211,24 +207,6 @@ void session_state::open_reply() {
   }
 }
 
-/// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.
-void session_state::on_silence() {
-  clocks_.silence->expires_after(keep_alive_pause);
-  if (attempt_.was_heard()) return;
-  if (!reply_.started()) {
-    if (phase_ != phase::opening && phase_ != phase::streaming) return;
-    reply_.note_early();
-    attempt_.is_event_stream = true;
-    if (phase_ == phase::opening) {
-      attempt_.head.status = 200;
-      attempt_.head.headers.add("content-type", "text/event-stream");
-    }
-    open_reply();
-  }
-  if (!attempt_.judge.inside_event() && attempt_.is_judged && attempt_.is_event_stream)
-    reply_.write_keep_alive();
-}
-
 void session_state::end_stream() {
   if (!attempt_.is_judged) {
     if (record_.attempt.chunks == 0 && route_.row->speaks != dialect::opaque) {
@@ -357,68 +335,6 @@ void session_state::end_early_stream(const held_verdict& outcome) {
       error.message.empty() ? describe(outcome.code).message : std::string_view{error.message};
   reply_.write(error_event(speaks(), {outcome.status, message, error.type, {}, error.code}, 0));
   end(verdict_of(outcome.code), closing::broken);
-}
-
-// -- the client and the clock ------------------------------------------------------------------
-
-void session_state::on_sent() {
-  enter(self_, [this] {
-    grant();
-    if (scrape_) send_more_metrics();
-  });
-}
-
-void session_state::on_client_gone() {
-  enter(self_, [this] {
-    // Many SDKs close as soon as they have read the last event: they were served.
-    if (attempt_.judge.last_event_seen() && (attempt_.is_last_event_sent || reply_.backlog() == 0)) {
-      cancel_upstream();
-      note_complete_stream();
-      end(attempt_.stream_verdict(), closing::none);
-      return;
-    }
-    note_patience_over();
-    cancel_upstream(steady_clock::now());
-    if (!reply_.started()) record_.status = client_closed_request;
-    if (attempt_.judge.usage) record_.attempt.usage = attempt_.judge.usage;
-    end(verdict::client_gone, closing::none);
-  });
-}
-
-void session_state::on_forced_end() {
-  enter(self_, [this] { fail({.code = errc::drained, .detail = "DRAIN_TIMEOUT is over"}); });
-}
-
-void session_state::on_idle() {
-  if (attempt_.judge.last_event_seen()) {
-    end_complete_stream(attempt_.judge.finish_at_last_event());
-    return;
-  }
-  // A client that reads slowly is not upstream's silence; CLIENT_WRITE_TIMEOUT watches it.
-  if (phase_ != phase::opening && reply_.backlog() > 0) {
-    clocks_.phase->expires_after(context_->options.idle_timeout);
-    return;
-  }
-  const bool is_first =
-      phase_ == phase::opening || (phase_ == phase::streaming && record_.attempt.chunks == 0);
-  attempt_.missed_deadline = is_first ? missed::first_byte : missed::idle;
-  const failure reason{.code = errc::upstream_timeout,
-                       .detail = is_first ? "FIRST_BYTE_TIMEOUT" : "IDLE_TIMEOUT"};
-  judge_upstream(reason);
-  fail(reason);
-}
-
-void session_state::on_total_deadline() {
-  if (phase_ == phase::queued) {
-    fail({.code = errc::overloaded, .detail = "REQUEST_TIMEOUT in the queue"});
-    return;
-  }
-  // Until its body is there, the client is the slow one.
-  const bool is_reading = phase_ == phase::reading || upload_.is_coming;
-  note_patience_over();
-  attempt_.missed_deadline = missed::total;
-  fail({.code = is_reading ? errc::request_timeout : errc::upstream_timeout,
-        .detail = is_shortened_ ? "x-request-timeout-ms" : "REQUEST_TIMEOUT"});
 }
 
 }  // namespace llm_proxy

@@ -132,10 +132,10 @@ metrics_snapshot metrics_state::snapshot() const {
 caf::result<metrics_text> metrics_state::scrape(const scrape_metrics& order) {
   auto place = sources_.scrapes->enter();
   if (!place) {
-    return to_error({errc::overloaded,
-                     "Two scrapes are under way, which is the most at once: try again in a moment.",
-                     "a third scrape",
-                     {}});
+    return to_error(
+        {.code = errc::overloaded,
+         .message = "Two scrapes are under way, which is the most at once: try again in a moment.",
+         .detail = "a third scrape"});
   }
   const auto under_way = std::make_shared<scrape_under_way>(
       self_->make_response_promise<metrics_text>(), std::move(place), order.upstreams, *snapshot().block);

@@ -57,7 +57,7 @@ class fake_play {
         pause_{home.timers(), [this] { enter(self_, [this] { go_on(); }); }} {}
 
   ~fake_play() {
-    if (!over_) tell_failed({errc::internal, {}, "the adapter died", {}});
+    if (!over_) tell_failed({.code = errc::internal, .detail = "the adapter died"});
   }
 
   void start() {

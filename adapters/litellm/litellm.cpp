@@ -2,6 +2,7 @@
 
 #include "adapters/litellm/litellm_models.hpp"
 #include "config/request_steps.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/caller_headers.hpp"
 #include "http/wire/header_policy.hpp"
 
@@ -29,10 +30,8 @@ std::string shorter_timeout(std::chrono::milliseconds left, std::optional<std::s
   const auto ms = std::max<std::int64_t>(left.count(), 1);
   if (asked) {
     const auto text = trimmed(*asked);
-    double seconds = 0;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    const bool whole = fault == std::errc{} && end == text.data() + text.size();
-    if (whole && seconds > 0 && seconds * 1000 < static_cast<double>(ms)) return std::string{text};
+    const auto seconds = parse_number<double>(text).value_or(0);
+    if (seconds > 0 && seconds * 1000 < static_cast<double>(ms)) return std::string{text};
   }
   auto decimals = std::to_string(1000 + ms % 1000);
   decimals.front() = '.';
@@ -143,7 +142,7 @@ class litellm_exchange final : public call_events {
   ~litellm_exchange() {
     // Reached with the answer unfinished only when the adapter dies: its sessions are told, never left
     // waiting.
-    if (!over_) tell_failed({errc::internal, {}, "the adapter died", {}});
+    if (!over_) tell_failed({.code = errc::internal, .detail = "the adapter died"});
   }
 
   void start() { call_.start(); }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t max_list_bytes = 16 * 1024 * 1024;
 
 failure timed_out() {
-  return {errc::upstream_timeout, {}, "the model list took too long", {}};
+  return {.code = errc::upstream_timeout, .detail = "the model list took too long"};
 }
 
 /// Null: it is no list in Anthropic's shape.
@@ -36,7 +36,7 @@ litellm_model_fetch::litellm_model_fetch(pinned_pointer<adapter_actor, litellm_s
 }
 
 litellm_model_fetch::~litellm_model_fetch() {
-  if (!over_) promise_.deliver(to_error({errc::internal, {}, "the adapter died", {}}));
+  if (!over_) promise_.deliver(to_error({.code = errc::internal, .detail = "the adapter died"}));
 }
 
 void litellm_model_fetch::start() {
@@ -66,9 +66,9 @@ void litellm_model_fetch::on_input(call_input&& input) {
     if (input.head) status_ = input.head->status;
     body_ += input.bytes;
     if (body_.size() >= max_list_bytes) {
-      ended({errc::upstream_invalid_response, {}, "the model list is too long", {}});
+      ended({.code = errc::upstream_invalid_response, .detail = "the model list is too long"});
     } else if (input.whole) {
-      ended({errc::none, {}, {}, {}});
+      ended({.code = errc::none});
     }
   });
 }
@@ -104,14 +104,15 @@ void litellm_model_fetch::list_ended(const failure& reason) {
     give_up(reason);
   } else if (refuses_our_key(status_, find_error(body_))) {
     spdlog::error("upstream refused this service's key (LLM_PROXY__LITELLM_API_KEY)");
-    give_up({errc::upstream_auth, {}, std::to_string(status_) + " for /v1/models", {}});
+    give_up({.code = errc::upstream_auth, .detail = std::to_string(status_) + " for /v1/models"});
   } else if (status_ != 200) {
-    give_up({errc::upstream_error, {}, "status " + std::to_string(status_) + " for /v1/models", {}});
+    give_up(
+        {.code = errc::upstream_error, .detail = "status " + std::to_string(status_) + " for /v1/models"});
   } else if (auto list = read_models(body_)) {
     list_ = std::move(*list);
     ask_next(step::info);
   } else {
-    give_up({errc::upstream_invalid_response, {}, "/v1/models is not a model list", {}});
+    give_up({.code = errc::upstream_invalid_response, .detail = "/v1/models is not a model list"});
   }
 }
 

@@ -1,6 +1,7 @@
 #include "http/answer/error_text.hpp"
 
 #include "http/answer/litellm_message.hpp"
+#include "http/text/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,10 +12,6 @@
 namespace llm_proxy {
 
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 /// Length of an IPv4 address with or without port at the front of `text`; 0: there is none.
 std::size_t ipv4_length(std::string_view text) {

@@ -245,8 +245,8 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
   if (!readable) {
     const auto meaning = meaning_of({}, head.status);
     out.advice = {source_of(head.status, {}), meaning.retryable, {}, false};
-    if (head.status == 401) replace_by(out, speaks, {errc::upstream_auth, {}, {}, {}});
-    if (head.status == 408) replace_by(out, speaks, {errc::upstream_timeout, {}, {}, {}});
+    if (head.status == 401) replace_by(out, speaks, {.code = errc::upstream_auth});
+    if (head.status == 408) replace_by(out, speaks, {.code = errc::upstream_timeout});
     return out;
   }
   const auto object = sole_object(body);
@@ -267,16 +267,14 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
     out.advice.retryable = false;
     out.detail += provider ? ": the provider refused LiteLLM's key" : ": LiteLLM refused this service's key";
     replace_by(out, speaks,
-               {errc::upstream_auth,
-                provider ? "The model's provider refused the model gateway's key." : "",
-                {},
-                {}});
+               {.code = errc::upstream_auth,
+                .message = provider ? "The model's provider refused the model gateway's key." : ""});
     return out;
   }
   if (head.status == 401) out.status = 403;  // the key is right, and this model is not for it
   if (head.status == 408) {
     out.detail += ": " + error.message;
-    replace_by(out, speaks, {errc::upstream_timeout, {}, {}, {}});
+    replace_by(out, speaks, {.code = errc::upstream_timeout});
     return out;
   }
   if (!is_object) {
@@ -308,7 +306,7 @@ std::string worded_error_event(std::string event, error_wording wording, dialect
   const auto error = find_error(data);
   const auto meaning = meaning_of(error);
   if (refuses_our_key(meaning.status, error))
-    return error_event(speaks, failure{errc::upstream_auth, {}, {}, {}}, sequence_number);
+    return error_event(speaks, failure{.code = errc::upstream_auth}, sequence_number);
   if (has_shape_of(speaks, name, data)) {
     // Anthropic has no codes: its SDK looks at the type.
     const auto found = find_edits(data, speaks == dialect::anthropic ? std::string_view{} : meaning.code);

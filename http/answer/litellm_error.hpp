@@ -1,5 +1,5 @@
 // LiteLLM's error dialect, decoded: whose fault an error is, whether and when to try again, and what of it a
-// client may read (litellm.md; tests/data/litellm has what the real one says).
+// client may read. tests/data/litellm has what a real LiteLLM says.
 #pragma once
 
 #include "http/answer/litellm_classes.hpp"

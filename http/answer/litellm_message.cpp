@@ -2,6 +2,7 @@
 
 #include "http/answer/error_words.hpp"
 #include "http/answer/litellm_classes.hpp"
+#include "http/text/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,10 +18,6 @@ bool is_upper(char c) {
 
 bool is_lower(char c) {
   return c >= 'a' && c <= 'z';
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
 }
 
 bool is_word(char c) {

@@ -19,9 +19,12 @@ constexpr std::string_view bodiless = "The model gateway answered without a body
 
 held_verdict unusable(const answer_terms& terms, const std::string& detail, std::string_view message) {
   constexpr auto code = errc::upstream_invalid_response;
-  return {
-      describe(code).status, code,   error_body(terms.speaks, failure{code, std::string{message}, {}, {}}),
-      advice_for(code),      detail, {}};
+  return {describe(code).status,
+          code,
+          error_body(terms.speaks, failure{.code = code, .message = std::string{message}}),
+          advice_for(code),
+          detail,
+          {}};
 }
 
 /// RFC 9110 §15.3.5 and §15.3.6: there is no content, and nothing is missing.

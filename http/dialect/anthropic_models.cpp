@@ -3,13 +3,13 @@
 #include "http/dialect/claude_code_models.hpp"
 #include "http/json/json_text.hpp"
 #include "http/json/json_walk.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/rfc3339.hpp"
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <utility>
 
@@ -93,9 +93,8 @@ std::variant<std::string, page_fault> anthropic_list_body(const std::vector<anth
   const auto asked = read_query(target);
   auto limit = models.size();
   if (asked.limit) {
-    const auto& text = *asked.limit;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), limit);
-    if (fault != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > most_per_page)
+    limit = parse_number<std::size_t>(*asked.limit).value_or(0);
+    if (limit < 1 || limit > most_per_page)
       return page_fault{"'limit' must be a whole number from 1 to 1000", "limit"};
   }
   const auto place_of = [&](const std::string& id) {

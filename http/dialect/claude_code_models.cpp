@@ -1,6 +1,6 @@
 #include "http/dialect/claude_code_models.hpp"
 
-#include "http/json/json_text.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
 #include <algorithm>

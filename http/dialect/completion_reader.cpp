@@ -1,5 +1,7 @@
 #include "http/dialect/completion_reader.hpp"
 
+#include "http/text/text.hpp"
+
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -10,13 +12,8 @@ namespace {
 
 /// A count as JSON may spell it: 12, 12.0, 1.2e1. nullopt: no whole number from 0 to 2^53.
 std::optional<std::uint64_t> read_count(std::string_view text) {
-  const char* const end = text.data() + text.size();
-  std::uint64_t count = 0;
-  const auto integer = std::from_chars(text.data(), end, count);
-  if (integer.ec == std::errc{} && integer.ptr == end) return count;
-  double number = 0;
-  const auto real = std::from_chars(text.data(), end, number);
-  if (real.ec != std::errc{} || real.ptr != end) return std::nullopt;
+  if (const auto count = parse_number<std::uint64_t>(text)) return count;
+  const auto number = parse_number<double>(text).value_or(-1);
   if (!(number >= 0 && number <= 9007199254740992.0) || number != std::floor(number)) return std::nullopt;
   return static_cast<std::uint64_t>(number);
 }

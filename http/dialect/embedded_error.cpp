@@ -3,8 +3,8 @@
 #include "http/dialect/completion_reader.hpp"
 #include "http/json/json_text.hpp"
 #include "http/json/json_walk.hpp"
+#include "http/text/text.hpp"
 
-#include <charconv>
 #include <cstddef>
 #include <utility>
 
@@ -14,10 +14,8 @@ namespace {
 
 /// An HTTP error status as `code` spells it, else 0.
 int error_status(std::string_view code) {
-  int status = 0;
-  const auto [end, fault] = std::from_chars(code.data(), code.data() + code.size(), status);
-  const bool whole = fault == std::errc{} && end == code.data() + code.size();
-  return whole && status >= 400 && status <= 599 ? status : 0;
+  const auto status = parse_number<int>(code).value_or(0);
+  return status >= 400 && status <= 599 ? status : 0;
 }
 
 /// A string's text, "None" being none.

@@ -112,7 +112,7 @@ void connection::advance() {
 void connection::read_next_head() {
   if (in_.empty() || backlog() > max_unsent || !constant_.empty()) return;
   if (!incoming_) incoming_ = std::make_unique<incoming>();
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   const auto used = incoming_->parser.read_head(in_.view(), fault);
   if (fault.code != errc::none) {
     refuse_head(std::move(fault));
@@ -152,7 +152,7 @@ void connection::refuse_head(failure fault) {
 }
 
 const failure& connection::head_fault() const {
-  static const failure none{errc::none, {}, {}, {}};
+  static const failure none{.code = errc::none};
   return head_fault_ ? *head_fault_ : none;
 }
 
@@ -213,12 +213,12 @@ void connection::reserve_body() {
 void connection::receive_body() {
   auto& request = *incoming_;
   if (!request.in_parts) reserve_body();
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   const auto before = request.body.size();
   in_.consume(request.parser.read_body(in_.view(), request.body, fault));
   request.read += request.body.size() - before;
   // A chunk that is announced to go beyond the limit is not waited for.
-  if (request.read + request.parser.announced() > request.limit) fault = {errc::body_too_large, {}, {}, {}};
+  if (request.read + request.parser.announced() > request.limit) fault = {.code = errc::body_too_large};
   if (fault.code != errc::none) {
     if (fault.code == errc::bad_request) close_after_ = true;
     stage_ = stage::deciding;
@@ -257,7 +257,7 @@ void connection::end_reading() {
 }
 
 void connection::discard_body() {
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   std::string dropped;
   if (incoming_) in_.consume(incoming_->parser.read_body(in_.view(), dropped, fault));
   discarded_ += dropped.size();
@@ -311,7 +311,7 @@ void connection::on_read_deadline() {
   switch (stage_) {
     case stage::waiting:
       if (head_started_) {
-        refuse_head({errc::request_timeout, "The request's head did not arrive in time.", {}, {}});
+        refuse_head({.code = errc::request_timeout, .message = "The request's head did not arrive in time."});
       } else if (backlog() > 0) {
         // The write deadline watches while the last answer is on its way.
         if (draining_ && in_.empty())
@@ -327,10 +327,11 @@ void connection::on_read_deadline() {
       stage_ = stage::deciding;
       if (events_ == nullptr) break;
       if (incoming_->in_parts && incoming_->window == 0) {
-        events_->on_body_failed({errc::upstream_timeout, {}, "upstream did not take the body in time", {}});
+        events_->on_body_failed(
+            {.code = errc::upstream_timeout, .detail = "upstream did not take the body in time"});
       } else {
         events_->on_body_failed(
-            {errc::request_timeout, "The request's body did not arrive in time.", {}, {}});
+            {.code = errc::request_timeout, .message = "The request's body did not arrive in time."});
       }
       break;
     case stage::discarding:

@@ -50,7 +50,7 @@ void connection::on_out_of_memory() {
     stage_ = stage::deciding;
     close_after_ = true;
     try {
-      events_->on_body_failed({errc::out_of_resources, "The service has no memory left.", {}, {}});
+      events_->on_body_failed({.code = errc::out_of_resources, .message = "The service has no memory left."});
       return;
     } catch (const std::exception&) {
       // Without memory for the words either.

@@ -1,5 +1,7 @@
 #include "http/downstream/listener.hpp"
 
+#include "http/text/text.hpp"
+
 #include <boost/asio/ip/address.hpp>
 
 #include <array>
@@ -21,13 +23,10 @@ constexpr int first_inherited = 3;  // SD_LISTEN_FDS_START
 
 /// The number that `text` is, nothing else in it.
 long number_in(const char* name, const char* text) {
-  long number = 0;
-  const auto* end = text + std::strlen(text);
-  const auto [stopped, error] = std::from_chars(text, end, number);
-  if (error != std::errc{} || stopped != end || number < 0) {
+  const auto number = parse_number<long>(text);
+  if (!number || *number < 0)
     throw std::runtime_error{std::string{name} + " is set to something that is no number"};
-  }
-  return number;
+  return *number;
 }
 
 int socket_option(int descriptor, int option) {

@@ -11,6 +11,7 @@
 #endif
 
 #include "http/json/json_text.hpp"
+#include "http/text/text.hpp"
 
 namespace llm_proxy {
 
@@ -20,10 +21,6 @@ bool is_space(char c) {
   // Most bytes are decided by the first comparison.
   return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 const char* skip_digits(const char* p, const char* end) {
   while (p != end && is_digit(*p)) ++p;
   return p;

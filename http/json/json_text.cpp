@@ -1,5 +1,7 @@
 #include "http/json/json_text.hpp"
 
+#include "http/text/text.hpp"
+
 #include <algorithm>
 
 namespace llm_proxy {
@@ -23,13 +25,6 @@ char unescaped_character(char c) {
     default:
       return '\0';
   }
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::size_t encode_utf8(std::uint32_t code_point, char* out) {

@@ -24,9 +24,6 @@ void splice(std::string& body, std::size_t begin, std::size_t end, std::string_v
 /// What the escape of one letter `c` stands for; NUL: there is no such escape.
 char unescaped_character(char c);
 
-/// -1: no hexadecimal digit.
-int hex_digit(char c);
-
 /// Writes `code_point` (no surrogate, at most U+10FFFF) as UTF-8 to `out`, which has room for four. Returns
 /// its length.
 std::size_t encode_utf8(std::uint32_t code_point, char* out);

@@ -3,6 +3,7 @@
 #include "http/json/json_text.hpp"
 #include "http/json/json_walk.hpp"
 #include "http/system/regular_file.hpp"
+#include "http/text/text.hpp"
 #include "http/wire/rfc3339.hpp"
 
 #include <algorithm>
@@ -107,10 +108,9 @@ class entry_reader {
   }
 
   std::uint64_t number(std::string_view member, json_token kind, std::string_view raw) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
-    const bool whole = kind == json_token::number && error == std::errc{} && end == raw.data() + raw.size();
-    if (!whole || value == 0 || value > most)
+    const auto value =
+        kind == json_token::number ? parse_number<std::uint64_t>(raw).value_or(0) : std::uint64_t{0};
+    if (value == 0 || value > most)
       fault(member, "takes a whole number from 1 to 1000000000000; leave it out for no limit");
     return value;
   }

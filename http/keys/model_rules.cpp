@@ -1,8 +1,7 @@
 #include "http/keys/model_rules.hpp"
 
 #include "http/dialect/claude_code_models.hpp"
-#include "http/json/json_text.hpp"
-#include "http/wire/message.hpp"
+#include "http/text/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -25,18 +24,6 @@ constexpr std::array<std::string_view, 8> bringing_models{"fallbacks",
 bool fits(std::string_view pattern, std::string_view model) {
   if (pattern.ends_with('*')) return model.starts_with(pattern.substr(0, pattern.size() - 1));
   return pattern == model;
-}
-
-/// Whether a parameter's name, which may be percent-encoded, is `model`.
-bool is_model(std::string_view name) {
-  std::string decoded;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const bool escape =
-        name[i] == '%' && i + 2 < name.size() && hex_digit(name[i + 1]) >= 0 && hex_digit(name[i + 2]) >= 0;
-    decoded += escape ? static_cast<char>(hex_digit(name[i + 1]) * 16 + hex_digit(name[i + 2])) : name[i];
-    if (escape) i += 2;
-  }
-  return iequals(decoded, "model");
 }
 
 }  // namespace
@@ -63,7 +50,7 @@ bool has_model_in_query(std::string_view target) {
        !query.empty();) {
     const auto end = std::min(query.find_first_of("&;"), query.size());
     const auto parameter = query.substr(0, end);
-    if (is_model(parameter.substr(0, parameter.find('=')))) return true;
+    if (iequals(percent_decoded(parameter.substr(0, parameter.find('='))), "model")) return true;
     query.remove_prefix(std::min(end + 1, query.size()));
   }
   return false;

@@ -1,7 +1,7 @@
 #include "http/loop/name_lookup.hpp"
 
 #include "http/system/local_shortage.hpp"
-#include "http/wire/message.hpp"
+#include "http/text/text.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -65,12 +65,11 @@ name_lookup_result localhost_addresses(const std::string& host, const std::strin
   if (host.size() < name.size() || !iequals(std::string_view{host}.substr(host.size() - name.size()), name))
     return {};
   if (host.size() > name.size() && host[host.size() - name.size() - 1] != '.') return {};
-  std::uint16_t number = 0;
-  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (fault != std::errc{} || end != port.data() + port.size()) return {};
+  const auto number = parse_number<std::uint16_t>(port);
+  if (!number) return {};
   using boost::asio::ip::tcp;
-  const std::array<tcp::endpoint, 2> found{tcp::endpoint{boost::asio::ip::address_v4::loopback(), number},
-                                           tcp::endpoint{boost::asio::ip::address_v6::loopback(), number}};
+  const std::array<tcp::endpoint, 2> found{tcp::endpoint{boost::asio::ip::address_v4::loopback(), *number},
+                                           tcp::endpoint{boost::asio::ip::address_v6::loopback(), *number}};
   return name_lookup_result::create(found.begin(), found.end(), host, port);
 }
 

@@ -1,5 +1,6 @@
 #include "http/request/route.hpp"
 
+#include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
 #include <algorithm>
@@ -78,32 +79,6 @@ constexpr std::array<std::string_view, 78> management{
     "redoc", "register", "reload", "revoke", "router", "routes", "schedule", "scim", "settings", "spend", "sso", "tag",
     "team", "test", "token", "tool", "ui", "unified_access_group", "update", "user", "utils"};
 // clang-format on
-
-std::optional<int> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return std::nullopt;
-}
-
-/// RFC 3986 §2.1; what is no escape stays as it is.
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const auto high = hex_digit(text[i + 1]);
-      const auto low = hex_digit(text[i + 2]);
-      if (high && low) {
-        decoded += static_cast<char>(*high * 16 + *low);
-        i += 2;
-        continue;
-      }
-    }
-    decoded += text[i];
-  }
-  return decoded;
-}
 
 std::string_view first_segment(std::string_view path) {
   return path.substr(0, path.find('/'));

@@ -2,6 +2,7 @@
 
 #include "http/json/json_text.hpp"
 #include "http/json/json_walk.hpp"
+#include "http/text/text.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -74,8 +75,7 @@ void add_server(attribute_list& all, std::string_view server) {
   const auto colon = server.rfind(':');
   if (colon == std::string_view::npos) return;
   all.text("server.address", server.substr(0, colon));
-  std::uint64_t port = 0;
-  std::from_chars(server.data() + colon + 1, server.data() + server.size(), port);
+  const auto port = parse_number<std::uint64_t>(server.substr(colon + 1)).value_or(0);
   if (port != 0) all.number("server.port", port);
 }
 
@@ -154,7 +154,7 @@ std::uint64_t rejected_spans(std::string_view answer) {
     for_each_member(partial, [&](std::string_view member, json_token, std::string_view value) {
       if (member != "rejectedSpans") return;
       if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
-      std::from_chars(value.data(), value.data() + value.size(), rejected);
+      rejected = parse_number<std::uint64_t>(value).value_or(rejected);
     });
   });
   return rejected;

@@ -1,5 +1,7 @@
 #include "http/upstream/upstream_address.hpp"
 
+#include "http/text/text.hpp"
+
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
@@ -13,9 +15,7 @@ namespace {
 
 /// Empty stands for the scheme's.
 bool is_port(std::string_view text) {
-  std::uint16_t number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  return text.empty() || (parsed.ec == std::errc{} && number > 0);
+  return text.empty() || parse_number<std::uint16_t>(text).value_or(0) > 0;
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ void upstream_call::open() {
   socket_ = owner_.make_socket();
   socket_->use(this);
   connect_deadline_ = std::make_unique<deadline>(owner_.timers_, [this] {
-    fail({errc::upstream_timeout, {}, "connecting took too long", {}});
+    fail({.code = errc::upstream_timeout, .detail = "connecting took too long"});
   });
   connect_deadline_->expires_after(owner_.options_.connect_timeout);
   connect_began_ = steady_clock::now();
@@ -129,7 +129,7 @@ void upstream_call::on_connected(const boost::system::error_code& ec) {
   connect_deadline_.reset();
   if (ec) {
     const auto code = is_local_shortage(ec) ? errc::out_of_resources : errc::upstream_unreachable;
-    fail({code, {}, socket_->explain(ec, owner_.options_.address.host), {}});
+    fail({.code = code, .detail = socket_->explain(ec, owner_.options_.address.host)});
     return;
   }
   connect_time_ = steady_clock::now() - connect_began_;
@@ -207,7 +207,7 @@ void upstream_call::on_read(const boost::system::error_code& ec) {
   const bool ended = ec == boost::asio::error::eof || ec == boost::asio::ssl::error::stream_truncated;
   if (!socket_->input().empty()) any_byte_ = true;
   if (ec && !any_byte_ && refuses_handshake(ec)) {
-    fail({errc::upstream_unreachable, {}, socket_->explain(ec, owner_.options_.address.host), {}});
+    fail({.code = errc::upstream_unreachable, .detail = socket_->explain(ec, owner_.options_.address.host)});
     return;
   }
   if (ec && !any_byte_ && try_again(ec)) return;
@@ -234,7 +234,7 @@ bool upstream_call::try_again(const boost::system::error_code& how) {
 }
 
 void upstream_call::take_input(bool ended) {
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   call_input came;
   auto& input = socket_->input();
   input.consume(parser_.read(input.view(), came.head, came.bytes, fault));

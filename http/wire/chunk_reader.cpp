@@ -1,5 +1,6 @@
 #include "http/wire/chunk_reader.hpp"
 
+#include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
 #include <algorithm>
@@ -14,13 +15,6 @@ constexpr std::size_t max_line = 16 * 1024;
 constexpr std::size_t max_extension_bytes = 16 * 1024;
 constexpr std::size_t max_trailer_bytes = 32 * 1024;
 constexpr std::size_t max_size_digits = 15;  // 2^60 - 1: no overflow to think of
-
-bool has_control(std::string_view line) {
-  return std::any_of(line.begin(), line.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-  });
-}
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // request passes.
 #pragma once
 
+#include "http/text/text.hpp"
 #include "http/wire/errc.hpp"
 #include "http/wire/head_parser.hpp"
 #include "http/wire/message.hpp"
@@ -19,24 +20,12 @@ namespace llm_proxy {
 inline constexpr std::string_view request_line_with_control = "The request line holds control bytes.";
 inline constexpr std::string_view field_with_control = "A header holds control bytes.";
 
-inline bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 inline bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
 inline bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
-}
-
-/// Looks for a byte that no header line may hold (RFC 9110 §5.5): CTLs but the tab.
-inline bool has_control(std::string_view line) {
-  return std::any_of(line.begin(), line.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-  });
 }
 
 /// Reads a request line without its line's end into `head`, control bytes not among what it looks for.
@@ -117,8 +106,7 @@ class framing_fields {
 
   bool add_length(std::string_view digits) {
     if (!all_digits(digits) || digits.size() > 18) return false;
-    std::uint64_t length = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    const auto length = parse_number<std::uint64_t>(digits).value_or(0);
     if (framing_.content_length && *framing_.content_length != length) return false;
     framing_.content_length = length;
     return true;

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 9> known_methods{"GET",     "HEAD",    "P
                                                         "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 failure refuse(errc code, std::string message = {}) {
-  return {code, std::move(message), {}, {}};
+  return {.code = code, .message = std::move(message)};
 }
 
 /// What a registered name may hold (RFC 3986 §3.2.2): unreserved, sub-delims, pct-encoded.
@@ -199,7 +199,7 @@ failure parse_request_head(std::string_view text, request_head& head) {
 
 failure parse_response_head(std::string_view text, response_head& head, message_framing& framing) {
   const auto invalid = [](std::string_view what) {
-    return failure{errc::upstream_invalid_response, {}, std::string{what}, {}};
+    return failure{.code = errc::upstream_invalid_response, .detail = std::string{what}};
   };
   const auto line_end = text.find("\r\n");
   const bool suspect = may_have_control(text);

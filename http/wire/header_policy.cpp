@@ -70,7 +70,7 @@ constexpr std::array<std::string_view, 5> client_prefixes{"x-ratelimit-", "anthr
                                                           "x-litellm-", "x-codex-"};
 /// LiteLLM puts it before the name of each header that its provider sent.
 constexpr std::string_view provider_prefix = "llm_provider-";
-/// LiteLLM's own: what our key spent, where the model runs (litellm.md, "Headers back").
+/// Headers of LiteLLM's own that no client gets: what our key has spent, and where the model runs.
 constexpr std::array<std::string_view, 2> withheld{"x-litellm-key-spend", "x-litellm-model-api-base"};
 
 template <class Names>

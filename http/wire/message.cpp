@@ -17,13 +17,6 @@ constexpr auto token_chars = detail::letters_digits_and("!#$%&'*+-.^_`|~");
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 void append_header(std::string& out, std::string_view name, std::string_view value) {
   // In one step: a dozen fields a request, and each append() would look for room.
   const auto begin = out.size();

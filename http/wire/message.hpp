@@ -1,6 +1,8 @@
 // HTTP heads as values: what the parser makes, what actors pass on, what the writer turns into bytes.
 #pragma once
 
+#include "http/text/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -22,13 +24,6 @@ struct header {
 
 namespace detail {
 
-inline constexpr auto lower_case = [] {
-  std::array<char, 256> table{};
-  for (int i = 0; i < 256; ++i)
-    table[static_cast<std::size_t>(i)] = static_cast<char>(i >= 'A' && i <= 'Z' ? i + 32 : i);
-  return table;
-}();
-
 /// Which bytes are ASCII letters, digits or one of `others`.
 consteval std::array<bool, 256> letters_digits_and(std::string_view others) {
   std::array<bool, 256> table{};
@@ -41,26 +36,8 @@ consteval std::array<bool, 256> letters_digits_and(std::string_view others) {
 
 }  // namespace detail
 
-/// ASCII letters compared without case (RFC 9110 §5.1: field names are case-insensitive).
-inline bool iequals(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  const auto same = [](char x, char y) {
-    return detail::lower_case[static_cast<unsigned char>(x)] ==
-           detail::lower_case[static_cast<unsigned char>(y)];
-  };
-  if (a.empty()) return true;
-  if (!same(a.front(), b.front())) return false;  // most are decided here
-  return std::memcmp(a.data(), b.data(), a.size()) == 0 || std::equal(a.begin(), a.end(), b.begin(), same);
-}
-inline bool istarts_with(std::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
-}
-
 /// Appends `name: value` and a line's end.
 void append_header(std::string& out, std::string_view name, std::string_view value);
-
-/// Without blanks and tabs at both ends.
-std::string_view trimmed(std::string_view text);
 
 /// Header fields in the order they came. Heads have a dozen fields: a linear search is the fastest map, and
 /// one text for all of them the cheapest store.

@@ -33,7 +33,8 @@ std::string grouped(std::uint64_t number) {
 }
 
 failure unusable(std::string_view message, std::string detail) {
-  return {errc::upstream_invalid_response, std::string{message}, std::move(detail), {}};
+  return {
+      .code = errc::upstream_invalid_response, .message = std::string{message}, .detail = std::move(detail)};
 }
 
 }  // namespace
@@ -77,7 +78,8 @@ std::size_t request_parser::read_head(std::string_view bytes, failure& fault) {
 std::size_t request_parser::read_body(std::string_view bytes, std::string& sink, failure& fault) {
   if (done() || bytes.empty()) return 0;
   const auto used = body_.read(bytes, sink);
-  if (body_.broken()) fault = {errc::bad_request, "The request body's chunked framing is broken.", {}, {}};
+  if (body_.broken())
+    fault = {.code = errc::bad_request, .message = "The request body's chunked framing is broken."};
   return used;
 }
 
@@ -162,7 +164,7 @@ failure response_parser::broken_off(std::string detail) const {
         announced_ ? grouped(body_bytes_) + " of " + grouped(*announced_) : "after " + grouped(body_bytes_);
     message += " bytes).";
   }
-  return {errc::upstream_disconnected, std::move(message), std::move(detail), {}};
+  return {.code = errc::upstream_disconnected, .message = std::move(message), .detail = std::move(detail)};
 }
 
 }  // namespace llm_proxy

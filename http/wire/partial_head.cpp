@@ -10,7 +10,7 @@ namespace llm_proxy {
 namespace {
 
 failure refuse(errc code, std::string_view message = {}) {
-  return {code, std::string{message}, {}, {}};
+  return {.code = code, .message = std::string{message}};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "http/wire/retry_after.hpp"
 
+#include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
 #include <algorithm>
@@ -18,11 +19,8 @@ using std::chrono::seconds;
 constexpr std::int64_t longest = 30LL * 24 * 3600;  // what is longer is as good as never
 
 std::optional<int> number(std::string_view digits) {
-  int value = 0;
-  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  const bool plain = !digits.empty() && digits.front() >= '0' && digits.front() <= '9';
-  return plain && fault == std::errc{} && end == digits.data() + digits.size() ? std::optional{value}
-                                                                               : std::nullopt;
+  if (digits.empty() || !is_digit(digits.front())) return std::nullopt;
+  return parse_number<int>(digits);
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), without the C library's locale.
@@ -54,9 +52,7 @@ std::optional<milliseconds> parse_retry_after(std::string_view text,
   text = trimmed(text);
   if (text.empty()) return std::nullopt;
   if (text.find_first_not_of("0123456789") == std::string_view::npos) {
-    std::int64_t value = longest;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return seconds{fault == std::errc{} ? std::min(value, longest) : longest};
+    return seconds{std::min(parse_number<std::int64_t>(text).value_or(longest), longest)};
   }
   const auto date = parse_date(text);
   if (!date) return std::nullopt;

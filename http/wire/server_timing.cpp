@@ -1,5 +1,6 @@
 #include "http/wire/server_timing.hpp"
 
+#include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
 #include <algorithm>
@@ -26,11 +27,8 @@ void server_timing::add(std::string_view name, std::chrono::nanoseconds time) {
 
 std::optional<std::chrono::nanoseconds> read_overhead(std::string_view value) {
   constexpr double most = 1e9;  // 11 days
-  const auto text = trimmed(value);
-  double ms = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), ms);
-  if (fault != std::errc{} || end != text.data() + text.size() || !(ms >= 0 && ms <= most))
-    return std::nullopt;
+  const auto ms = parse_number<double>(trimmed(value)).value_or(-1);
+  if (!(ms >= 0 && ms <= most)) return std::nullopt;
   return std::chrono::nanoseconds{static_cast<std::int64_t>(ms * 1e6)};
 }
 

@@ -80,7 +80,7 @@ TEST_CASE("fake: stops without credit and goes on with it", "[actor][fake]") {
 }
 
 TEST_CASE("fake: fails before its head, or after", "[actor][fake]") {
-  const failure reason{errc::upstream_unreachable, "gone", {}, {}};
+  const failure reason{.code = errc::upstream_unreachable, .message = "gone"};
   fake_stage before{{0ms, 200, {}, {}, reason}};
   CHECK(before.open()->code() == errc::upstream_unreachable);
   CHECK(before.got.failed.empty());

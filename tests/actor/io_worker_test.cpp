@@ -161,7 +161,8 @@ TEST_CASE("io_worker: what many sockets needed goes back to the system some time
 
 TEST_CASE("messages: a failure crosses as an error and comes back whole; other errors are internal",
           "[actor][messages]") {
-  const auto back = to_failure(to_error({errc::invalid_shape, "what", "why", "where"}));
+  const auto back = to_failure(
+      to_error({.code = errc::invalid_shape, .message = "what", .detail = "why", .param = "where"}));
   CHECK(back.code == errc::invalid_shape);
   CHECK(back.message == "what");
   CHECK(back.detail == "why");

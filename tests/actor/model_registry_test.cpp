@@ -44,7 +44,7 @@ pool_actor pool_of(actor_stage& stage, std::shared_ptr<scripted_models> script) 
             script->waiting.push_back(self->make_response_promise<models>());
             return script->waiting.back();
           }
-          if (!script->list) return to_error({errc::upstream_unreachable, {}, "down", {}});
+          if (!script->list) return to_error({.code = errc::upstream_unreachable, .detail = "down"});
           return script->answer();
         }};
   });
@@ -111,7 +111,7 @@ TEST_CASE("registry: a first fetch that fails is an error for who waits, and is 
   stage.tell(registry, registry_peers{{registry}, {}, {}});
   const auto waiting = stage.ask<models>(registry, get_models{});
   for (auto& promise : std::exchange(script->waiting, {}))
-    promise.deliver(to_error({errc::upstream_timeout, {}, {}, {}}));
+    promise.deliver(to_error({.code = errc::upstream_timeout}));
   stage.poll();
   CHECK(waiting->code() == errc::upstream_timeout);
   CHECK(script->asked == 1);

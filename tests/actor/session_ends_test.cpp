@@ -115,7 +115,7 @@ TEST_CASE("session: an exception in any of its handlers is a 500 and frees its s
   on.begin(plain_chat);
   on.head(200, "application/json");
   if (which == 0) on.say(stream_chunk{"{"});
-  if (which == 1) on.say(stream_failed{{errc::upstream_disconnected, {}, {}, {}}});
+  if (which == 1) on.say(stream_failed{{.code = errc::upstream_disconnected}});
   if (which == 2) on.say(body_taken{1});
   CHECK(on.has("HTTP/1.1 500 Internal Server Error"));
   CHECK(on.has(R"("code":"internal"}})"));
@@ -155,21 +155,21 @@ TEST_CASE("session: a peer that refuses decides the answer", "[actor][session]")
   }
   SECTION("adapter, before its head") {
     on.begin(streamed_chat);
-    on.record.heads.back().deliver(to_error({errc::upstream_unreachable, {}, "10.0.0.1", {}}));
+    on.record.heads.back().deliver(to_error({.code = errc::upstream_unreachable, .detail = "10.0.0.1"}));
     CHECK(on.has("HTTP/1.1 502"));
     CHECK_FALSE(on.has("10.0.0.1"));
   }
   SECTION("adapter, after its head and before an event") {
     on.begin(streamed_chat);
     on.head(200, "text/event-stream");
-    on.say(stream_failed{{errc::upstream_disconnected, {}, "reset", {}}});
+    on.say(stream_failed{{.code = errc::upstream_disconnected, .detail = "reset"}});
     CHECK(on.has("HTTP/1.1 502"));
   }
   SECTION("adapter, in the middle of a stream") {
     on.begin(streamed_chat);
     on.head(200, "text/event-stream");
     on.say(stream_chunk{delta_event + "data: {\"half"});
-    on.say(stream_failed{{errc::upstream_disconnected, {}, "reset", {}}});
+    on.say(stream_failed{{.code = errc::upstream_disconnected, .detail = "reset"}});
     CHECK(on.has(R"("code":"upstream_disconnected"}})"));
     CHECK_FALSE(on.has("half"));
     CHECK_FALSE(on.has("\r\n0\r\n\r\n"));

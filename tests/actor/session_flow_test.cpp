@@ -158,7 +158,7 @@ TEST_CASE("session: what an adapter says after the end does no harm", "[actor][s
   on.say(stream_chunk{{}, true});
   on.stage.tell(sink, stream_chunk{{}, true});
   on.stage.tell(sink, stream_chunk{"more"});
-  on.stage.tell(sink, stream_failed{{errc::internal, {}, {}, {}}});
+  on.stage.tell(sink, stream_failed{{.code = errc::internal}});
   CHECK_FALSE(on.has("more"));
   CHECK_FALSE(on.ended);
 }
@@ -246,7 +246,7 @@ TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept
   }
   SECTION("a failure is an error event and a broken connection") {
     if (has_head) {
-      on.say(stream_failed{{errc::upstream_disconnected, {}, {}, {}}});
+      on.say(stream_failed{{.code = errc::upstream_disconnected}});
       CHECK(on.has(R"("code":"upstream_disconnected"}})"));
     } else {
       on.head(429, "application/json");

@@ -1,4 +1,4 @@
-"""A stand-in for the original service's own client (litellm.md): plain POSTs, x-internal-auth, 360 s, three retries on 429,
+"""A stand-in for the original service's own client: plain POSTs, x-internal-auth, 360 s, three retries on 429,
 503 and 504 only, and a tool call without an id is critical."""
 import time
 import unittest

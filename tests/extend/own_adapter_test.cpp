@@ -22,7 +22,7 @@ struct canned_state {
   /// An adapter that dies still ends its streams.
   ~canned_state() {
     for (auto& [stream, each] : plays)
-      caf::anon_send(each.sink, stream_failed{{errc::internal, {}, "the canned adapter died", {}}});
+      caf::anon_send(each.sink, stream_failed{{.code = errc::internal, .detail = "the canned adapter died"}});
   }
 
   std::unordered_map<std::uint64_t, play> plays;

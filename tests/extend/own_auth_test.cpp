@@ -61,7 +61,7 @@ auth_actor::behavior_type ticket_auth(pinned_pointer<auth_actor, ticket_state> s
         if (!ticket) return self->delegate(self->state.usual, std::move(request));
         auto holder = self->state.holder(*ticket, std::time(nullptr));
         if (!holder || headers.count("x-ticket") != 1)
-          return to_error({errc::unauthorized, "This ticket is not valid.", {}, {}});
+          return to_error({.code = errc::unauthorized, .message = "This ticket is not valid."});
         auto rules = std::make_shared<key_rules>();
         rules->name = *holder;
         rules->max_concurrent = 20;

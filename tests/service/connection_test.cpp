@@ -120,7 +120,7 @@ TEST_CASE("connection: a stream that breaks does not look whole to HTTP/1.0", "[
                   script.headers.add("content-type", "text/event-stream");
                   script.steps.push_back({0ms, "data: {\"choices\":[]}\n\n"});
                   script.steps.push_back({50ms, "data: half"});
-                  script.fails = failure{errc::upstream_disconnected, {}, {}, {}};
+                  script.fails = failure{.code = errc::upstream_disconnected};
                   return script;
                 }};
   const auto body = chat_body("m", true);

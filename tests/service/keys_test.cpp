@@ -101,7 +101,7 @@ TEST_CASE("key: the 401 says how to sign in, to old clients and to SDKs", "[serv
   CHECK(refused.header("www-authenticate") == "Bearer");
   CHECK(refused.header("content-type") == "application/json");
   CHECK(refused.header("x-request-id").size() == 32);
-  CHECK(refused.body == error_body(dialect::chat, failure{errc::unauthorized, {}, {}, {}}));
+  CHECK(refused.body == error_body(dialect::chat, failure{.code = errc::unauthorized}));
   CHECK(refused.body.find(R"({"detail":"unauthorized","error":{"message":")") == 0);
   CHECK(holds(refused.body, R"(","type":"authentication_error","param":null,"code":"unauthorized"}})"));
 }

@@ -38,7 +38,7 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     const bool upstream_fault = row.status == 502 || row.status == 504 || code == errc::upstreams_down;
     CHECK(upstream_fault == (row.source == error_source::upstream));
     if (row.retryable) CHECK((row.status == 408 || row.status == 429 || row.status >= 500));
-    const auto body = error_body(dialect::chat, failure{code, {}, "detail for the log", {}});
+    const auto body = error_body(dialect::chat, failure{.code = code, .detail = "detail for the log"});
     CHECK(is_json_object(body));
     CHECK(body.find(R"("code":")" + std::string{row.name} + '"') != std::string::npos);
     CHECK(body.find("detail for the log") == std::string::npos);
@@ -62,8 +62,10 @@ TEST_CASE("errc: what is no code is an internal error", "[unit][errc]") {
 }
 
 TEST_CASE("errc: a failure's own message and param are told, its detail is not", "[unit][errc]") {
-  CHECK(error_body(dialect::chat,
-                   failure{errc::invalid_shape, "no \"role\"", "10.0.0.1", "messages[0].role"}) ==
+  CHECK(error_body(dialect::chat, failure{.code = errc::invalid_shape,
+                                          .message = "no \"role\"",
+                                          .detail = "10.0.0.1",
+                                          .param = "messages[0].role"}) ==
         R"({"error":{"message":"no \"role\"","type":"invalid_request_error","param":"messages[0].role",)"
         R"("code":"invalid_request"}})");
 }

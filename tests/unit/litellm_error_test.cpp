@@ -378,7 +378,7 @@ TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][er
 }
 
 TEST_CASE("error shape: an event for each dialect", "[unit][error_shape]") {
-  const failure cut{errc::upstream_timeout, "late", "10.0.0.1", {}};
+  const failure cut{.code = errc::upstream_timeout, .message = "late", .detail = "10.0.0.1"};
   CHECK(error_event(dialect::chat, cut, 3) ==
         "data: "
         "{\"error\":{\"message\":\"late\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_"
@@ -391,7 +391,7 @@ TEST_CASE("error shape: an event for each dialect", "[unit][error_shape]") {
             .find("event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_timeout\"") == 0);
   CHECK(error_event(dialect::responses, cut, 3).find(R"("param":null,"sequence_number":3,)") !=
         std::string::npos);
-  CHECK(error_body(dialect::chat, failure{errc::unauthorized, {}, {}, {}})
+  CHECK(error_body(dialect::chat, failure{.code = errc::unauthorized})
             .find(R"({"detail":"unauthorized","error":{)") == 0);
 }
 

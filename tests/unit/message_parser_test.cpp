@@ -13,7 +13,7 @@ namespace {
 struct read_request {
   request_head head;
   std::string body;
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   bool head_done = false;
   bool done = false;
   std::string left;
@@ -42,7 +42,7 @@ const std::string chunked_post = "POST /x?y HTTP/1.1\r\nhost: x\r\ntransfer-enco
 struct read_response {
   response_head head;
   std::string body;
-  failure fault{errc::none, {}, {}, {}};
+  failure fault{.code = errc::none};
   bool done = false;
   bool keep_alive = false;
   std::string left;

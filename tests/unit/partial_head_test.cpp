@@ -30,7 +30,7 @@ struct reading {
 
   reading(std::string_view text, std::size_t piece) {
     request_parser parser;
-    failure fault{errc::none, {}, {}, {}};
+    failure fault{.code = errc::none};
     if (piece == 0) piece = text.size();
     while (bytes < text.size() && code == errc::none && !whole) {
       bytes = std::min(text.size(), bytes + piece);

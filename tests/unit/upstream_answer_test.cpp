@@ -183,7 +183,7 @@ TEST_CASE("upstream answer: an answer that cannot be used says what is wrong wit
 }
 
 TEST_CASE("upstream answer: what a cut is called depends on what was cut", "[unit][upstream]") {
-  const auto named = [](errc code, bool streaming) { return cut_answer({code, {}, {}, {}}, streaming).code; };
+  const auto named = [](errc code, bool streaming) { return cut_answer({.code = code}, streaming).code; };
   CHECK(named(errc::upstream_invalid_response, true) == errc::upstream_disconnected);
   CHECK(named(errc::upstream_disconnected, true) == errc::upstream_disconnected);
   CHECK(named(errc::upstream_disconnected, false) == errc::upstream_disconnected);
