@@ -8,7 +8,6 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <utility>
 
 namespace llm_proxy {
 
@@ -21,7 +20,7 @@ struct session_tracing {
 
 /// The span of one request, while it lasts.
 struct request_trace {
-  explicit request_trace(begun_span begun) : span{std::move(begun)} {}
+  explicit request_trace(const begun_span& begun) : span{begun} {}
 
   begun_span span;
   std::string state;                            ///< the caller's tracestate, where the span will be exported

@@ -1,0 +1,32 @@
+#!/bin/sh
+# The long checks that the gate leaves out, one after the other; about an hour and a half on two processors. Nothing else
+# should run meanwhile. What it says belongs into the note of the change that it tried.
+#   scripts/nightly.sh            all of them
+#   scripts/nightly.sh NAME…      some: tidy, package, fuzz, soak, bench
+# Each part's output is kept in build/nightly/NAME.log; the last lines say what passed. Exit code 1: something failed.
+set -eu
+cd "$(dirname "$0")/.."
+parts=${*:-tidy package fuzz soak bench}
+mkdir -p build/nightly
+status=0 summary=
+for part in $parts; do
+  case "$part" in
+    tidy) set -- scripts/lint.sh --all ;;
+    package) set -- scripts/package.sh --check ;;
+    fuzz) set -- scripts/fuzz.sh 120 ;;
+    soak) set -- scripts/soak.sh 15 ;;
+    bench) set -- env BENCH_OUT=build/nightly/BENCHMARK.md scripts/bench.sh ;;
+    *)
+      echo "$(basename "$0"): unknown part '$part' (known: tidy, package, fuzz, soak, bench)" >&2
+      exit 2
+      ;;
+  esac
+  echo "$part: $*" >&2
+  began=$(date +%s)
+  if "$@" >"build/nightly/$part.log" 2>&1; then said=passed; else said=FAILED status=1; fi
+  summary="$summary
+$part: $said in $(($(date +%s) - began)) s (build/nightly/$part.log)"
+  tail -n 3 "build/nightly/$part.log" >&2
+done
+echo "$summary"
+exit $status
