@@ -75,6 +75,10 @@ name_lookup_result localhost_addresses(const std::string& host, const std::strin
 
 void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inbox> home,
                   std::function<void(const boost::system::error_code&, const name_lookup_result&)> done) {
+  if (auto own = localhost_addresses(host, port); !own.empty()) {
+    home->post([done = std::move(done), own = std::move(own)] { done({}, own); });
+    return;
+  }
   boost::asio::io_context* thread = nullptr;
   try {
     thread = &lookup_thread::of(host).io();
@@ -89,12 +93,6 @@ void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inb
     boost::asio::ip::tcp::resolver resolver{io};
     boost::system::error_code ec;
     auto found = resolver.resolve(host, port, ec);
-    if (ec) {
-      if (auto own = localhost_addresses(host, port); !own.empty()) {
-        found = std::move(own);
-        ec.clear();
-      }
-    }
     ec = or_shortage(ec);
     home->post([done = std::move(done), ec, found = std::move(found)] { done(ec, found); });
   });

@@ -59,11 +59,9 @@ class errand {
     limit.async_wait([&](boost::system::error_code cancelled) {
       if (!cancelled) resolver.cancel();
     });
-    boost::system::error_code unknown;
-    auto found = co_await resolver.async_resolve(address_.host, address_.port,
-                                                 asio::redirect_error(asio::use_awaitable, unknown));
-    if (unknown) found = localhost_addresses(address_.host, address_.port);
-    if (found.empty()) throw boost::system::system_error{unknown};
+    auto found = localhost_addresses(address_.host, address_.port);
+    if (found.empty())
+      found = co_await resolver.async_resolve(address_.host, address_.port, asio::use_awaitable);
     limit.cancel();
     doing_ = "no connection";
     stream.expires_after(request_.connect_timeout);

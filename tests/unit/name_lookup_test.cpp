@@ -2,11 +2,14 @@
 
 #include "support/catch.hpp"
 
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
 #include <string>
 
 namespace llm_proxy {
 
-TEST_CASE("name look-up: localhost is this machine where no resolver knows it", "[unit][name_lookup]") {
+TEST_CASE("name look-up: localhost is this machine, and no resolver is asked", "[unit][name_lookup]") {
   for (const std::string name : {"localhost", "LocalHost", "litellm.localhost", "a.b.localhost"}) {
     INFO(name);
     const auto found = localhost_addresses(name, "4000");
@@ -24,6 +27,21 @@ TEST_CASE("name look-up: localhost is this machine where no resolver knows it", 
     INFO(port);
     CHECK(localhost_addresses("localhost", port).empty());
   }
+}
+
+TEST_CASE("name look-up: localhost is there at once, on the thread that asked", "[unit][name_lookup]") {
+  boost::asio::io_context io;
+  reactor sockets{io};
+  std::size_t addresses = 0;
+  // No resolver knows a name such as this one.
+  look_up_name("no-such-host.localhost", "4000", sockets.inbox(),
+               [&](const boost::system::error_code& ec, const name_lookup_result& found) {
+                 CHECK_FALSE(ec);
+                 addresses = found.size();
+               });
+  CHECK(addresses == 0);  // never within the call
+  sockets.run_round(0);
+  CHECK(addresses == 2);
 }
 
 }  // namespace llm_proxy
