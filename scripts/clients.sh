@@ -8,6 +8,8 @@
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
 set -euo pipefail
+# uv brings authorities of its own; those of the system also know a company's.
+export UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$root/build/clients
@@ -36,6 +38,7 @@ install() {
   "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$root/tests/litellm/requirements-tools.txt" >&2 ||
     fail 3 "uv could not be installed"
   "$dir/venv/bin/uv" pip install -q --python "$dir/venv/bin/python" "${flags[@]}" -r "$pins/requirements.txt" >&2 ||
+    { say "uv could not install them; pip tries the same" && "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$pins/requirements.txt" >&2; } ||
     fail 3 "the packages of tests/clients/requirements.txt could not be installed"
   mkdir -p "$dir/node"
   cp "$pins/package.json" "$pins/package-lock.json" "$dir/node/"

@@ -11,6 +11,8 @@
 # sets). Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
 # LiteLLM gets a clean environment: none of ours reaches it, and it asks the outside for nothing.
 set -euo pipefail
+# uv brings authorities of its own; those of the system also know a company's.
+export UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${LITELLM_DIR:-$root/build/litellm}
