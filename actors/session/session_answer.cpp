@@ -4,10 +4,10 @@
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
 #include "http/answer/error_shape.hpp"
-#include "http/answer/error_text.hpp"
 #include "http/answer/error_words.hpp"
 #include "http/answer/litellm_error.hpp"
 #include "http/dialect/embedded_error.hpp"
+#include "http/text/redact.hpp"
 #include "http/wire/header_policy.hpp"
 
 #include <utility>
@@ -162,7 +162,7 @@ void session_state::take_events(std::string_view bytes) {
     pass_on(piece.bytes);
     if (!piece.error.empty()) {
       // In the words of the client's dialect.
-      cut_out_secret(piece.error, context_->options.upstream_key);
+      redact(piece.error, context_->options.upstream_key);
       if (record_.detail.empty()) record_.detail = "an error event: " + first_event_data(piece.error);
       pass_on(worded_error_event(std::move(piece.error), terms().wording, speaks(),
                                  attempt_.judge.next_sequence_number()));
@@ -300,8 +300,8 @@ void session_state::end_held() {
   record_.detail = std::move(outcome.detail);
   auto& body = outcome.body ? *outcome.body : attempt_.held;
   if (is_error) {
-    cut_out_secret(record_.detail, context_->options.upstream_key);
-    cut_out_secret(body, context_->options.upstream_key);
+    redact(record_.detail, context_->options.upstream_key);
+    redact(body, context_->options.upstream_key);
   }
   if (outcome.code == errc::upstream_auth) {
     spdlog::error("request {}: {} (LLM_PROXY__LITELLM_API_KEY)", log_safe(record_.id),

@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Length of an IPv4 address with or without port at the front of `text`; 0: there is none.
+/// Length of an IPv4 address with or without port at the front of `text`; 0 if there is none.
 std::size_t ipv4_length(std::string_view text) {
   std::size_t at = 0;
   for (int part = 0; part < 4; ++part) {
@@ -43,7 +43,7 @@ bool is_inner_host(std::string_view host) {
          std::any_of(suffixes.begin(), suffixes.end(), [&](auto suffix) { return host.ends_with(suffix); });
 }
 
-/// Length of a URL at the front of `text` that leads inside; 0: there is none.
+/// Length of a URL at the front of `text` that leads inside; 0 if there is none.
 std::size_t inner_url_length(std::string_view text) {
   std::size_t scheme = 0;
   for (const std::string_view each : {"http://", "https://", "redis://", "postgres://", "postgresql://"}) {
@@ -56,7 +56,7 @@ std::size_t inner_url_length(std::string_view text) {
   return text[0] == 'h' && !is_inner_host(host) ? 0 : end;
 }
 
-/// Length of `host name:port` at the front of `text`; 0: there is none. (aiohttp's "Cannot connect to host
+/// Length of `host name:port` at the front of `text`; 0 if there is none. (aiohttp's "Cannot connect to host
 /// …".)
 std::size_t host_and_port_length(std::string_view text) {
   constexpr std::string_view word = "host ";
@@ -69,7 +69,7 @@ std::size_t host_and_port_length(std::string_view text) {
   return has_port ? end : 0;
 }
 
-/// Length of a Python object's repr at the front of `text`, `<x.Y object at 0x7f…>`; 0: there is none.
+/// Length of a Python object's repr at the front of `text`, `<x.Y object at 0x7f…>`; 0 if there is none.
 std::size_t object_length(std::string_view text) {
   if (text.front() != '<') return 0;
   const auto end = text.find('>');
@@ -137,13 +137,6 @@ unsigned long waiting_time(std::string_view message) {
       return std::max(1UL, static_cast<unsigned long>(std::ceil(seconds)));
   }
   return 0;
-}
-
-void cut_out_secret(std::string& text, std::string_view secret) {
-  constexpr std::string_view stars = "***";
-  if (secret.empty()) return;
-  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + stars.size()))
-    text.replace(at, secret.size(), stars);
 }
 
 }  // namespace llm_proxy

@@ -1,5 +1,6 @@
 #include "http/text/text.hpp"
 
+#include "http/text/redact.hpp"
 #include "support/catch.hpp"
 
 #include <cstdint>
@@ -42,6 +43,18 @@ TEST_CASE("text: letter case, blanks and control bytes", "[unit][text]") {
   for (const char c : {'\0', '\n', '\r', '\x1b', '\x7f'}) CHECK(has_control(std::string(1, c)));
   CHECK(hex_digit('f') == 15);
   CHECK(hex_digit('G') == -1);
+}
+
+TEST_CASE("redact: a secret is gone wherever it was", "[unit][text]") {
+  const auto redacted = [](std::string text, std::string_view secret) {
+    redact(text, secret);
+    return text;
+  };
+  CHECK(redacted("key sk-1, again sk-1", "sk-1") == "key ***, again ***");
+  CHECK(redacted("sk-1sk-1", "sk-1") == "******");
+  CHECK(redacted("nothing here", "sk-1") == "nothing here");
+  CHECK(redacted("nothing here", "") == "nothing here");
+  CHECK(redacted("*", "*") == "***");
 }
 
 }  // namespace llm_proxy
