@@ -1,9 +1,9 @@
-// Chooses among the adapters of its thread, and replaces those that die. One per I/O thread, spawned by
-// proxy.cpp for the process's life.
+// Chooses an adapter of its thread for each request, and replaces adapters that die. There is one per I/O
+// thread; proxy.cpp spawns it, and it lives as long as the process.
 //
-// Of several upstreams two usable ones are drawn, and the one with fewer requests is taken ("power of two
-// choices": nearly as even as the least of all, and no herd runs to the one that looks idle); of its adapters
-// the least loaded.
+// If there are several upstreams, it draws two usable ones at random and takes the one with fewer requests
+// ("power of two choices"). That is nearly as even as always taking the least loaded, and does not send a
+// herd of requests to the one that looks idle. Of that upstream's adapters it takes the least loaded.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -21,9 +21,9 @@
 namespace llm_proxy {
 
 struct pool_options {
-  std::size_t adapters = 1;        ///< dealt out over the upstreams, at least one for each
-  std::size_t max_concurrent = 0;  ///< requests per adapter; 0 = no limit
-  std::shared_ptr<upstream_table> upstreams = nullptr;  ///< null: there is one
+  std::size_t adapters = 1;                             ///< spread over the upstreams, at least one for each
+  std::size_t max_concurrent = 0;                       ///< requests per adapter; 0 = no limit
+  std::shared_ptr<upstream_table> upstreams = nullptr;  ///< null if there is only one
   std::shared_ptr<actor_counts> counts = std::make_shared<actor_counts>();
 };
 
@@ -37,8 +37,8 @@ struct pool_state {
   pool_state(const pool_state&) = delete;
   pool_state& operator=(const pool_state&) = delete;
 
-  /// Shared with the leases, which may end on another thread: a pool that dies leaves the requests of its
-  /// adapters alone, and each adapter ends with its last one.
+  /// An adapter and its load. The leases share it, and may end on another thread. So when a pool dies, the
+  /// requests of its adapters go on, and each adapter ends with its last request.
   struct employment {
     employment(adapter_actor whom, std::size_t of, std::shared_ptr<actor_counts> all)
         : adapter{std::move(whom)}, upstream{of}, counts{std::move(all)} {
@@ -58,12 +58,12 @@ struct pool_state {
   };
   using member = std::shared_ptr<employment>;
 
-  /// Nullopt when all that may be chosen are full.
+  /// Returns nullopt if every adapter that may be chosen is full.
   std::optional<adapter_lease> lease(const lease_adapter& request);
-  /// Upstreams in the order in which they are to be asked.
+  /// Returns the upstreams in the order in which they are to be tried.
   std::vector<std::size_t> draw(const lease_adapter& request, steady_clock::time_point now);
-  /// The least loaded member with room, those chosen longest ago first. `upstream`: of that one only. Null:
-  /// all are full.
+  /// Returns the least loaded member that has room; among equals, the one that was chosen longest ago. With
+  /// `upstream`, only members of that upstream count. Returns null if all are full.
   member least_loaded(bool unlimited, std::optional<std::size_t> upstream);
   bool several() const { return options.upstreams && options.upstreams->size() > 1; }
 

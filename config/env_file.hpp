@@ -13,7 +13,7 @@ namespace llm_proxy {
 struct environment {
   std::map<std::string, std::string> values;
   std::vector<std::string> faults;      // name a line, never a value
-  std::string file;                     // the file that was found; empty: there is none
+  std::string file;                     // the file that was found; empty if there is none
   std::vector<std::string> file_names;  // what that file assigns
   std::string unreadable;               // why it cannot be read, a sentence that names it; empty: it can
 };

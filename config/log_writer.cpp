@@ -79,7 +79,7 @@ void log_writer::write_batch() {
   std::string_view left{batch_.data(), batch_.size()};
   int error = report_losses();
   if (error == 0) error = write_all(left);
-  // A line that was cut is lost too: what the descriptor has of it is none.
+  // A line that was cut is lost, too: the part that was written is of no use.
   if (error == 0)
     failing_ = false;
   else

@@ -46,7 +46,8 @@ using member = std::variant<llm_mode settings::*, log_level settings::*, error_s
 struct option {
   static constexpr unsigned secret = 1;
   static constexpr unsigned live = 2;  // may change while the service runs, on SIGHUP
-  /// Others named it, and set it for all their services: no prefix, and a value that is none is ignored.
+  /// OpenTelemetry names this option, and platforms set it for all their services: it has no prefix, and an
+  /// invalid value is ignored.
   static constexpr unsigned standard = 4;
 
   std::string_view name;

@@ -19,7 +19,7 @@ void check_otel(parsed_settings& parsed);
 /// Whether traces are continued and exported.
 bool traces_on(const settings& values);
 
-/// `name=value` pairs, comma-separated, the values percent-encoded (W3C Baggage). Pairs that are none are
+/// `name=value` pairs, comma-separated, the values percent-encoded (W3C Baggage). Invalid pairs are
 /// left out; `whole` is false when there are any.
 struct otel_pairs {
   std::vector<std::pair<std::string, std::string>> pairs;

@@ -133,7 +133,8 @@ struct parsed_settings {
 /// INTERNAL_API_KEY, where it is a fault.
 parsed_settings parse_settings(const std::map<std::string, std::string>& environment);
 
-/// Whether INTERNAL_API_KEY is a key: the default that everybody knows is none beside a file of keys.
+/// Whether INTERNAL_API_KEY lets clients in. The default key, which everybody knows, does not if there is a
+/// file of keys.
 bool internal_key_counts(const settings& values);
 
 /// Whether the default of INTERNAL_API_KEY, which everybody knows, lets clients in.

@@ -1,6 +1,6 @@
-// Gives slots to requests, service-wide: grants one, lets the session wait for one, or refuses. One for all
-// threads, spawned by proxy.cpp on the first, lives as long as the process. Sessions ask it only where a
-// limit is set.
+// Gives slots to requests: it grants a slot, lets the session wait for one, or refuses it. There is one for
+// the whole service; proxy.cpp spawns it on the first thread, and it lives as long as the process. Sessions
+// ask it only if a limit is set.
 #pragma once
 
 #include "actors/access/admission_book.hpp"
@@ -27,13 +27,14 @@ struct admission_state {
   using promise = caf::typed_response_promise<slot_decision>;
 
   admission_state() = default;
-  /// Those who wait get an error.
+  /// Sessions that wait get an error.
   ~admission_state();
 
   void begin(self_pointer me, io_worker* worker, admission_options options,
              std::shared_ptr<admission_gauges> shown);
   caf::result<slot_decision> ask(const request_slot& request);
-  /// Gives out what came free, refuses who waited too long, and sets the clock for the next.
+  /// Grants slots that came free, refuses sessions that waited too long, and sets the deadline for the next
+  /// one.
   void settle();
   slot_decision grant(const key_rules_ptr& rules);
   admission_book::time_point now() const { return home->timers().now(); }

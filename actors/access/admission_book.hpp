@@ -1,9 +1,10 @@
-// Who may be served now, who waits and who is refused: the rules of the admission actor, fed with time.
+// The rules of the admission actor: which request is served now, which one waits and which one is refused.
+// They take the time as a parameter.
 //
-// A request needs a token of its key's rpm and an unspent tpm (one that asks no model for anything, such as a
-// count of tokens, needs neither), then a slot: of its key (max_concurrent) and of the service
-// (MAX_CONCURRENT_REQUESTS). Without a slot it waits in its key's queue, if that has room;
-// free slots go round the keys that wait, oldest request first in each.
+// A request needs a token of its key's rpm and an unspent tpm; a request that asks no model for anything,
+// such as a count of tokens, needs neither. Then it needs a slot of its key (max_concurrent) and of the
+// service (MAX_CONCURRENT_REQUESTS). Without a slot it waits in the queue of its key, if that has room. Keys
+// take turns for free slots; within a key the oldest request comes first.
 #pragma once
 
 #include "actors/access/token_bucket.hpp"
@@ -25,11 +26,11 @@
 
 namespace llm_proxy {
 
-/// When slots came free lately, and what that means for those who want one.
+/// When slots came free lately, and how soon that lets a request expect one.
 class departures {
  public:
   void add(steady_clock::time_point now);
-  /// Whole seconds until `count` more are likely to have come free: 1 to 60.
+  /// Returns in how many seconds `count` more slots are likely to come free: 1 to 60.
   std::chrono::seconds expected(std::size_t count, steady_clock::time_point now) const;
 
  private:
@@ -50,27 +51,27 @@ class admission_book {
 
   explicit admission_book(admission_options options = {}) : options_{options} {}
 
-  /// Other limits from now on. Then, as after leave(), admit().
+  /// Sets other limits. Call admit() afterwards.
   void use(admission_options options) { options_ = options; }
 
   decision ask(ticket who, const key_rules_ptr& rules, time_point now,
                request_cost cost = request_cost::full);
-  /// A slot of that key came back. Then, as after leave(), admit().
+  /// A slot of that key came back. Call admit() afterwards.
   void freed(const std::string& name, time_point now);
-  /// It no longer waits; unknown ones are ignored.
+  /// The request no longer waits. An unknown ticket is ignored. Call admit() afterwards.
   void leave(ticket who, time_point now);
-  /// What a request of that key cost.
+  /// A request of that key has cost this many tokens.
   void spent(const key_rules_ptr& rules, std::uint64_t tokens, time_point now);
 
   struct admitted {
     ticket who;
     key_rules_ptr rules;
   };
-  /// Those who waited and have a slot from now on.
+  /// Grants free slots to requests that wait, and returns those.
   std::vector<admitted> admit();
-  /// Those who have waited too long.
+  /// Removes the requests that have waited too long, and returns their refusals.
   std::vector<std::pair<ticket, decision>> expire(time_point now);
-  /// When expire() has something to do.
+  /// Returns when expire() will next have something to do.
   std::optional<time_point> next_expiry() const;
 
   std::size_t in_use() const { return in_use_; }

@@ -1,5 +1,5 @@
-// Answers whether a request may use the proxy. Spawned once per I/O thread by proxy.cpp; lives as long as the
-// process.
+// Decides whether a request may use the service, by its key. There is one per I/O thread; proxy.cpp spawns
+// it, and it lives as long as the process.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -12,7 +12,8 @@
 
 namespace llm_proxy {
 
-/// True if both are the same bytes. Takes the same time wherever they differ.
+/// Whether both texts are equal. Takes the same time wherever they differ, so that a key cannot be guessed
+/// byte by byte.
 bool equal_in_constant_time(std::string_view given, std::string_view wanted);
 
 struct auth_state {
@@ -22,7 +23,7 @@ struct auth_state {
   /// `x-api-key`. `now` in seconds since 1970.
   std::variant<principal, failure> check(const request_head& head, std::int64_t now) const;
 
-  std::string internal_key;  ///< empty: only the table's keys count
+  std::string internal_key;  ///< empty if only the keys of the table count
   key_table_ptr table;       ///< never null
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int failed = 1;
 
-/// The message of an error object, or of an answer that is none its beginning.
+/// Returns the message of an error object, or the beginning of a body that is not one.
 std::string message_of(std::string_view body) {
   std::string message;
   if (is_valid_json(body)) {

@@ -20,7 +20,7 @@ struct running_service {
   std::string url;  ///< without a path, unless --url had one
   fetch_trust trust;
   std::string key;
-  std::string fault;  ///< why there is none to ask; empty: there is
+  std::string fault;  ///< why no service can be asked; empty if one can
 };
 
 /// --url and --ca-file of `arguments`, else where `values` say that the service listens on this machine. Its

@@ -1,4 +1,4 @@
-// Who may do what, and how much: what sessions ask of the auth and the admission actor.
+// What sessions ask the auth actor and the admission actor: who may do what, and how much.
 #pragma once
 
 #include "actors/messages/admission_options.hpp"
@@ -15,62 +15,71 @@
 
 namespace llm_proxy {
 
-/// May this request in? Credentials are read from the head.
+/// Asks whether this request may use the service. Credentials are read from the head.
 struct authorize {
   std::shared_ptr<const request_head> head;
 };
-/// Who is asking, and what the name may do.
+/// Who sent the request, and what the key may do.
 struct principal {
   std::string name;
-  key_rules_ptr rules = nullptr;  ///< of the auth actor never null
-  bool is_operator = false;       ///< came with INTERNAL_API_KEY: may see what concerns all keys
+  key_rules_ptr rules = nullptr;  ///< never null in an answer of the auth actor
+  bool is_operator = false;       ///< came with INTERNAL_API_KEY, and may see the data of every key
 };
-/// The keys that count from now on.
+/// From now on these keys are valid.
 struct keys_changed {
   key_table_ptr keys;
 };
 
 // -- admission ---------------------------------------------------------------------
 
-/// May this session's request be served now? `session` names it in leave_queue.
+/// Asks whether this session's request may be served now. `session` names it again in leave_queue.
 struct request_slot {
   std::uint64_t session;
   key_rules_ptr key;
   request_cost cost = request_cost::full;
 };
-/// A slot, free again when the last copy of it is gone, or why there is none and what the answer's headers
-/// say of it.
+/// A slot, which is free again when its last copy is gone; or why there is none, and the headers that say so
+/// to the client.
 struct slot_decision {
-  std::shared_ptr<const void> slot;  ///< null: refused
+  std::shared_ptr<const void> slot;  ///< null if the request is refused
   failure fault;
   header_list headers;
 };
-/// That session no longer waits. Unknown ones are ignored.
+/// That session no longer waits. Unknown sessions are ignored.
 struct leave_queue {
   std::uint64_t session;
 };
-/// A slot of the key of that name came back.
+/// A slot of the key with that name came back.
 struct slot_freed {
   std::string key;
 };
-/// What a request of that key cost.
+/// A request of that key has cost this many tokens.
 struct tokens_spent {
   key_rules_ptr key;
   std::uint64_t tokens;
 };
 
-/// Other limits from now on; what has a slot keeps it.
+/// From now on these limits apply. Requests that have a slot keep it.
 struct limits_changed {
   admission_options limits;
 };
 
-//   authorize -> principal, or error unauthorized
-using auth_actor =
-    caf::typed_actor<caf::replies_to<authorize>::with<principal>, caf::reacts_to<keys_changed>>;
+using auth_actor = caf::typed_actor<
+    // Returns the principal, or fails with unauthorized.
+    caf::replies_to<authorize>::with<principal>,
+    // Uses these keys from now on.
+    caf::reacts_to<keys_changed>>;
 
-//   request_slot -> slot_decision, at once or when a slot is free or QUEUE_TIMEOUT is over
-using admission_actor = caf::typed_actor<caf::replies_to<request_slot>::with<slot_decision>,
-                                         caf::reacts_to<leave_queue>, caf::reacts_to<slot_freed>,
-                                         caf::reacts_to<tokens_spent>, caf::reacts_to<limits_changed>>;
+using admission_actor = caf::typed_actor<
+    // Returns a slot or a refusal: at once, when a slot comes free, or when QUEUE_TIMEOUT is over.
+    caf::replies_to<request_slot>::with<slot_decision>,
+    // Removes the session from its queue.
+    caf::reacts_to<leave_queue>,
+    // Gives the slot to the next session that waits.
+    caf::reacts_to<slot_freed>,
+    // Counts tokens against the key's tpm.
+    caf::reacts_to<tokens_spent>,
+    // Uses these limits from now on.
+    caf::reacts_to<limits_changed>>;
 
 }  // namespace llm_proxy

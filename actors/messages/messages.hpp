@@ -1,5 +1,5 @@
-// The map of the system: who sends what to whom. The messages and interfaces stand by topic in the headers
-// that it includes.
+// The map of the system: who sends what to whom. The messages and interfaces are in the headers that it
+// includes, one for each topic.
 //
 //   acceptor ──spawns──▶ session ──authorize──▶ auth
 //                           ├──────request_slot──▶ admission (where a limit is set)
@@ -13,9 +13,9 @@
 //   session ──export_due──▶ span exporter (where tracing is on)
 //   session ──scrape_metrics──▶ metrics ──get_metrics──▶ the other threads' metrics
 //
-// All of one request (its actors and both sockets) is on one thread. Auth, registry, pool and acceptor exist
-// once per thread; what must be known on all threads is broadcast as one immutable value. Admission exists
-// once, since its limits are the service's.
+// Everything of one request, its actors and both sockets, is on one thread. Auth, registry, pool and acceptor
+// exist once per thread; what all threads must know is broadcast as one immutable value. There is one
+// admission actor, because its limits are those of the whole service.
 #pragma once
 
 #include "actors/messages/access_messages.hpp"
@@ -31,7 +31,8 @@
 
 namespace llm_proxy {
 
-/// A failure as CAF's error, and back. Errors of CAF itself (a dead receiver) become errc::internal.
+/// Convert a failure to an error of CAF's, and back. Errors of CAF itself (a dead receiver) become
+/// errc::internal.
 caf::error to_error(const failure& reason);
 failure to_failure(const caf::error& error);
 

@@ -1,5 +1,5 @@
-// The actors that all requests share: the model registry, the upstream probe, the supervisor that keeps them,
-// and the acceptors that work with them.
+// The actors that all requests share: the model registry, the upstream probe, the supervisor that keeps them
+// alive, and the acceptors that work with them.
 #pragma once
 
 #include "actors/messages/access_messages.hpp"
@@ -23,16 +23,23 @@ namespace llm_proxy {
 
 // -- model registry ----------------------------------------------------------------
 
-///   resolve_model -> resolved_model, never an error
-//   get_models    -> models, or upstream's error when there never was a list
 struct registry_peers;
-using registry_actor = caf::typed_actor<caf::replies_to<resolve_model>::with<resolved_model>,
-                                        caf::replies_to<get_models>::with<models>,
-                                        caf::reacts_to<models_changed>, caf::reacts_to<refresh_due>,
-                                        caf::reacts_to<registry_peers>, caf::reacts_to<names_changed>>;
+using registry_actor = caf::typed_actor<
+    // Returns the id that the name stands for. Never fails.
+    caf::replies_to<resolve_model>::with<resolved_model>,
+    // Returns the last lists, or fails with upstream's error if there never were any.
+    caf::replies_to<get_models>::with<models>,
+    // Takes the lists that another registry fetched.
+    caf::reacts_to<models_changed>,
+    // Fetches the lists now, or asks the registry that fetches to do so.
+    caf::reacts_to<refresh_due>,
+    // Learns who the other registries are, and which pool to use.
+    caf::reacts_to<registry_peers>,
+    // Uses these aliases from now on.
+    caf::reacts_to<names_changed>>;
 
-/// All registries, of which the first is the one that fetches, and the pool to get adapters from. Comes at
-/// the start and whenever one of them was replaced.
+/// All registries, of which the first one fetches, and the pool to get adapters from. Sent at the start and
+/// whenever one of them was replaced.
 struct registry_peers {
   std::vector<registry_actor> all;
   pool_actor pool;
@@ -41,9 +48,9 @@ struct registry_peers {
 
 // -- upstream probe ----------------------------------------------------------------
 
-/// Time to look after the upstreams that were left out.
+/// It is time to probe the upstreams that were left out.
 struct probe_due {};
-/// Several clients gave that upstream up before it said a word: is it alive?
+/// Several clients left before that upstream sent a byte: it is to be probed.
 struct upstream_suspected {
   std::size_t upstream;
 };
@@ -51,7 +58,8 @@ using probe_actor = caf::typed_actor<caf::reacts_to<probe_due>, caf::reacts_to<u
 
 // -- supervisor ----------------------------------------------------------------------
 
-/// What one thread's sessions work with. To its acceptor: from now on with these.
+/// The actors that the sessions of one thread work with. Sent to its acceptor whenever one of them was
+/// replaced.
 struct shared_actors {
   auth_actor auth;
   registry_actor registry;
@@ -60,17 +68,17 @@ struct shared_actors {
   std::shared_ptr<upstream_table> upstreams;  ///< of the pool; null in mock mode
   metrics_actor metrics;
   std::vector<observer_actor> observers;  ///< of all threads
-  probe_actor probe = {};                 ///< of the upstreams; null where none is ever left out
+  probe_actor probe = {};                 ///< of the upstreams; null if none is ever left out
 };
-/// Asks for those of all threads.
+/// Asks for the shared actors of all threads.
 struct get_shared_actors {};
 struct all_shared_actors {
   std::vector<shared_actors> by_thread;
 };
 
 struct actor_factories;
-/// The service is configured otherwise from now on, dead actors are replaced by those of `factories`.
-/// `new_pools`: the pools too are replaced, now; requests that an old one let out keep their adapters.
+/// The configuration has changed: from now on dead actors are replaced by those of `factories`. `new_pools`:
+/// the pools are replaced now; requests that have an adapter of an old pool keep it.
 struct reconfigured {
   std::shared_ptr<const actor_factories> factories;
   bool new_pools = false;
@@ -78,64 +86,77 @@ struct reconfigured {
   std::shared_ptr<const model_names> names;
 };
 
-//   get_shared_actors -> all_shared_actors
-//   keys_changed: told to every auth and metrics actor, now and to come
-using supervisor_actor = caf::typed_actor<caf::replies_to<get_shared_actors>::with<all_shared_actors>,
-                                          caf::reacts_to<keys_changed>, caf::reacts_to<reconfigured>>;
+using supervisor_actor = caf::typed_actor<
+    // Returns the actors that it keeps.
+    caf::replies_to<get_shared_actors>::with<all_shared_actors>,
+    // Passes the keys on to every auth and metrics actor, also to those that it will spawn.
+    caf::reacts_to<keys_changed>,
+    // Uses this configuration from now on.
+    caf::reacts_to<reconfigured>>;
 
 // -- acceptors -------------------------------------------------------------------------
 
-/// An accepted socket for the connections of this thread. If nobody takes it, its client sees it closed.
+/// An accepted socket for this thread. If nobody takes it, it is closed.
 struct adopt_socket {
   std::shared_ptr<handed_over_socket> socket;
 };
-/// Shake hands by this from now on; connections that are open keep what they have.
+/// From now on handshakes use this. Open connections keep what they have.
 struct tls_changed {
   server_tls tls;
 };
 struct session_options;
-/// Sessions follow these from now on; those that are open go on as they began.
+/// From now on new sessions follow these options. Open sessions go on as they began.
 struct session_rules_changed {
   std::shared_ptr<const session_options> options;
   std::shared_ptr<memory_ceiling> memory;
 };
-/// Take in what already waits to be accepted, then listen no more.
+/// Accept the connections that already wait, then stop listening.
 struct stop_listening {};
-/// The listening socket is closed, and all that it had taken in has been dealt out.
+/// The listening socket is closed, and every socket that it accepted was handed to a thread.
 struct listening_stopped {};
-/// Close the connection that has been idle longest, so that its place and its descriptor are free; one that
-/// has had a request only if `used_too`.
+/// Close the connection that has been idle longest, so that its place and its descriptor are free. A
+/// connection that has had a request is closed only if `used_too`.
 struct make_room {
   bool used_too;
 };
 struct room_made {
-  bool closed_one;  ///< false: none is idle
+  bool closed_one;  ///< false if none is idle
 };
-/// Close idle connections, close the others after their answer. Answered when none is left.
+/// Close idle connections at once and the others after their answer. The reply comes when none is left.
 struct drain {};
 struct drained {};
-/// What is still open gets a `drained` error and is closed.
+/// End every request with a `drained` error, and close its connection.
 struct force_drain {};
 
-//   stop_listening -> listening_stopped
-//   make_room      -> room_made
-//   drain          -> drained, once its last connection is closed
 struct start_listening;
-using acceptor_actor =
-    caf::typed_actor<caf::reacts_to<start_listening>, caf::reacts_to<adopt_socket>,
-                     caf::reacts_to<tls_changed>, caf::replies_to<stop_listening>::with<listening_stopped>,
-                     caf::replies_to<make_room>::with<room_made>, caf::replies_to<drain>::with<drained>,
-                     caf::reacts_to<force_drain>, caf::reacts_to<shared_actors>,
-                     caf::reacts_to<session_rules_changed>>;
-/// A listening socket to accept from, and the acceptors of all threads to deal out to.
+using acceptor_actor = caf::typed_actor<
+    // Accepts from that socket, and hands sockets to the acceptors of all threads.
+    caf::reacts_to<start_listening>,
+    // Takes a socket that another acceptor accepted.
+    caf::reacts_to<adopt_socket>,
+    // Uses this for new handshakes.
+    caf::reacts_to<tls_changed>,
+    // Returns when the listening socket is closed.
+    caf::replies_to<stop_listening>::with<listening_stopped>,
+    // Returns whether a connection was closed.
+    caf::replies_to<make_room>::with<room_made>,
+    // Returns when the last connection is closed.
+    caf::replies_to<drain>::with<drained>,
+    // Ends what drain waits for.
+    caf::reacts_to<force_drain>,
+    // Spawns sessions with these actors from now on.
+    caf::reacts_to<shared_actors>,
+    // Spawns sessions with these options from now on.
+    caf::reacts_to<session_rules_changed>>;
+/// A listening socket to accept from, and the acceptors of all threads, which get the sockets.
 struct start_listening {
   int descriptor;
-  bool shared;  ///< handed over: another process may listen on the same socket
-  /// In the order of the threads. Behind them others that may be asked for descriptors, and for nothing else.
+  bool shared;  ///< it was handed over, so another process may listen on it too
+  /// In the order of the threads; then others that may only be asked to free a descriptor.
   std::vector<acceptor_actor> all;
 };
 
-/// Answers one request, to a connection of its thread. Its messages are a stream's.
+/// Answers one request of a connection on its thread. Its messages are those of a stream.
 using session_actor = stream_sink;
 
 }  // namespace llm_proxy

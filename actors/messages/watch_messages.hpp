@@ -19,10 +19,10 @@
 
 namespace llm_proxy {
 
-/// No more requests than these are listed at once.
+/// At most this many requests are listed at once.
 inline constexpr std::size_t max_observed = 500;
 
-/// A request as it is now: its numbers and names, never what it says.
+/// A request as it is now: its numbers and names, never its content.
 struct session_sample {
   std::string id;
   std::string route;
@@ -33,72 +33,81 @@ struct session_sample {
   std::optional<double> first_byte_ms;
   std::uint64_t chunks = 0;
   std::uint64_t bytes = 0;
-  std::optional<std::uint64_t> tokens;  ///< once upstream told
+  std::optional<std::uint64_t> tokens;  ///< as soon as upstream has told them
 };
 struct ended_session {
   session_sample last;
   std::string_view verdict;  ///< a literal
   unsigned status = 0;
 };
-/// What goes on in that thread, and what ended after `since`; none: nothing of that.
+/// Asks which requests of that thread are in flight, and which ended after `since`; without `since`, none of
+/// those.
 struct observe {
   std::optional<std::uint64_t> since;
-  std::optional<std::string> key = std::nullopt;  ///< requests of keys of that name alone; none: all
+  std::optional<std::string> key = std::nullopt;  ///< only requests of keys with that name; nullopt for all
 };
 struct observed {
   std::size_t active = 0;
   std::vector<session_sample> requests;
   std::vector<ended_session> ended;
-  std::uint64_t missed = 0;  ///< that ended, whosever they were, and were forgotten
+  std::uint64_t missed = 0;  ///< requests of any key that ended and were forgotten
   std::uint64_t last = 0;    ///< the next `since`
 };
 
-//   observe -> observed, at once
-using observer_actor = caf::typed_actor<caf::replies_to<observe>::with<observed>>;
+using observer_actor = caf::typed_actor<
+    // Returns at once.
+    caf::replies_to<observe>::with<observed>>;
 
 // -- metrics ---------------------------------------------------------------------------
 
 struct metric_counts;
-/// What has this thread counted?
+/// Asks what this thread has counted.
 struct get_metrics {};
 struct metrics_snapshot {
   std::shared_ptr<const metric_counts> block;
 };
-/// The text of GET /metrics, all threads summed.
+/// Asks for the text of GET /metrics, summed over all threads.
 struct scrape_metrics {
   std::shared_ptr<upstream_table> upstreams;  ///< null in mock mode
 };
 struct metrics_text {
-  /// The scrape counts as under way until the last copy of this pointer is gone.
+  /// The scrape counts as unfinished until the last copy of this pointer is gone.
   std::shared_ptr<const std::string> text;
 };
-/// From an actor to itself: how long do messages wait?
+/// Sent by an actor to itself, to measure how long messages wait.
 struct mailbox_probe {
   steady_clock::time_point sent;
 };
 struct metrics_peers;
-//   get_metrics    -> metrics_snapshot
-//   scrape_metrics -> metrics_text | errc::overloaded, while there are two scrapes in the process already
-//                     | errc::internal, if another thread's actor is dead
-using metrics_actor =
-    caf::typed_actor<caf::replies_to<get_metrics>::with<metrics_snapshot>,
-                     caf::replies_to<scrape_metrics>::with<metrics_text>, caf::reacts_to<mailbox_probe>,
-                     caf::reacts_to<metrics_peers>, caf::reacts_to<keys_changed>>;
-/// Those of the other threads.
+using metrics_actor = caf::typed_actor<
+    // Returns a copy of the thread's counts.
+    caf::replies_to<get_metrics>::with<metrics_snapshot>,
+    // Returns the text. Fails with overloaded while the process writes two scrapes already, and with internal
+    // if the actor of another thread is dead.
+    caf::replies_to<scrape_metrics>::with<metrics_text>,
+    // Counts how long the message waited.
+    caf::reacts_to<mailbox_probe>,
+    // Learns who the other threads' actors are.
+    caf::reacts_to<metrics_peers>,
+    // Shows these keys from now on.
+    caf::reacts_to<keys_changed>>;
+/// The metrics actors of the other threads.
 struct metrics_peers {
   std::vector<metrics_actor> others;
 };
 
 // -- traces ----------------------------------------------------------------------------
 
-/// A batch of finished spans has come together.
+/// A batch of finished spans is complete.
 struct export_due {};
-/// Export what there is, now: nothing more comes.
+/// Export all finished spans now: no more follow.
 struct flush_spans {};
-/// It is exported, or cannot be.
+/// The spans were exported, or cannot be.
 struct spans_flushed {};
-//   flush_spans -> spans_flushed
-using exporter_actor =
-    caf::typed_actor<caf::reacts_to<export_due>, caf::replies_to<flush_spans>::with<spans_flushed>>;
+using exporter_actor = caf::typed_actor<
+    // Exports the batch.
+    caf::reacts_to<export_due>,
+    // Returns when the last export is over.
+    caf::replies_to<flush_spans>::with<spans_flushed>>;
 
 }  // namespace llm_proxy

@@ -15,11 +15,11 @@
 
 namespace llm_proxy {
 
-/// The clock of a system that uses none: timeouts stand in `deadlines`, on their own thread. CAF's default
-/// clock is a thread of its own that every actor's exit would post to.
+/// A clock that does nothing: timeouts are kept in `deadlines`, each on its own thread. CAF's default clock
+/// is a thread of its own, to which the exit of every actor would post.
 class no_clock final : public caf::actor_clock {
  public:
-  /// Every resumed actor asks, for the credit of CAF's own streams, of which there are none.
+  /// Every resumed actor asks for the time, for the credit of CAF's own streams, which are not used here.
   time_point now() const noexcept override { return {}; }
   void set_ordinary_timeout(time_point, caf::abstract_actor*, caf::atom_value, std::uint64_t) override;
   void set_multi_timeout(time_point, caf::abstract_actor*, caf::atom_value, std::uint64_t) override;
@@ -47,7 +47,7 @@ class io_scheduler final : public caf::scheduler::abstract_coordinator {
 
   void start() override;
   void stop() override;
-  /// For the few actors that CAF spawns for itself: they live on the first thread.
+  /// For the few actors that CAF spawns itself; they live on the first thread.
   void enqueue(caf::resumable* job) override;
   caf::actor_clock& clock() noexcept override { return clock_; }
 

@@ -1,7 +1,7 @@
 // One I/O thread: its event loop, the actors that live on it, its deadlines and its writes.
 //
-// An actor's messages and its sockets' handlers run here and nowhere else, one after the other. So a message
-// between two actors of the same thread costs a queue push: no lock, no wake-up.
+// The messages of an actor and the handlers of its sockets run here and nowhere else, one after the other. So
+// a message between two actors of one thread costs a push to a queue, but no lock and no wake-up.
 #pragma once
 
 #include "http/loop/crowd.hpp"
@@ -28,26 +28,29 @@ class io_worker final : public caf::execution_unit {
   io_worker(const io_worker&) = delete;
   io_worker& operator=(const io_worker&) = delete;
 
-  /// Runs `job` in this thread: at the end of the turn when called from it, else as soon as the loop gets to
-  /// it.
+  /// Runs `job` in this thread: at the end of the turn if it is called from this thread, else as soon as the
+  /// loop reaches it.
   void exec_later(caf::resumable* job) override;
 
   void start();
-  /// Ends the loop after the turn at hand and joins the thread; what is left in the queue is released.
+  /// Ends the loop after the current turn and joins the thread. Jobs that are left in the queue are released.
   void stop();
-  /// Runs in the calling thread what is ready, until nothing is: for tests, instead of start().
+  /// Runs everything that is ready in the calling thread, until nothing is ready. For tests, instead of
+  /// start().
   void poll();
 
   std::size_t index() const { return index_; }
-  /// Runs `task` in this thread; may be called from any. What other threads post to io() is not noticed.
+  /// Runs `task` in this thread. May be called from any thread; a task that another thread posts to io()
+  /// would not be noticed.
   void post(std::function<void()> task) { reactor_.inbox()->post(std::move(task)); }
   boost::asio::io_context& io() { return io_; }
   reactor& sockets() { return reactor_; }
   deadlines& timers() { return deadlines_; }
   turn& writes() { return turn_; }
-  /// From the system's call that told of ready sockets to the end of what they caused; of this thread.
+  /// Returns the longest turn of this thread: the time from the moment when sockets were reported as ready to
+  /// the end of everything that they caused.
   steady_clock::duration longest_turn() const { return longest_turn_; }
-  /// The same, and begins anew.
+  /// Returns the same, and starts a new measurement.
   steady_clock::duration take_longest_turn() { return std::exchange(longest_turn_, {}); }
   /// True if the calling thread is this worker's.
   bool is_current() const;
@@ -62,13 +65,13 @@ class io_worker final : public caf::execution_unit {
   boost::asio::io_context io_{1};
   reactor reactor_{io_};
   deadlines deadlines_{io_};
-  // Without this a burst of streams would be seen in the RSS for ever.
+  // Without this the RSS would stay high for ever after a burst of streams.
   crowd sockets_crowd_;
   turn turn_;
   std::deque<caf::resumable*> jobs_;
   std::thread thread_;
   steady_clock::duration longest_turn_{0};
-  bool quiet_ = true;  // nothing is left to do but what the system tells next
+  bool quiet_ = true;  // nothing is left to do until the system reports something
   bool stopping_ = false;
 };
 

@@ -1,4 +1,5 @@
-// Actors that stay on the thread they were spawned on, and handlers of sockets that belong to an actor.
+// Actors that stay on the thread on which they were spawned, and the handlers of sockets that belong to an
+// actor.
 #pragma once
 
 #include "actors/runtime/io_worker.hpp"
@@ -18,14 +19,14 @@
 
 namespace llm_proxy {
 
-/// What an exception says, for the log.
+/// Returns the text of an exception, for the log.
 std::string describe(const std::exception_ptr& thrown);
 
-/// The message at hand, by its type, for the log.
+/// Returns the type of the message that the actor is handling, for the log.
 std::string what_it_handles(caf::scheduled_actor& self);
 
-/// A typed actor with state that runs on its home thread only. In CAF 0.17 a message runs its receiver on the
-/// sender's worker; here it is the receiver's home that is told.
+/// A typed actor with state that runs only on its home thread. CAF 0.17 would run the receiver of a message
+/// on the sender's worker; here the message is always enqueued at the receiver's home.
 template <class Handle, class State>
 class pinned : public caf::stateful_actor<State, typename Handle::base> {
  public:
@@ -53,8 +54,8 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
   using super::enqueue;
   void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* unit) override {
 #if defined(__SANITIZE_THREAD__)
-    // The packaged CAF is not instrumented: that its mailbox orders what two threads do is nothing that
-    // ThreadSanitizer can see. So other threads' messages come by a lock of ours.
+    // The packaged CAF is not instrumented, so ThreadSanitizer cannot see that its mailbox orders what two
+    // threads do. Therefore messages of other threads take a way with a lock that it can see.
     if (home_ != nullptr && !home_->is_current()) {
       home_->post([self = caf::strong_actor_ptr{this->ctrl()}, this,
                    late = std::make_shared<caf::mailbox_element_ptr>(std::move(message))] {
@@ -73,8 +74,8 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
     return result;
   }
 
-  /// Ends the actor, from a message handler or from a socket's. Outside of a message quit() would leave it
-  /// half dead: CAF runs no actor without behavior again, not even to clean it up.
+  /// Ends the actor, from a message handler or from the handler of a socket. Outside of a message handler
+  /// quit() would not be enough: CAF never runs an actor without a behavior again, not even to clean it up.
   void leave() {
     if (running_) {
       this->quit();
@@ -96,14 +97,14 @@ template <class Behavior, class... Args>
 auto spawn_on(caf::actor_system& system, io_worker& home, Behavior behavior_of, Args&&... args) {
   caf::actor_config config{&home};
   auto spawned = system.spawn_functor(std::true_type{}, config, behavior_of, std::forward<Args>(args)...);
-  // CAF notes for its logger, which is off, which actor runs: behind a lock, for every message. Each spawn
-  // turns that on for its thread.
+  // For its logger, which is off, CAF records under a lock which actor runs, for every message. Each spawn
+  // turns that on for its thread; this turns it off again.
   caf::logger::set_current_actor_system(nullptr);
   return spawned;
 }
 
-/// Runs what a socket has to tell its actor `self`, between the actor's messages. An exception ends the
-/// actor, as one in a message handler would.
+/// Runs the handler of a socket that belongs to the actor `self`, between two of the actor's messages. An
+/// exception ends the actor, as it would in a message handler.
 template <class Self, class Function>
 void enter(Self* self, Function&& function) {
   try {
@@ -115,8 +116,8 @@ void enter(Self* self, Function&& function) {
   }
 }
 
-/// Runs `work` for an actor whose death would cost more than what it works on: an exception ends that alone.
-/// False if there was one.
+/// Runs `work` for an actor that must not die of it: an exception is logged and ends only `work`. Returns
+/// false if there was an exception.
 template <class Work>
 bool survives(const char* actor, const char* phase, Work&& work) {
   try {

@@ -1,7 +1,7 @@
-// Takes connections in and spawns a session for each of their requests. One per I/O thread, spawned by
-// proxy.cpp for the process's life; the first one listens and deals the sockets out to the thread with the
-// fewest. When connections or descriptors are short and somebody waits, idle connections are closed to make
-// room (acceptor_room.cpp).
+// Owns the client connections of its thread and spawns a session for each of their requests. There is one per
+// I/O thread; proxy.cpp spawns it, and it lives as long as the process. The first one listens, and hands each
+// new socket to the thread that has the fewest. When connections or descriptors run short while a client
+// waits, idle connections are closed to make room (acceptor_room.cpp).
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -29,7 +29,7 @@ struct acceptor_options {
   std::shared_ptr<const session_context> context;
   std::shared_ptr<connection_counts> counts;
   std::size_t max_connections;  ///< over all threads
-  server_tls tls;               ///< null: plain
+  server_tls tls;               ///< null if connections are not encrypted
 };
 
 class acceptor_state : public connection_owner {
@@ -39,16 +39,16 @@ class acceptor_state : public connection_owner {
   static inline const char* name = "acceptor";
 
   acceptor_state() = default;
-  /// Closes all connections: their sessions end as if their clients had left.
+  /// Closes all connections. Their sessions end as if the clients had left.
   virtual ~acceptor_state();
 
   void begin(self_pointer self, io_worker* home, acceptor_options options);
-  /// Listens, and deals out to `all` (this one included, in the order of the threads).
+  /// Listens, and hands sockets to `all`: the acceptors in the order of their threads, this one included.
   void listen(start_listening& order);
   caf::result<listening_stopped> stop();
   void adopt(boost::asio::ip::tcp::socket socket);
   void use_tls(server_tls tls) { options_.tls = std::move(tls); }
-  /// Sessions from now on work with these.
+  /// New sessions work with these.
   void use(const shared_actors& those);
   void use(session_rules_changed& rules);
   caf::result<drained> begin_drain();
@@ -70,7 +70,7 @@ class acceptor_state : public connection_owner {
   void check_drained();
 
   // acceptor_room.cpp
-  /// What keeps the next connection out; `unknown` is only learnt by trying.
+  /// What prevents the next connection. Whether `unknown` still applies is found out only by accepting.
   enum class shortage : std::uint8_t { none, connections, descriptors, unknown };
   struct room_search;
   bool is_full() const;
@@ -94,12 +94,12 @@ class acceptor_state : public connection_owner {
   idle_connections idle_;
   std::vector<acceptor_actor> all_;
   std::optional<boost::asio::ip::tcp::acceptor> listener_;
-  bool shared_ = false;                // another process may listen on the same socket
-  std::optional<deadline> pause_;      // without room for more
+  bool shared_ = false;                // whether another process may listen on the same socket
+  std::optional<deadline> pause_;      // before the next try to accept, while there is no room
   std::optional<deadline> last_call_;  // before the listener is closed
   shortage paused_for_ = shortage::none;
-  unsigned quiet_pauses_ = 0;    // in a row in which nobody waited
-  std::uint64_t evictions_ = 0;  // since the log told of them
+  unsigned quiet_pauses_ = 0;    // consecutive pauses in which no client waited
+  std::uint64_t evictions_ = 0;  // since the last log line about them
   std::optional<steady_clock::time_point> evictions_told_;
   std::vector<caf::typed_response_promise<listening_stopped>> stopping_;
   std::vector<caf::typed_response_promise<drained>> waiting_;

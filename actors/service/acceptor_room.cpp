@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 /// Until it is tried again where nobody could make room.
 constexpr auto pause_when_full = 10ms;
 constexpr auto pause_without_descriptors = 100ms;
-/// After so many pauses in which nobody waited none is kept out any more.
+/// After this many pauses in which nobody waited, no connection is kept out any more.
 constexpr unsigned quiet_pauses = 100;
 /// Anybody can cause evictions: the log tells of them no more often.
 constexpr auto between_eviction_lines = 60s;

@@ -184,7 +184,7 @@ int serve(const settings& given, std::string_view commit, const configuration_re
   const auto end_signals = block_signals();
   start_logging(values);
   warn_of_descriptor_limit();
-  // What takes a restart does not change in `values`, and the rest is none of the reader's.
+  // Options that take a restart do not change in `values`; the others do not concern the reader.
   reader files{[read, running = given] { return read(running); }};
   try {
     const auto inherited = take_inherited_descriptor();

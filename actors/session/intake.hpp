@@ -44,7 +44,7 @@ std::variant<std::optional<time_limit>, failure> read_time_limit(const request_h
 std::optional<failure> check_form(const key_rules& key, body_kind body);
 
 /// A key with a list of models cannot name another model beside the body's `model`: in the query, or in a
-/// `member` of the body that brings models (empty: there is none). Fails with model_not_allowed.
+/// `member` of the body that brings models (empty if there is none). Fails with model_not_allowed.
 std::optional<failure> check_model_beside(const key_rules& key, std::string_view target,
                                           std::string_view member);
 

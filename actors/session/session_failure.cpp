@@ -33,7 +33,8 @@ void session_state::fail(failure reason) {
     refuse(reason);
     return;
   }
-  // The status line is gone: the client learns of it by an error event, and by an end that is none.
+  // The status line was sent: the client learns of the failure from an error event, and from a body that does
+  // not end properly.
   if (is_streaming && attempt_.is_judged && !attempt_.judge.inside_event())
     reply_.write(error_event(speaks(), reason, attempt_.judge.next_sequence_number()));
   record_.attempt.usage = attempt_.judge.usage;

@@ -1,4 +1,5 @@
-// Endpoints that the service answers itself at once: health, models, pages, and routes of one's own.
+// Endpoints that the service answers itself and at once: health, models, pages, and the routes that a fork
+// adds.
 #include "actors/models/model_lists.hpp"
 #include "actors/session/session.hpp"
 #include "http/json/json_text.hpp"

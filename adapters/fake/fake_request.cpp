@@ -7,7 +7,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// The text of the string member `name` of an object; empty: there is none.
+/// The text of the string member `name` of an object; empty if there is none.
 std::string text_member(std::string_view object, std::string_view name) {
   std::string text;
   for_each_member(object, [&](std::string_view key, json_token kind, std::string_view value) {
@@ -16,7 +16,7 @@ std::string text_member(std::string_view object, std::string_view name) {
   return text;
 }
 
-/// The bytes of the member `name` of an object; empty: there is none.
+/// The bytes of the member `name` of an object; empty if there is none.
 std::string_view raw_member(std::string_view object, std::string_view name) {
   std::string_view raw;
   for_each_member(object, [&](std::string_view key, json_token, std::string_view value) {

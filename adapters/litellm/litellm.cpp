@@ -20,7 +20,7 @@ using self_pointer = pinned_pointer<adapter_actor, litellm_state>;
 constexpr std::string_view timeout_name = "x-litellm-timeout";
 
 /// The end of an answer's framing, which nobody waits for: reading it keeps the connection for the next
-/// request. It is given up after so long or so many bytes.
+/// request. The rest of it is given up after this time or this many bytes.
 constexpr auto longest_drain = std::chrono::seconds{1};
 constexpr std::size_t largest_drain = 64 * 1024;
 

@@ -1,4 +1,4 @@
-// LiteLLM's error dialect, decoded: whose fault an error is, whether and when to try again, and what of it a
+// Decodes LiteLLM's errors: whose fault an error is, whether and when to try again, and which part of it a
 // client may read. tests/data/litellm has what a real LiteLLM says.
 #pragma once
 
@@ -14,17 +14,17 @@
 
 namespace llm_proxy {
 
-/// What an error answer says beyond its body; sent as headers.
+/// What an error answer says in its headers, beyond its body.
 struct error_advice {
   blame source = blame::proxy;  ///< x-llm-proxy-error-source
-  bool retryable = false;       ///< x-should-retry, where upstream sent none
-  std::string retry_after;      ///< retry-after, where upstream sent none; empty: nobody said
-  bool is_final = false;        ///< no retry can help, whatever upstream's own headers say of it
+  bool retryable = false;       ///< x-should-retry, unless upstream sent it
+  std::string retry_after;      ///< retry-after, unless upstream sent it; empty if it is not known
+  bool is_final = false;        ///< no retry can help, whatever upstream's own headers say
 };
 
-/// The advice for a failure that no upstream put into words.
+/// Returns the advice for a failure that did not come from upstream as an error answer.
 error_advice advice_for(errc code);
-/// Adds it to an answer's headers, each where it is not there yet. Advice that is final replaces upstream's.
+/// Adds the advice to an answer's headers, as far as they do not have it. Final advice replaces upstream's.
 void add_advice(header_list& headers, const error_advice& advice);
 
 enum class error_wording : std::uint8_t { normalized, raw };
@@ -33,26 +33,26 @@ struct decoded_error {
   unsigned status = 0;     ///< for the client
   errc code = errc::none;  ///< for the verdict
   error_advice advice;
-  std::string body;    ///< for the client; empty: upstream's own bytes
-  std::string detail;  ///< for the log: upstream's words, where the client does not get them
+  std::string body;    ///< for the client; empty if it gets upstream's own bytes
+  std::string detail;  ///< for the log: upstream's words, if the client does not get them
 };
 
-/// Decodes an error answer whose body is whole. `readable`: it is not compressed.
+/// Decodes an error answer with a complete body. `readable`: the body is not compressed.
 decoded_error decode_error(const response_head& head, std::string_view body, bool readable,
                            error_wording wording, dialect speaks);
 
-/// True if an error answer says that the key is wrong which this service has for upstream (a 401 may also say
-/// that the key is right and this model is not for it).
+/// Whether an error answer says that upstream refuses the key of this service. A 401 may also say that the
+/// key is valid but not allowed to use this model.
 bool refuses_our_key(unsigned status, const embedded_error& error);
 
-/// An error event in the middle of a stream (one event, whole) as a client of this dialect is to read it:
-/// LiteLLM writes OpenAI's chat shape on every route, which Anthropic's SDKs ignore and return half an
-/// answer. Byte for byte as it came if it has the dialect's shape already and tells nothing internal.
-/// `sequence_number`: of the event in the Responses API.
+/// Returns an error event from the middle of a stream (one complete event) in the shape of the client's
+/// dialect. LiteLLM writes OpenAI's chat shape on every route; Anthropic's SDKs ignore that and return half
+/// an answer. The event is returned byte for byte if it has the dialect's shape already and shows nothing
+/// internal. `sequence_number`: that of the event in the Responses API.
 std::string worded_error_event(std::string event, error_wording wording, dialect speaks,
                                std::uint64_t sequence_number);
 
-/// The data of the first event of `stream` (whole events), for an error that came as one.
+/// Returns the data of the first event of `stream` (complete events), for an error that came as an event.
 std::string first_event_data(std::string_view stream);
 
 }  // namespace llm_proxy

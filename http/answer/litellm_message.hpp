@@ -1,4 +1,5 @@
-// What of an error's message is meant for a client: LiteLLM adds its router's state to what a provider says.
+// Finds the part of an error message that is meant for a client: LiteLLM appends the state of its router to
+// what a provider says.
 #pragma once
 
 #include <string>
@@ -6,12 +7,14 @@
 
 namespace llm_proxy {
 
-/// The part of a message before LiteLLM's first addition: a line break, or `Word Word=`, `word={`, `word=[`
-/// with the sentence that it stands in. If nothing but LiteLLM's prefix remains, a plain text for its class.
+/// Returns the part of a message before LiteLLM's first addition, which begins with a line break, or with the
+/// sentence that holds `Word Word=`, `word={` or `word=[`. If only LiteLLM's prefix remains, returns a plain
+/// text for its class.
 ///
-/// Messages that begin with `litellm.<Class>:` are read so, and those that name no provider but speak of
-/// LiteLLM's router (deployments, fallbacks, cooldowns). Others lose only the sentences that LiteLLM is known
-/// to append, and everything behind them. A JSON value inside the message is the provider's: it is never cut.
+/// This applies to messages that begin with `litellm.<Class>:`, and to those that name no provider but speak
+/// of LiteLLM's router (deployments, fallbacks, cooldowns). From other messages only the sentences that
+/// LiteLLM is known to append are cut, and everything after them. A JSON value inside the message comes from
+/// the provider and is never cut.
 std::string without_additions(std::string_view message);
 
 }  // namespace llm_proxy

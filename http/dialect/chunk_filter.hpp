@@ -1,4 +1,4 @@
-// A cheap look at a stream chunk's bytes that spares most chunks the full reading.
+// A cheap look at the bytes of a stream's chunk, after which most chunks need not be read in full.
 #pragma once
 
 #include "http/dialect/completion_reader.hpp"
@@ -7,8 +7,8 @@
 
 namespace llm_proxy {
 
-/// False: a completion_reader that read `data` would find nothing new: no error, no usage, no finish_reason,
-/// no choice that is not in `seen`, whether it is valid JSON or not. True: it may find something.
+/// Whether a completion_reader might find something new in `data`: an error, usage, a finish_reason, or a
+/// choice that is not in `seen`. False means that it would find nothing, whether `data` is valid JSON or not.
 bool may_matter(std::string_view data, const choice_set& seen);
 
 }  // namespace llm_proxy

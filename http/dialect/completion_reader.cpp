@@ -129,7 +129,7 @@ void completion_reader::take_nested_member(json_token token) {
   if (!in_nested_usage_ && !in_nested_model_) scanner_.skip_value();
 }
 
-/// A text of the limit's size may have been cut: half a name is none.
+/// A text of the limit's size may have been cut, and half a name must not count as a name.
 void completion_reader::take_model(json_token token) {
   const bool whole = token == json_token::string && scanner_.text().size() < model_.size();
   model_size_ = whole ? scanner_.text().copy(model_.data(), model_.size()) : 0;

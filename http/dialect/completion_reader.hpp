@@ -1,6 +1,6 @@
-// Reads the few members of an answer, or of one event of a streamed one, that decide how it stands: choices'
-// finish reasons, usage (also inside `response` or `message`), an error, its type. Fed in pieces, in constant
-// memory.
+// Reads the few members of an answer, or of one event of a stream, that matter here: the finish reasons of
+// the choices, usage (also inside `response` or `message`), an error, the type. It is fed in pieces and needs
+// constant memory.
 #pragma once
 
 #include "http/dialect/token_usage.hpp"
@@ -14,7 +14,7 @@
 
 namespace llm_proxy {
 
-/// Indices of choices.
+/// A set of indices of choices.
 struct choice_set {
   static constexpr std::uint64_t capacity = 128;  // OpenAI's limit of `n`
 
@@ -35,16 +35,17 @@ struct choice_set {
 class completion_reader {
  public:
   void feed(std::string_view bytes);
-  /// The text ends here. False: it is no JSON object, and what was read of it means nothing.
+  /// Says that the text ends here. Returns false if it is not a JSON object; then what was read is
+  /// meaningless.
   bool finish();
   /// Begins a new text.
   void reset();
-  /// Something was fed since the last reset().
+  /// Whether something was fed since the last reset().
   bool touched() const { return scanner_.offset() > 0; }
 
   choice_set seen;           // choices with an entry
   choice_set finished;       // choices whose finish_reason says something (null and "" do not)
-  bool uncountable = false;  // a choice with an index that is none, or beyond choice_set::capacity
+  bool uncountable = false;  // a choice has an invalid index, or one beyond choice_set::capacity
   bool error = false;        // a top-level `error` that is not null, false or ""
   bool says_more = false;    // a choice with more than an index and an empty delta
   bool is_response = false;  // a top-level `object` says "response": its own `error` is a part of it
@@ -54,11 +55,11 @@ class completion_reader {
   bool has_prompt_tokens = false;      // of usage
   bool has_completion_tokens = false;  // of usage
 
-  /// `model`, also of response or message; empty: none is told, or one that is not shorter than
+  /// Returns `model`, also that of response or message; empty if there is none, or if it is not shorter than
   /// json_scanner::text_limit.
   std::string_view model() const { return {model_.data(), model_size_}; }
 
-  /// The top-level `type`; empty: none. Cut at json_scanner::text_limit.
+  /// Returns the top-level `type`, cut at json_scanner::text_limit; empty if there is none.
   std::string_view type() const { return {type_.data(), type_size_}; }
 
  private:
@@ -104,7 +105,7 @@ class completion_reader {
   bool choice_finished_ = false;
 };
 
-/// The usage of a whole answer; nullopt: it names none, or is not valid JSON.
+/// Returns the usage of a whole answer; nullopt if it has none or is not valid JSON.
 std::optional<token_usage> read_usage(std::string_view completion_json);
 
 }  // namespace llm_proxy

@@ -87,7 +87,7 @@ std::string as_error(std::string event_data) {
 }
 
 embedded_error find_error(std::string_view json) {
-  // Usually there is none, and one pass that keeps nothing tells.
+  // Usually there is no error, and one pass that keeps nothing finds that out.
   completion_reader reader;
   reader.feed(json);
   embedded_error error;

@@ -8,9 +8,9 @@ namespace llm_proxy {
 
 /// An upstream's error object.
 struct embedded_error {
-  bool present = false;     // there is one; an `error` that is null, false or "" is none
+  bool present = false;     // an `error` that is null, false or "" does not count
   int status = 0;           // 400-599 as a number, or digits, in it name it; 0: nothing does
-  std::string type;         // empty: none ("None" is none)
+  std::string type;         // empty if there is none, or it is "None"
   std::string code;         // its spelling; empty: none
   std::string status_name;  // Google's `status` in words; empty: none
   std::string message;      // as upstream wrote it: for logs, not for clients

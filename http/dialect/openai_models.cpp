@@ -27,7 +27,7 @@ Document parse(std::string_view json) {
   return document;
 }
 
-/// nullptr: `object` is none, or has no such member.
+/// Returns null if `object` is not an object or has no such member.
 const Value* find(const Value* object, const char* name) {
   if (object == nullptr || !object->IsObject()) return nullptr;
   const auto member = object->FindMember(name);
@@ -52,7 +52,7 @@ std::optional<std::int64_t> find_count(const Value* object, const char* name) {
   return static_cast<std::int64_t>(number);
 }
 
-/// The elements of the array `data` of a list object; nullptr: there is none.
+/// The elements of the array `data` of a list object; nullptr if there is none.
 const Value* find_data(const Document& list) {
   const Value* data = find(&list, "data");
   return data != nullptr && data->IsArray() ? data : nullptr;

@@ -1,4 +1,5 @@
-// Server-sent events (WHATWG HTML, section 9.2.6), sans-IO: bytes in at any split, parts or events out.
+// Server-sent events (WHATWG HTML, section 9.2.6): takes bytes at any split and returns parts or events. It
+// does no IO.
 #pragma once
 
 #include <array>
@@ -10,7 +11,7 @@
 
 namespace llm_proxy {
 
-/// `data` as one event on the wire; each of its lines gets its own `data:` line.
+/// Returns `data` as one event on the wire; each of its lines gets its own `data:` line.
 std::string sse_event(std::string_view data);
 
 enum class sse_field : std::uint8_t { comment, data, event, id, retry, unknown };
@@ -26,8 +27,8 @@ enum class sse_part : std::uint8_t {
 /// Cuts a stream into lines and fields without keeping or copying bytes.
 class sse_scanner {
  public:
-  /// Takes bytes off the front of `input` up to the end of the next part, or all of them (`more`). Values of
-  /// comments and unknown fields are skipped.
+  /// Takes bytes from the front of `input` up to the end of the next part, or all of them (`more`). Skips
+  /// comments and the values of unknown fields.
   sse_part next(std::string_view& input);
   sse_field field() const { return field_; }
   /// Points into the input of the last call.
@@ -59,8 +60,8 @@ struct sse_message {
 /// Collects whole events. Holds an event's data in memory: for streams of known size (tests, tools).
 class sse_decoder {
  public:
-  /// Takes the next bytes; returns the events that they complete. An event without its blank line is never
-  /// one.
+  /// Takes the next bytes and returns the events that they complete. An event without its blank line is not
+  /// complete.
   std::vector<sse_message> feed(std::string_view bytes);
 
  private:

@@ -1,6 +1,6 @@
-// Reads an upstream's event stream in its dialect: says which bytes may go to the client now, and how the
-// stream ended. The bytes are never re-framed, merged or changed: what comes out is what went in, a whole
-// event at a time.
+// Reads an upstream's event stream in its dialect. It says which bytes may go to the client now, and how the
+// stream ended. Bytes are never re-framed, merged or changed: they come out as they went in, a whole event at
+// a time.
 #pragma once
 
 #include "http/dialect/completion_reader.hpp"
@@ -20,68 +20,71 @@ namespace llm_proxy {
 
 class stream_judge {
  public:
-  /// An event over this size is passed on in pieces as they come: waiting for its end would need the credits
-  /// it holds.
+  /// A larger event is passed on in pieces as they arrive. Waiting for its end could stop the stream, because
+  /// the bytes that are held use up the credit.
   static constexpr std::size_t whole_event_limit = 16 * 1024;
 
-  /// `swallows_usage`: the usage chunk was asked for by the proxy, not by the client, who is not to see it.
-  /// It counts in `usage` and is left out of what is passed on.
+  /// `swallows_usage`: the proxy asked for the usage chunk, and the client did not. The chunk is counted in
+  /// `usage` and not passed on.
   explicit stream_judge(dialect speaks = dialect::chat, bool swallows_usage = false)
       : speaks_{speaks}, swallows_usage_{swallows_usage} {}
 
   /// Takes the next bytes of the upstream's body. Returns the bytes that may now be passed on unchanged:
-  /// whole events and comment lines; of an event over `whole_event_limit` the pieces as they come. Valid
-  /// until the next call; points into `bytes` when nothing was held back.
+  /// whole events, comment lines, and pieces of an event over `whole_event_limit`. The view is valid until
+  /// the next call; it points into `bytes` if nothing was held back.
   ///
-  /// It stops behind an error event: take_error() then has that event, and unread() says how many bytes
-  /// follow it, which are to be fed once the event has been passed on.
+  /// feed() stops after an error event. take_error() then returns that event, and unread() says how many
+  /// bytes follow it; they are to be fed once the event has been passed on.
   ///
-  /// A [DONE] that is not this dialect's end and comes before it is left out: LiteLLM appends one to every
-  /// stream that stops, and SDKs read no further. It is returned at the stream's end if that is a true one.
+  /// A [DONE] that is not this dialect's last event, and comes before that, is left out: LiteLLM appends one
+  /// to every stream that stops, and SDKs do not read on after it. It is returned at the end of the stream if
+  /// that end is valid.
   std::string_view feed(std::string_view bytes);
 
-  /// How many of the bytes that feed() was given last follow an error event; usually 0.
+  /// Returns how many bytes of the last feed() follow an error event; usually 0.
   std::size_t unread() const { return unread_; }
 
-  /// The body ended cleanly. Returns what was held if the stream is complete (a last event without its blank
-  /// line counts when it is whole), else drops it: nothing may be glued to what the session writes next.
+  /// Says that the body ended cleanly. Returns the bytes that were held if the stream is complete; a last
+  /// event counts even without its blank line if its data is complete. Otherwise the bytes are dropped, so
+  /// that they do not mix with what the session writes next.
   std::string_view finish();
 
-  /// After the dialect's last event the rest of the body is not waited for, or was cut. Returns the [DONE]
-  /// that was left out, if there was one, and drops an unfinished event.
+  /// Says that the rest of the body after the dialect's last event is not waited for, or was cut. Returns the
+  /// [DONE] that was left out, if there was one, and drops an unfinished event.
   std::string_view finish_at_last_event();
 
-  /// Frees the bytes that the last view pointed to; optional, for a stream that may now wait long.
+  /// Frees the bytes that the last view pointed to. Optional, for a stream that may now wait for long.
   void release() { std::string().swap(out_); }
 
-  /// The error event at which feed() stopped, with its blank line, for the session to word. Once; empty:
-  /// there was none, or it was passed on in pieces.
+  /// Returns the error event at which feed() stopped, with its blank line; the session words it for the
+  /// client. Returns an empty text the second time, if there was no such event, or if it was passed on in
+  /// pieces.
   std::string take_error() {
     const auto taken = std::move(error_event_);
     return taken ? std::move(*taken) : std::string{};
   }
 
-  /// Bytes kept back: an unfinished event.
+  /// Returns how many bytes of an unfinished event are held back.
   std::size_t held() const { return held_.size(); }
-  /// A piece of an event was passed on whose end has not come.
+  /// Whether a piece of an event was passed on whose end has not arrived.
   bool inside_event() const { return inside_event_; }
-  /// The dialect's end was seen ([DONE], a finish_reason for every choice, message_stop, response.completed
-  /// …), or an error event.
+  /// Whether the dialect's end was seen ([DONE], a finish_reason for every choice, message_stop,
+  /// response.completed …), or an error event.
   bool complete() const { return done_ || error_ || all_finished(); }
   bool done_seen() const { return done_; }
   bool error_seen() const { return error_; }
-  /// The event was seen behind which this dialect has nothing more to say: [DONE] for chat,
-  /// response.completed and its like, message_stop. Never a finish_reason, which usage may follow; never in
-  /// the dialects whose streams may have several such events.
+  /// Whether the last event of this dialect was seen: [DONE] for chat, response.completed and the other ends
+  /// of a response, message_stop. A finish_reason is never the last event, because usage may follow. In
+  /// dialects whose streams may have several such events this is always false.
   bool last_event_seen() const { return done_ && speaks_ != dialect::events && speaks_ != dialect::opaque; }
-  /// The last event was response.failed: a whole stream that says that there is no answer.
+  /// Whether the last event was response.failed: the stream is complete and says that there is no answer.
   bool failed_seen() const { return failed_; }
-  /// What an event of ours has to carry as its `sequence_number` (Responses API): one more than the largest
-  /// that was seen.
+  /// Returns the `sequence_number` (Responses API) for an event of our own: one more than the largest that
+  /// was seen.
   std::uint64_t next_sequence_number() const { return next_sequence_number_; }
-  /// Events with data passed on; comments never count.
+  /// Returns how many events with data were passed on. Comments do not count.
   std::uint64_t events() const { return events_; }
-  /// Grows whenever data arrives, also inside an event; comments never count.
+  /// Returns a number that grows whenever data arrives, also inside an event. Comments do not count.
   std::uint64_t progress() const { return progress_; }
 
   std::optional<token_usage> usage;  // the last one seen
@@ -95,7 +98,8 @@ class stream_judge {
   void take_line_end();
   void begin_data_line();
   void take_data(std::string_view data);
-  /// Takes what the event says into account; one that has not ended only if its data is whole, else false.
+  /// Evaluates the event. If it has not ended, that is done only if its data is complete; returns false
+  /// otherwise.
   bool judge_event(bool ended);
   void judge_done();
   bool is_extra_usage() const;

@@ -130,7 +130,7 @@ void connection::end_answer() {
 void connection::break_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
-  // Where the end of the connection is the end of the body, only a reset tells that this is none.
+  // If the end of the connection is the end of the body, only a reset shows that the body is incomplete.
   reset_after_ = framing_ == body_framing::until_close;
   finish_close();
 }

@@ -1,7 +1,7 @@
-// One client's socket, plain or TLS, non-blocking. Knows nothing of HTTP.
+// The socket of one client, with or without TLS, non-blocking. It knows nothing of HTTP.
 //
-// Its connection is told by on_ready() when it may read or write, and does both by itself: whatever stands
-// between (TLS) answers would_block until it has something, and is driven by the same readiness.
+// Its connection learns from on_ready() when it may read or write, and then does so itself. TLS in between
+// returns would_block until it has bytes, and is driven by the same readiness.
 #pragma once
 
 #include "http/loop/byte_buffer.hpp"
@@ -23,50 +23,51 @@ class downstream_socket {
  public:
   using error_code = boost::system::error_code;
 
-  /// An accepted socket, for `owner` on the thread of `home`. Sets TCP_NODELAY. `tls`: what the client shakes
-  /// hands with; null: it speaks plainly.
+  /// Takes an accepted socket over, for `owner` on the thread of `home`, and sets TCP_NODELAY. `tls`: the
+  /// context for the TLS handshake; null if there is none.
   downstream_socket(reactor& home, boost::asio::ip::tcp::socket socket, watcher& owner, SSL_CTX* tls);
 
-  /// Bytes pass only after a handshake.
+  /// Whether a handshake has to be made before bytes pass.
   bool wants_handshake() const { return tls_ && !tls_->shaken; }
-  /// True when it is over, `ec` says how; false: again with the next on_ready().
+  /// Goes on with the handshake. True if it is over; `ec` says how. False: call it again with the next
+  /// on_ready().
   bool shake_hands(error_code& ec);
-  /// Why the handshake failed. Then speak_plainly() lets what follows pass as it is, so that the end can be
-  /// told.
+  /// Says why the handshake failed. After that speak_plainly() lets the bytes that follow pass unencrypted,
+  /// so that the client can be told.
   const std::string& handshake_fault() const { return tls_->session.reason(); }
   bool was_plain_http() const { return tls_->session.was_plain_http(); }
   void speak_plainly() { tls_.reset(); }
 
-  /// The owner's on_ready() begins with it.
+  /// Must be the first call in the owner's on_ready().
   void note(readiness now) {
     socket_.note(now);
-    if (tls_) tls_->unread = true;  // reads may have waited for room to write, too
+    if (tls_) tls_->unread = true;  // TLS may have to write before it can read
   }
-  /// A read may find something: bytes, an end or an error.
+  /// Whether a read may find something: bytes, the end or an error.
   bool readable() const { return tls_ ? tls_->unread : socket_.readable(); }
-  /// Comes back to on_ready() if there is something to read.
+  /// Calls on_ready() again if there is something to read.
   void look_again();
 
-  /// As ready_socket::read(): what comes is lent to `in` until `in.keep()`.
+  /// Like ready_socket::read(): bytes are lent to `in` until `in.keep()`.
   std::size_t read(byte_buffer& in, std::size_t limit, error_code& ec) {
     return tls_ ? read_tls(in, limit, ec) : socket_.read(in, limit, ec);
   }
-  /// Sends what the socket takes now; `would_block` if that is nothing: on_ready() tells when it takes more.
-  /// Then the next call gives the same bytes, wherever they lie.
+  /// Sends as much as the socket takes now. `would_block` if that is nothing: on_ready() says when it takes
+  /// more, and the next call must then give the same bytes, at any address.
   std::size_t write_some(std::string_view bytes, error_code& ec) {
     return tls_ ? write_tls(bytes, ec) : socket_.write(bytes, {}, ec);
   }
 
-  /// The other end's IP address, of IPv4 in its own form on a socket for both; empty if it is not known
-  /// (getpeername(2)).
+  /// Returns the client's IP address (getpeername(2)), an IPv4 address always in IPv4's own form; empty if it
+  /// is not known.
   std::string peer_address() const;
-  /// Bytes that the system has taken and the client's has not acknowledged (tcp(7), SIOCOUTQ).
+  /// Returns how many bytes our system has taken and the client's has not acknowledged (tcp(7), SIOCOUTQ).
   std::size_t unacknowledged() const;
-  /// Tells the client that no more bytes come; false: again when the socket takes bytes.
+  /// Tells the client that no more bytes follow. False: call it again when the socket takes bytes.
   bool end_sending();
-  /// `whole`: nothing is cut off by this; a TLS client is told so.
+  /// `whole`: the answer is complete, which a TLS client learns by close_notify.
   void close(bool whole);
-  /// Closes by a reset.
+  /// Closes the connection with a reset.
   void reset() { socket_.reset(); }
 
  private:

@@ -44,7 +44,7 @@ struct key_table {
   key_rules_ptr internal;          ///< of INTERNAL_API_KEY; never null
   std::shared_ptr<key_uses> uses;  ///< of all names, shared with the tables before and behind it; never null
 
-  /// The entry of a key. Compares with every entry, each in constant time. nullptr: there is none.
+  /// The entry of a key. Compares with every entry, each in constant time. nullptr if there is none.
   const key_entry* find(std::string_view key) const;
 };
 using key_table_ptr = std::shared_ptr<const key_table>;

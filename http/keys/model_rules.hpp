@@ -18,7 +18,7 @@ bool allows_model(const std::vector<std::string>& patterns, std::string_view mod
 bool has_model_in_query(std::string_view target);
 
 /// `name` again, for as long as the program runs, if it is a member of a body by which LiteLLM could use
-/// another model than the body's `model`. Empty: it is none.
+/// another model than the body's `model`. Returns an empty view for any other member.
 std::string_view member_bringing_models(std::string_view name);
 
 }  // namespace llm_proxy

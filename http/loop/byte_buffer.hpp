@@ -1,5 +1,6 @@
-// A flat buffer that socket reads fill at its end and parsers consume at its front. It may stand in memory of
-// its own, or for a moment in a buffer that was lent to it: most bytes are parsed at once and never copied.
+// A flat buffer: reads from a socket fill it at its end, parsers consume it at its front. Its bytes are in
+// memory of its own, or for a moment in a buffer that was lent to it, because most bytes are parsed at once
+// and never copied.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +17,15 @@ class byte_buffer {
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
 
-  /// Room for at least `n` more bytes behind the ones held. It stays where it is until commit(): a read that
-  /// is under way writes into it, whatever is consumed meanwhile.
+  /// Returns room for at least `n` more bytes behind those that are held. The room does not move before
+  /// commit(), so a read may write into it while bytes are consumed.
   char* prepare(std::size_t n) {
     keep();
     prepared_ = true;
     if (capacity_ - end_ < n) make_room(n);
     return at_ + end_;
   }
-  /// Bytes that prepare()'s room really has.
+  /// How many bytes the room of prepare() really has.
   std::size_t room() const { return capacity_ - end_; }
   void commit(std::size_t n) {
     end_ += n;
@@ -34,14 +35,14 @@ class byte_buffer {
     begin_ += n;
     if (begin_ == end_ && !prepared_) begin_ = end_ = 0;
   }
-  /// Holds the `n` bytes at `bytes`, where they are, until keep(). Only when nothing is held.
+  /// Holds the `n` bytes at `bytes` without a copy, until keep(). Only allowed while nothing is held.
   void lend(char* bytes, std::size_t n) {
     lent_ = true;
     at_ = bytes;
     begin_ = 0;
     end_ = n;
   }
-  /// What is left of lent bytes moves into memory of its own; with nothing left none is taken.
+  /// Copies lent bytes that are left into memory of its own. If none are left, no memory is taken.
   void keep() {
     if (!std::exchange(lent_, false)) return;
     const auto rest = view();

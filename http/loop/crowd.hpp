@@ -1,4 +1,4 @@
-// Notices when most of many have left, some time later: when what they needed is worth giving back.
+// Notices that most of many connections have left for good, so that the memory they needed can be given back.
 #pragma once
 
 #include "http/loop/deadlines.hpp"
@@ -10,9 +10,9 @@ namespace llm_proxy {
 
 class crowd {
  public:
-  /// As few as these are no crowd.
+  /// Fewer than this do not count as a crowd.
   static constexpr std::size_t few = 512;
-  /// Who has left for so long does not come back at once.
+  /// Connections that have been gone for this long are not expected back at once.
   static constexpr auto away_after = std::chrono::seconds{2};
 
   /// `on_left` is called on the thread of `timers`, once each time a crowd has halved and its last leaver is

@@ -1,5 +1,6 @@
-// A turn: one I/O handler and everything it set off on its thread. Sockets that were written to are flushed
-// once, at the turn's end, so that head, first event and end of an answer leave in one system call.
+// A turn is one run of an I/O thread's handlers and everything that they caused. Sockets that were written to
+// are flushed once, at the end of the turn, so that the head, the first event and the end of an answer leave
+// in one system call.
 #pragma once
 
 #include <cstddef>
@@ -23,12 +24,12 @@ class turn {
  public:
   void later(std::shared_ptr<turn_task> task) { tasks_.push_back(std::move(task)); }
   bool empty() const { return tasks_.empty() && running_.empty(); }
-  /// How many sockets had something to tell in this turn.
+  /// Sets how many sockets were ready in this turn.
   void note_ready(std::size_t sockets) { lone_ = sockets <= 1; }
-  /// Only one had: nothing is won by writing later, together with others.
+  /// Whether only one was: then nothing is gained by writing later, together with others.
   bool lone() const { return lone_; }
-  /// Runs what was scheduled. Tasks may schedule again: that is for the next call. What is left when one
-  /// throws is too.
+  /// Runs the tasks that were scheduled. A task that is scheduled meanwhile runs with the next call, and so
+  /// do those that are left when one throws.
   void run() {
     if (running_.empty()) tasks_.swap(running_);
     while (next_ < running_.size()) running_[next_++]->run_turn();
@@ -36,14 +37,14 @@ class turn {
     next_ = 0;
   }
 
-  /// Bytes of answers that this thread's client sockets have not taken. Each connection tells what it had
-  /// told `before` and what it has `now`, when it has written: what is written and sent in one turn is never
-  /// in it.
+  /// Counts the bytes of answers that this thread's client sockets have not taken. Each connection reports
+  /// after it has written: the number it reported `before`, and the number `now`. Bytes that are written and
+  /// sent in one turn are therefore never counted.
   std::size_t unsent_bytes() const { return unsent_bytes_; }
   void note_unsent(std::size_t before, std::size_t now) { unsent_bytes_ += now - before; }
 
-  /// An empty text that has room: bytes to send live for a turn, and their memory goes from one connection to
-  /// the next.
+  /// An empty text with capacity. Bytes to send live for a turn, and their memory is passed from one
+  /// connection to the next.
   std::string borrow() {
     if (spare_.empty()) return {};
     auto text = std::move(spare_.back());

@@ -25,10 +25,10 @@ struct byte_range {
 /// What the proxy needs to know of a request.
 struct gated_request {
   std::string model;    // unescaped text of the last "model"
-  byte_range model_at;  // that value, quotes included; empty: there is none, or it is no string
+  byte_range model_at;  // that value, quotes included; empty if there is none, or it is not a string
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage is true
-  /// The last member beside "model" that brings models (model_rules.hpp); empty: there is none.
+  /// The last member beside "model" that brings models (model_rules.hpp); empty if there is none.
   std::string_view brings_models;
   /// The edit that makes include_usage true: these bytes become that text.
   byte_range usage_at;

@@ -66,7 +66,7 @@ class label_sets {
     bool own;              ///< it is that of the labels asked for
   };
   /// The place of `wanted`; where there is no room for it, that of `coarse`, which is the same with `other`
-  /// for most labels; where there is none for that, the place of everything else.
+  /// for most labels; if those have no place either, the place of everything else.
   place find_or_add(const label_text& wanted, const label_text& coarse);
 
   /// The labels of all places, by number. They live as long as this.

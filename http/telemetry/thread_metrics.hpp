@@ -31,7 +31,7 @@ namespace llm_proxy {
 /// How one request ended. Views need to live for the call; those marked static for ever.
 struct request_facts {
   std::string_view route;      ///< static: the pattern of its path
-  std::string_view operation;  ///< static: gen_ai.operation.name; empty: it is none of a model's
+  std::string_view operation;  ///< static: gen_ai.operation.name; empty if no model is asked
   std::string_view verdict;    ///< static
   bool complete = false;       ///< the verdict is that of a success
   unsigned status = 0;

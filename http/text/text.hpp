@@ -28,7 +28,7 @@ constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// The value of a hexadecimal digit of any letter case; -1: it is none.
+/// Returns the value of a hexadecimal digit of any letter case, or -1 for any other character.
 constexpr int hex_digit(char c) {
   if (is_digit(c)) return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -62,8 +62,8 @@ inline bool istarts_with(std::string_view text, std::string_view prefix) {
 /// Without blanks and tabs at both ends.
 std::string_view trimmed(std::string_view text);
 
-/// The number that the whole of `text` is; nullopt: it is none, or too large for the type. A sign counts only
-/// where the type has one; `+` never does.
+/// Reads `text` as one number. Returns nullopt if it is anything else, or too large for the type. A minus
+/// sign is accepted for signed types only, a plus sign never.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number{};

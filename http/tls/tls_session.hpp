@@ -1,5 +1,5 @@
-// The server's side of one TLS connection, by OpenSSL: never blocks on its socket, which somebody else waits
-// on.
+// The server's side of one TLS connection, with OpenSSL. It never blocks on its socket; the owner waits for
+// readiness.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -15,11 +15,11 @@ namespace llm_proxy {
 
 class tls_session {
  public:
-  /// What the socket must be ready for before the same call is made again.
+  /// What the socket must be ready for before the call is repeated.
   enum class wait : std::uint8_t { none, read, write };
   struct outcome {
     std::size_t bytes = 0;
-    boost::system::error_code ec{};  // eof: the client has closed, with a goodbye or without
+    boost::system::error_code ec{};  // eof if the client has closed, with or without close_notify
     wait next = wait::none;
   };
 
@@ -30,14 +30,14 @@ class tls_session {
 
   outcome handshake();
   outcome read(char* room, std::size_t size);
-  /// After `wait::write` the next call gives the same bytes, wherever they lie then.
+  /// After `wait::write` the next call must give the same bytes, at any address.
   outcome write(std::string_view bytes);
-  /// The client learns that no more comes (close_notify), if it can still be told.
+  /// Tells the client that no more bytes follow (close_notify), if that is still possible.
   outcome say_goodbye();
 
-  /// Why it failed, in OpenSSL's words.
+  /// Returns why it failed, in OpenSSL's words.
   const std::string& reason() const { return reason_; }
-  /// It failed because the client speaks HTTP without TLS.
+  /// Whether it failed because the client speaks HTTP without TLS.
   bool was_plain_http() const { return plain_http_; }
 
  private:

@@ -22,22 +22,22 @@ namespace llm_proxy {
 
 struct upstream_connection_options {
   upstream_address address;
-  std::shared_ptr<upstream_tls> tls;                ///< for https; null: make_upstream_tls({})
+  std::shared_ptr<upstream_tls> tls;                ///< for https; null for make_upstream_tls({})
   std::chrono::milliseconds connect_timeout{5000};  ///< name look-up and TLS included; 0 = off
-  /// Uvicorn, LiteLLM's server, closes idle connections after 5 s: be first.
+  /// Uvicorn, LiteLLM's server, closes idle connections after 5 s; we close them before it does.
   std::chrono::milliseconds idle_timeout{4000};
-  /// Told of each request that is sent again on a new connection; may be empty.
+  /// Is called for each request that is sent again on a new connection; may be empty.
   std::function<void()> on_resend = {};
 };
 
-/// What one read brought of an answer.
+/// The part of an answer that one read brought.
 struct call_input {
-  std::optional<response_head> head;  ///< once
-  std::string bytes;                  ///< of the body, its framing removed
-  bool whole = false;                 ///< the answer ends with them
+  std::optional<response_head> head;  ///< comes once
+  std::string bytes;                  ///< of the body, without its framing
+  bool whole = false;                 ///< the answer ends with these bytes
 };
 
-/// Told what becomes of a call; after a whole answer or on_failed() nothing more is said.
+/// Is told what becomes of a call. After a complete answer or on_failed() there are no more calls.
 class call_events {
  public:
   /// A part of the answer has come: `input` always holds a head, some bytes or the end.
@@ -58,9 +58,10 @@ class call_events {
 
 class upstream_connections;
 
-/// One request and its answer. Sent again at most once, on a new connection, where a kept one died before a
-/// byte of the answer and that can do no harm: the method is idempotent, or nothing of the request was
-/// received (RFC 9110 §9.2.2). Destroying it cancels: the connection is closed unless the answer was whole.
+/// One request and its answer. If a kept connection breaks before a byte of the answer, the request is sent
+/// again once, on a new connection, provided that this can do no harm: its method is idempotent, or upstream
+/// cannot have received any of it (RFC 9110 §9.2.2). Destroying the call cancels the request: the connection
+/// is closed unless the answer was complete.
 class upstream_call final : public upstream_socket_user {
  public:
   /// `head`: request line and all headers, blank line included. `events` outlives the call.
@@ -71,15 +72,15 @@ class upstream_call final : public upstream_socket_user {
   upstream_call& operator=(const upstream_call&) = delete;
 
   void start();
-  /// The body comes by send_part(), not with the constructor. Before start(). `chunked`: it is framed so (RFC
-  /// 9112 §7.1), and the head says it.
+  /// Says that the body will be given to send_part(), not to the constructor. To be called before start().
+  /// `chunked`: it is sent in chunks (RFC 9112 §7.1), as the head says.
   void expect_parts(bool chunked);
-  /// The next bytes of such a body; `last`: it is whole.
+  /// Sends the next bytes of such a body; `last` says that it ends with them.
   void send_part(std::string bytes, bool last);
-  /// Allows `bytes` more of the body to be read. Without credit the socket is not read: TCP slows upstream
-  /// down.
+  /// Allows `bytes` more bytes of the answer's body to be read. Without credit the socket is not read, and
+  /// TCP slows upstream down.
   void grant(std::size_t bytes);
-  /// What the connection at hand took to be made; 0: it was there.
+  /// Returns how long it took to make the current connection; 0 if it was a kept one.
   steady_clock::duration connect_time() const { return connect_time_; }
 
  private:
@@ -107,14 +108,15 @@ class upstream_call final : public upstream_socket_user {
   steady_clock::duration connect_time_{0};
   response_parser parser_;
   std::size_t credit_;
-  bool reused_ = false;    // the connection had served another call
+  bool reused_ = false;    // the connection has served another call before
   bool any_byte_ = false;  // of the answer
   bool sent_ = false;
   bool connected_ = false;
   bool sending_ = false;
   bool over_ = false;
-  std::shared_ptr<bool> gone_;  // set by the destructor, for who may have caused it; null until a failure
-  /// A body that comes in parts.
+  std::shared_ptr<bool>
+      gone_;  // set by the destructor, for a caller that may have caused it; null until a failure
+  /// A body that is sent in parts.
   struct upload {
     struct part {
       std::string bytes;  // framed
@@ -125,7 +127,7 @@ class upstream_call final : public upstream_socket_user {
     bool last_given = false;
     std::size_t sending_size = 0;
   };
-  std::unique_ptr<upload> upload_;  // null: the body is whole
+  std::unique_ptr<upload> upload_;  // null if the body was given as a whole
 };
 
 /// The connections to one upstream that are kept between calls. Not thread-safe; outlives its calls.
@@ -145,7 +147,7 @@ class upstream_connections final {
   friend class upstream_call;
   class idle_socket;
 
-  /// The connection used last, or nullptr.
+  /// Returns the connection that was used last, or null.
   std::shared_ptr<upstream_socket> take_idle();
   std::shared_ptr<upstream_socket> make_socket();
   void park(std::shared_ptr<upstream_socket> socket);

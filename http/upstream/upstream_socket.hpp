@@ -1,6 +1,7 @@
-// One socket to an upstream, plain or TLS, and the bytes read from it. Knows nothing of HTTP.
+// One socket to an upstream, with or without TLS, and the bytes read from it. It knows nothing of HTTP.
 //
-// Asio connects it and runs TLS; a plain socket, once connected, waits in the thread's reactor.
+// Asio connects it and runs TLS. A socket without TLS waits in the reactor of its thread once it is
+// connected.
 #pragma once
 
 #include "http/loop/byte_buffer.hpp"
@@ -23,7 +24,7 @@
 
 namespace llm_proxy {
 
-/// Told what happens on the socket: its call, or the pool while it is idle.
+/// Is told what happens on the socket: its call, or while it is idle the connections that are kept.
 class upstream_socket_user {
  public:
   virtual void on_connected(const boost::system::error_code& ec) = 0;
@@ -43,26 +44,27 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls);
 
   void use(upstream_socket_user* user) { user_ = user; }
-  /// Looks the name up, tries every address of it in turn, shakes hands if TLS. Then on_connected().
+  /// Looks the name up, tries each of its addresses in turn, and makes the TLS handshake, if any. Then
+  /// on_connected().
   void connect(const upstream_address& address);
-  /// What `ec`, which on_connected() or the first read told of the connection to `host`, means: for the log.
-  /// Before close().
+  /// Returns for the log what `ec` means, which on_connected() or the first read reported for the connection
+  /// to `host`. To be called before close().
   std::string explain(const boost::system::error_code& ec, const std::string& host);
   /// Sends head and body in one go. Both stay alive until on_sent().
   void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
-  /// Reads once, at most `limit` bytes, now or when some come. No more than one read is under way.
+  /// Reads once, at most `limit` bytes, now or as soon as bytes arrive. Only one read may be pending.
   void read(std::size_t limit);
-  /// Bytes or an end have come that were not read yet.
+  /// Whether bytes, or the end of the connection, have arrived and were not read yet.
   bool readable();
-  /// True if the peer cannot have got any of what the last send() sent, seen from the end of the connection
-  /// that a read told as `how`. See upstream_socket.cpp for what proves it.
+  /// Whether the peer cannot have received any byte of the last send(), given the end of the connection that
+  /// a read reported as `how`. upstream_socket.cpp says what proves it.
   bool nothing_received(const boost::system::error_code& how);
   byte_buffer& input() { return in_; }
-  /// Forgets the user and closes at once, by a reset while a request is being sent. A TLS peer gets no
-  /// goodbye: the request is over or given up.
+  /// Forgets the user and closes at once, with a reset if a request is being sent. A TLS peer gets no
+  /// close_notify, because the request is over or was given up.
   void close();
   bool closed() const { return closed_; }
-  /// Frees what a waiting connection does not need.
+  /// Frees the memory that a waiting connection does not need.
   void rest();
 
  private:
@@ -93,7 +95,7 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   ready_socket plain_;
   upstream_socket_user* user_ = nullptr;
   byte_buffer in_;
-  std::size_t wanted_ = 0;  // the limit of the read that is under way; 0: none is
+  std::size_t wanted_ = 0;  // the limit of the pending read; 0 if there is none
   std::shared_ptr<const std::string> head_;
   std::shared_ptr<const std::string> body_;
   std::size_t sent_bytes_ = 0;          // of both

@@ -46,7 +46,7 @@ bool has_connection_options(const header_list& all);
 bool is_connection_option(const header_list& all, std::string_view name);
 
 /// Those of `from` that may reach the client. `upstream`: its host and port, as `host:port`. A Link that
-/// names that host is left out: it would tell the address and lead nowhere. Empty: there is none.
+/// names that host is left out: it would tell the address and lead nowhere. Empty if there is none.
 header_list client_headers(header_list from, header_policy policy = header_policy::model_call,
                            std::string_view upstream = {});
 

@@ -1,4 +1,4 @@
-// An adapter of one's own, as docs/extend.md shows it: what stands between the two marks is in that page.
+// A new adapter as docs/extend.md shows it: the lines between the two marks are copied into that page.
 // recipe: begin
 #include "actors/service/proxy.hpp"
 #include "actors/service/supervisor.hpp"

@@ -1,4 +1,4 @@
-// A way in of one's own, as docs/extend.md shows it: what stands between the two marks is in that page.
+// A new way in as docs/extend.md shows it: the lines between the two marks are copied into that page.
 // recipe: begin
 #include "actors/access/auth.hpp"
 #include "actors/service/proxy.hpp"

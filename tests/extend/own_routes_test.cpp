@@ -1,4 +1,4 @@
-// Routes of one's own, as docs/extend.md shows them: what stands between the two marks is in that page.
+// New routes as docs/extend.md shows them: the lines between the two marks are copied into that page.
 // recipe: begin
 #include "actors/service/proxy.hpp"
 #include "http/json/json_text.hpp"

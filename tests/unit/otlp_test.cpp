@@ -39,7 +39,7 @@ const rapidjson::Value& spans_of(const rapidjson::Document& json) {
   return json["resourceSpans"][0]["scopeSpans"][0]["spans"];
 }
 
-/// The value of an attribute; null: there is none.
+/// The value of an attribute; null if there is none.
 const rapidjson::Value* attribute(const rapidjson::Value& of, const std::string& key) {
   for (const auto& each : of["attributes"].GetArray()) {
     if (each["key"].GetString() == key) return &each["value"];
