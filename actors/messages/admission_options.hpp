@@ -7,16 +7,16 @@
 
 namespace llm_proxy {
 
-/// What a request takes of its key's limits.
+/// Which of its key's limits a request counts against.
 enum class request_cost : std::uint8_t {
-  full,       ///< one of the requests per minute, tokens, and a slot
-  slot_only,  ///< a slot: it asks no model for anything
+  full,       ///< requests per minute, tokens, and a slot
+  slot_only,  ///< only a slot, because the request asks no model for anything
 };
 
 struct admission_options {
   std::size_t max_concurrent = 0;              ///< over all keys; 0 = no limit
   std::size_t queue_size = 0;                  ///< requests that may wait, per key
-  std::chrono::milliseconds queue_timeout{0};  ///< 0 = they wait as long as it takes
+  std::chrono::milliseconds queue_timeout{0};  ///< 0 = they wait without a limit
 };
 
 }  // namespace llm_proxy

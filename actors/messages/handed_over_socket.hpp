@@ -14,8 +14,9 @@ namespace llm_proxy {
 /// Connections per thread: written by each thread's acceptor, read by the one that listens.
 using connection_counts = std::vector<std::atomic<std::size_t>>;
 
-/// Counted among the connections of its thread from the beginning: the next one accepted must see it. Whoever
-/// drops it closes it and takes it off the count.
+/// A socket that counts among the connections of its thread from the moment of its construction, so that the
+/// choice of a thread for the next accepted socket takes it into account. The destructor closes the socket
+/// and takes it off the count.
 class handed_over_socket {
  public:
   handed_over_socket(std::shared_ptr<connection_counts> counts, std::size_t thread)
@@ -28,10 +29,10 @@ class handed_over_socket {
   handed_over_socket(const handed_over_socket&) = delete;
   handed_over_socket& operator=(const handed_over_socket&) = delete;
 
-  /// Only while it holds none.
+  /// Takes ownership of `descriptor`. Must not be called while it holds a socket.
   void hold(int descriptor) { socket_.hold(descriptor); }
   int get() const { return socket_.get(); }
-  /// It is the caller's from now on, and so is its place in the count.
+  /// Returns the socket. From now on the caller has to close it and to take it off the count.
   int release() {
     counts_.reset();
     return socket_.release();

@@ -11,21 +11,21 @@
 
 namespace llm_proxy {
 
-/// Which id does upstream know this name by?
+/// Asks for the id by which upstream knows this name.
 struct resolve_model {
   std::string name;  ///< empty: the default model
   bool wants_provider = false;
 };
 struct resolved_model {
   std::string id;
-  std::string provider = {};  ///< as upstream's list names it, where that was asked for and is known
+  std::string provider = {};  ///< as upstream's list names it; empty if not asked for or not known
 };
 /// What names stand for.
 struct model_names {
   std::string default_model;                                 ///< for the empty name
   std::vector<std::pair<std::string, std::string>> aliases;  ///< a name and the id it stands for
 };
-/// From now on they stand for these.
+/// From now on names stand for these ids.
 struct names_changed {
   std::shared_ptr<const model_names> names;
 };
@@ -35,17 +35,17 @@ using anthropic_list = std::shared_ptr<const std::vector<anthropic_model>>;
 struct get_models {};
 struct models {
   model_list list;
-  anthropic_list anthropic = nullptr;    ///< in Anthropic's shape; null where upstream has none of its own
+  anthropic_list anthropic = nullptr;    ///< in Anthropic's shape; null if upstream has no such list
   anthropic_list claude_code = nullptr;  ///< what Claude Code gets instead; null as above
-  /// Something beside `list` could not be fetched this time, though it may exist: what was known of it before
-  /// still counts.
+  /// Another list than `list` could not be fetched this time, although it may exist. Its last known content
+  /// stays valid.
   bool incomplete = false;
 };
-/// Newer lists, from the registry that fetched them to the others.
+/// Newer lists. The registry that fetched them sends them to the others.
 struct models_changed {
   models lists;
 };
-/// Time to fetch again.
+/// It is time to fetch the lists again.
 struct refresh_due {};
 
 }  // namespace llm_proxy

@@ -1,4 +1,4 @@
-// What the whole service knows of its own state: shared by all threads, read by GET /health/ready.
+// The state of the whole service. All threads share it, and GET /health/ready reads it.
 #pragma once
 
 #include <atomic>
@@ -7,25 +7,25 @@
 
 namespace llm_proxy {
 
-/// Whether this machine has run out of what a connection to upstream takes. Kept for the log, which is to say
-/// once when that begins and once when it ends, however many requests notice it. Thread-safe.
+/// Whether this machine lacks the resources for another connection to upstream. It lets the log report the
+/// beginning and the end of such a shortage once each, however many requests notice it. Thread-safe.
 class resource_shortage {
  public:
   using clock = std::chrono::steady_clock;
 
-  /// A connection could not be opened. True if the log is to say so: it has begun, and the last time that was
-  /// said is more than ten seconds ago.
+  /// A connection could not be opened. Returns true if the caller has to log it: the shortage has just begun,
+  /// and the last log line about a beginning is at least ten seconds old.
   bool begins(clock::time_point now) {
     if (on_.load(relaxed)) return false;
     auto last = said_at_.load(relaxed);
     const auto next = now.time_since_epoch().count();
     if (last != 0 && clock::duration{next - last} < std::chrono::seconds{10}) return false;
-    // Of several threads one says it.
+    // If several threads get here at once, only one of them logs it.
     if (!said_at_.compare_exchange_strong(last, next, relaxed)) return false;
     on_.store(true, relaxed);
     return true;
   }
-  /// A connection was opened. True if the log is to say that it works again.
+  /// A connection was opened. Returns true if the caller has to log that the shortage is over.
   bool ends() { return on_.load(relaxed) && on_.exchange(false, relaxed); }
 
  private:
@@ -36,9 +36,10 @@ class resource_shortage {
 };
 
 struct service_health {
-  /// It has been told to end: no balancer should send it more.
+  /// The service is shutting down: load balancers should send it no more requests.
   std::atomic<bool> draining{false};
-  /// Upstreams that can be reached, as far as is known: usable until something says otherwise.
+  /// The number of upstreams that can be reached, as far as is known. It starts at 1, because an upstream
+  /// counts as usable until something shows otherwise.
   std::atomic<std::size_t> usable_upstreams{1};
   resource_shortage shortage;
 

@@ -9,7 +9,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// What one that has just come back begins with.
+/// The share with which an upstream that has just come back begins.
 constexpr double first_share = 0.1;
 
 }  // namespace
@@ -57,7 +57,7 @@ bool upstream_table::abandoned(std::size_t upstream, steady_clock::time_point no
   auto& which = entries_[upstream];
   if (entries_.size() < 2 || which.ejected.load(relaxed)) return false;
   auto& latest = which.abandoned_at;
-  *std::min_element(latest.begin(), latest.end()) = now;  // none is less than any
+  *std::min_element(latest.begin(), latest.end()) = now;  // an empty optional is the least
   const auto oldest = *std::min_element(latest.begin(), latest.end());
   if (!oldest || now - *oldest > options_.suspicion_window) return false;
   if (which.suspected_at && now - *which.suspected_at < options_.suspicion_window) return false;
@@ -74,7 +74,7 @@ void upstream_table::gave_no_sign(std::size_t upstream, std::string_view why) {
     spdlog::warn("upstream {}: {}; it is the last one in use, and stays", which.name, reason);
 }
 
-/// False if it is left out already, or is the last one.
+/// Returns false if the upstream is left out already, or is the last usable one.
 bool upstream_table::eject(entry& which, const std::string& reason) {
   const std::lock_guard lock{changing_};
   const auto usable = std::count_if(entries_.begin(), entries_.end(),

@@ -1,5 +1,5 @@
-// What the client gets: whole answers, refusals, and streams whose status line waits for the first event.
-// Bytes in, calls of a writer out; it knows nothing of the upstream and does no IO of its own.
+// What the client gets: whole answers, refusals, and streams whose status line waits for the first event. The
+// reply turns bytes into calls of a writer. It knows nothing of the upstream and does no I/O of its own.
 #pragma once
 
 #include "actors/session/record.hpp"
@@ -19,48 +19,51 @@ namespace llm_proxy {
 
 class reply {
  public:
-  /// Both outlive it. The status of the answer is noted in `about`, once it is known.
+  /// `to` and `about` must outlive the reply. The status of the answer is noted in `about` once it is known.
   void begin(reply_writer& to, request_record& about) {
     to_ = &to;
     about_ = &about;
   }
 
-  /// The status line was written: it cannot change any more.
+  /// Returns whether the status line was written. Then it cannot change any more.
   bool started() const { return to_->answer_started(); }
-  /// Bytes that the client's socket has not taken yet.
+  /// Returns how many bytes the client's socket has not taken yet.
   std::size_t backlog() const { return to_->backlog(); }
 
-  // -- Whole answers. Each gets x-request-id and, where the record says so, server-timing.
+  // -- Whole answers. Each gets x-request-id and, if the record's has_timing is set, server-timing.
 
   void send(unsigned status, std::string_view body, header_list headers);
-  /// The same with content-type application/json, unless `headers` name another JSON type or an encoding.
+  /// The same with content-type application/json, unless `headers` have another JSON type or a
+  /// content-encoding.
   void send_json(unsigned status, std::string_view body, header_list headers = {});
-  /// The error that upstream answered a HEAD with: how long the body of the same GET is, nobody has said.
+  /// Sends the answer to a HEAD that was passed on. It has no content-length, because the length of the body
+  /// that a GET would get is not known.
   void send_head(unsigned status, header_list headers);
-  /// The error that `reason` is, in the words of the dialect; its headers say whose fault it is and whether
-  /// to try again. `detail`: as error_body() takes it.
+  /// Answers with the error for `reason`, worded for the dialect. Its headers say whose fault it is and
+  /// whether to try again. `detail` is passed to error_body().
   void refuse(const failure& reason, dialect speaks, header_list headers, std::string_view detail);
 
   // -- Streams, and bodies that are passed on as they come.
 
-  /// Before the first event nothing but comments has come. They wait, up to 16 KiB, so that what fails before
-  /// an event gets a true status. True: `bytes` wait. False: the answer is to be opened, then written to.
+  /// Holds back the comments that arrive before the first event, up to 16 KiB, so that a request that fails
+  /// before an event still gets the status of its error. Returns true if `bytes` were held back. If it
+  /// returns false, the caller has to open the answer and to write them.
   bool hold_back(std::string_view bytes, bool has_event);
-  /// Writes the head, and what waits behind it. `events`: it is an event stream. `length`: that of another
-  /// body, where it is known.
+  /// Writes the head, and then the comments that were held back. `events` says whether the body is an event
+  /// stream. `length` is the length of any other body, if it is known.
   void open(response_head head, bool events, std::optional<std::uint64_t> length);
   void write(std::string_view bytes) { to_->write(bytes); }
-  /// Writes an SSE comment, so that no balancer takes a silent stream for dead.
+  /// Writes an SSE comment, so that no load balancer takes a silent stream for dead.
   void write_keep_alive() { to_->write(": keep-alive\n\n"); }
   /// Writes an SSE comment with the value of server-timing.
   void write_timing();
 
-  /// The stream is opened before upstream has sent an event (STREAM_COMMIT_AFTER). Whatever happens from then
-  /// on can only be told by events.
+  /// Notes that the stream is opened before upstream has sent an event (STREAM_COMMIT_AFTER). From then on
+  /// the client can learn of an error only from an event.
   void note_early() { is_early_ = true; }
   bool is_early() const { return is_early_; }
 
-  /// Forgets what waits, for another try.
+  /// Drops the comments that were held back, before the next attempt.
   void start_over() { waiting_.clear(); }
 
  private:

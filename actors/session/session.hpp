@@ -1,5 +1,5 @@
-// Answers one request. Spawned by the acceptor when a request's head is there; ends with its answer, or with
-// its client.
+// Answers one request. The acceptor spawns it when the head of a request has arrived. It ends when its answer
+// is complete, or when its client has left.
 //
 //   authorizing ─▶ routing ─▶ queued ─▶ reading ─▶ opening ─▶ streaming ─▶ closed
 //        │            │         │         │          │  passed on as it comes
@@ -7,19 +7,23 @@
 //        │            │         │         │          │  held until it is whole
 //        └────────────┴─────────┴─────────┴──────────┴──▶ end(), exactly once
 //
-// Where no limit is set a request is never queued. An upload (multipart, passed-through bodies) skips
-// reading: its parts go to the adapter while it is opening.
+// If no limit is set, a request is never queued. An upload (multipart, passed-through bodies) skips reading:
+// its parts go to the adapter while it is opening.
 //
-// Deadlines: queued has QUEUE_TIMEOUT, kept by the admission actor; reading, and an upload, have the
-// connection's CLIENT_BODY_TIMEOUT; opening has FIRST_BYTE_TIMEOUT, until the first event of a stream;
-// streaming and holding have IDLE_TIMEOUT, but after a stream's last event ([DONE], message_stop, …) the end
-// of its framing is waited for a moment only; all of it has REQUEST_TIMEOUT, or what the client allows by
-// x-request-timeout-ms if that is less. STREAM_COMMIT_AFTER of silence opens a stream before its first event,
-// and comments keep it alive.
+// Deadlines:
+// - queued: QUEUE_TIMEOUT, kept by the admission actor
+// - reading, and an upload: the connection's CLIENT_BODY_TIMEOUT
+// - opening: FIRST_BYTE_TIMEOUT, which runs until the first event of a stream
+// - streaming and holding: IDLE_TIMEOUT, but only 200 ms for the end of the framing once a stream's last
+// event
+//   ([DONE], message_stop, …) has arrived
+// - the whole request: REQUEST_TIMEOUT, or the time in x-request-timeout-ms if that is less
+// After STREAM_COMMIT_AFTER of silence a stream is opened before its first event, and comments keep it alive.
 //
-// What may be asked is decided in intake.hpp. One try at one upstream is an attempt; until the client has got
-// a byte, a request may begin another one (session_retry.cpp). What the client gets is written by the reply.
-// What is told of the request at its end stands in the record.
+// The functions of intake.hpp decide whether a request may be served. One try at one upstream is an attempt.
+// A request may begin another attempt until the client has got a byte (session_retry.cpp). The reply writes
+// what the client gets. The record keeps what the log, the metrics and the trace report when the request
+// ends.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -58,7 +62,8 @@ class session_state : public exchange_events, private live_session {
   void begin(self_pointer self, std::shared_ptr<const session_context> context,
              std::shared_ptr<connection> client);
 
-  /// A message of the adapter that has the request now, not of one that had it before.
+  /// Returns whether the current message is from the adapter that has the request now, and not from one that
+  /// had it before.
   bool is_from_upstream() const {
     return (tried_upstreams_ == 0 && record_.retries == 0) || sender_has_lease();
   }
@@ -86,11 +91,11 @@ class session_state : public exchange_events, private live_session {
   /// How the client's answer ends.
   enum class closing : std::uint8_t {
     whole,   ///< by its framing
-    broken,  ///< without the end of its framing: the client is to see that something is missing
+    broken,  ///< without the end of its framing, so that the client sees that something is missing
     none     ///< the client has left
   };
 
-  /// What the session waits for, at most. Those that a request has no use for are null.
+  /// The deadlines of the request. Those that it does not need are null.
   struct clocks {
     std::optional<deadline> phase;      // of the phase
     std::unique_ptr<deadline> total;    // of the request
@@ -110,9 +115,10 @@ class session_state : public exchange_events, private live_session {
     using parts = std::vector<std::pair<std::string, bool>>;
 
     bool exists = false;
-    bool is_coming = false;  // it is not yet whole
-    /// For one of several upstreams: what was given before any of it was taken, at most body_window; then the
-    /// upload can still go to another one. Null for all others.
+    bool is_coming = false;  // parts of it are still missing
+    /// The parts that were sent to the adapter, kept until the adapter has sent the first of them on (at most
+    /// body_window). Until then the upload can still go to another upstream. Null after that, and if there is
+    /// only one upstream.
     std::unique_ptr<parts> given;
   };
 
@@ -125,7 +131,7 @@ class session_state : public exchange_events, private live_session {
   void on_sent() override;
   void on_forced_end() override;
 
-  // The phases, in their order: session.cpp, and from begin_upstream() to open() session_request.cpp.
+  // The phases in their order. They are in session.cpp, and from begin_upstream() on in session_request.cpp.
   void read_head();
   void ask_auth();
   void route();
@@ -165,12 +171,12 @@ class session_state : public exchange_events, private live_session {
   void grant();
   void await_more();
 
-  // The clock (session_waits.cpp, with what the client does).
+  // The deadlines (session_waits.cpp, together with what the client does).
   void on_idle();
   void on_silence();
   void on_total_deadline();
 
-  // How it fails (session_failure.cpp), and is tried again (session_retry.cpp).
+  // Failures (session_failure.cpp) and retries (session_retry.cpp).
   void fail(failure reason);
   void refuse(const failure& reason, header_list headers = {}, std::string_view detail = {});
   void on_open_failed(failure reason);
@@ -187,7 +193,7 @@ class session_state : public exchange_events, private live_session {
   bool several_upstreams() const { return context_->upstreams && context_->upstreams->size() > 1; }
   bool may_open_again() const { return context_->options.retries > 0 || several_upstreams(); }
 
-  // Endpoints of our own: session_own.cpp, session_scrape.cpp (GET /metrics), session_watch.cpp (/ui/events).
+  // Own routes: session_own.cpp, session_scrape.cpp (GET /metrics), session_watch.cpp (/ui/events).
   void answer_health(unsigned status, std::string_view state);
   void answer_models();
   void answer_page();
@@ -211,32 +217,33 @@ class session_state : public exchange_events, private live_session {
   const request_head& head() const { return *record_.head; }
 
   self_pointer self_ = nullptr;
-  /// While it waits for its client nobody else refers to the actor, and CAF ends what is unreachable.
+  /// Keeps the actor alive. While it waits for its client nobody else refers to it, and CAF ends actors that
+  /// nobody refers to.
   caf::strong_actor_ptr alive_;
   std::shared_ptr<const session_context> context_;
   std::shared_ptr<connection> client_;
   phase phase_ = phase::closed;
-  bool is_beginning_ = true;  // its behavior is not set yet
-  bool is_counted_ = false;   // in context_->in_flight
+  bool is_beginning_ = true;  // the actor's behavior is not set yet
+  bool is_counted_ = false;   // it counts in context_->in_flight
   bool is_operator_ = false;  // as the principal says
-  bool adds_usage_ = false;   // ACCOUNT_USAGE asked for what the client did not
+  bool adds_usage_ = false;   // the body was changed to ask for the usage, for which the client did not ask
   route_match route_;
   clocks clocks_;
-  std::shared_ptr<const void> slot_;      // where a limit is set
-  std::unique_ptr<request_check> check_;  // of a body that comes in pieces, while it does
-  // Never written to once an adapter has it; kept as long as it may have to be sent again.
+  std::shared_ptr<const void> slot_;      // null if no limit is set
+  std::unique_ptr<request_check> check_;  // reads a body that arrives in pieces; otherwise null
+  // Never changed once an adapter has it. Kept as long as it may have to be sent again.
   std::shared_ptr<std::string> body_;
   upload upload_;
-  std::optional<steady_clock::time_point> allowed_until_;  // where the client sent x-request-timeout-ms
-  bool is_shortened_ = false;                              // by it
-  upstream_set tried_upstreams_ = 0;                       // that failed this request
+  std::optional<steady_clock::time_point> allowed_until_;  // set if the client sent x-request-timeout-ms
+  bool is_shortened_ = false;                              // whether that header shortened the time
+  upstream_set tried_upstreams_ = 0;                       // the upstreams that failed this request
   attempt attempt_;
   reply reply_;
   request_record record_;
 
-  std::unique_ptr<request_trace> trace_;   // null: tracing is off
-  std::unique_ptr<ui_watch> watch_;        // of a request for /ui/events
-  std::unique_ptr<scrape_answer> scrape_;  // of an answer to /metrics, until its client has it
+  std::unique_ptr<request_trace> trace_;   // null if tracing is off
+  std::unique_ptr<ui_watch> watch_;        // only for a request for /ui/events
+  std::unique_ptr<scrape_answer> scrape_;  // only for an answer to /metrics, until its client has all of it
 };
 
 template <void (session_state::*Handler)()>

@@ -1,5 +1,5 @@
-// What sessions are spawned with: the options that concern a request, and the actors and tables of their
-// thread.
+// What a session gets when it is spawned: the options that concern a request, and the actors and tables of
+// its thread.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -27,9 +27,9 @@ namespace llm_proxy {
 
 struct session_options {
   std::string version;
-  bool ui = true;  ///< pages are served
+  bool ui = true;  ///< the web pages are served
   std::size_t max_body_bytes = 0;
-  std::string upstream_key;  ///< cut out of what upstream says in its errors
+  std::string upstream_key;  ///< removed from the text of upstream's errors
   bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
   std::span<const route> own_routes;
@@ -42,9 +42,9 @@ struct session_options {
   std::chrono::milliseconds request_timeout{0};
   unsigned retries = 0;
   bool metrics_public = false;  ///< /metrics needs no key
-  bool stream_timing = false;   ///< a stream ends with a comment that says what server-timing says
-  /// Set while the default key, which everybody knows, lets clients in: the value of HOST. Requests that are
-  /// addressed to other machines than this one are refused then.
+  bool stream_timing = false;   ///< a stream ends with a comment that has the value of server-timing
+  /// The value of HOST while the service accepts the default key, which everybody knows; otherwise nullopt.
+  /// It is used to refuse requests that are addressed to another machine than this one.
   std::optional<std::string> local_host;
 };
 
@@ -55,19 +55,19 @@ struct session_context {
   auth_actor auth;
   registry_actor registry;
   pool_actor pool;
-  admission_actor admission;                            ///< asked where a limit is set
-  std::shared_ptr<memory_ceiling> memory;               ///< of the process; null: none
+  admission_actor admission;                            ///< asked if a limit is set
+  std::shared_ptr<memory_ceiling> memory;               ///< of the process; null if there is none
   std::shared_ptr<std::atomic<std::size_t>> in_flight;  ///< requests past the key check, on all threads
   std::shared_ptr<service_health> health = std::make_shared<service_health>();
   std::shared_ptr<upstream_table> upstreams;                                ///< null in mock mode
-  std::shared_ptr<retry_budget> budget;                                     ///< used where retries > 0
+  std::shared_ptr<retry_budget> budget;                                     ///< used if retries > 0
   std::shared_ptr<live_sessions> live = std::make_shared<live_sessions>();  ///< of this thread
   std::vector<observer_actor> observers;                                    ///< of all threads
-  probe_actor probe;                                                        ///< null: one upstream or none
-  metrics_actor metrics;                                                    ///< of the thread
-  std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that one knows
-  std::shared_ptr<const session_tracing> tracing;                                ///< null: off
-  bool admin = false;  ///< of ADMIN_PORT: health and metrics, without a key, and nothing else
+  probe_actor probe;      ///< null with fewer than two upstreams
+  metrics_actor metrics;  ///< of the thread
+  std::shared_ptr<thread_metrics> counted = std::make_shared<thread_metrics>();  ///< what that actor shows
+  std::shared_ptr<const session_tracing> tracing;                                ///< null if tracing is off
+  bool admin = false;  ///< the sessions of ADMIN_PORT serve only health and metrics, without a key
 };
 
 }  // namespace llm_proxy

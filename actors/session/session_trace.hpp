@@ -11,7 +11,7 @@
 
 namespace llm_proxy {
 
-/// What all sessions share where tracing is on.
+/// What all sessions share if tracing is on.
 struct session_tracing {
   trace_sampler sampler;
   std::shared_ptr<span_queue> finished;
@@ -23,12 +23,12 @@ struct request_trace {
   explicit request_trace(const begun_span& begun) : span{begun} {}
 
   begun_span span;
-  std::string state;                            ///< the caller's tracestate, where the span will be exported
+  std::string state;                            ///< the caller's tracestate, if the span will be exported
   std::string provider;                         ///< of its model, once known
-  std::chrono::system_clock::time_point began;  ///< by the clock that others share
+  std::chrono::system_clock::time_point began;  ///< in wall-clock time, which other services share
 };
 
-/// Begins the span of a request with these headers, which came `passed` ago.
+/// Begins the span of a request with these headers, which arrived `passed` ago.
 std::unique_ptr<request_trace> begin_trace(const header_list& headers, const trace_sampler& sampler,
                                            std::chrono::steady_clock::duration passed);
 
