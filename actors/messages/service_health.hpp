@@ -38,7 +38,7 @@ class resource_shortage {
 struct service_health {
   /// The service is shutting down: load balancers should send it no more requests.
   std::atomic<bool> draining{false};
-  /// The number of upstreams that can be reached, as far as is known. It starts at 1, because an upstream
+  /// 1 if an upstream can be reached, as far as is known, otherwise 0. It starts at 1, because an upstream
   /// counts as usable until something shows otherwise.
   std::atomic<std::size_t> usable_upstreams{1};
   resource_shortage shortage;

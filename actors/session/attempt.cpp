@@ -8,9 +8,9 @@ namespace llm_proxy {
 
 namespace {
 
-/// A JSON answer is held until it is whole up to this size; a longer one is passed on from there.
+/// An answer up to this size is held until it is complete. A longer one is passed on as it comes.
 constexpr std::size_t most_held = 4 * 1024 * 1024;
-/// Credit is given back in portions of this size, so that a usual stream costs no message for it.
+/// Credit is granted in portions of at least this size, so that a typical stream needs no message for it.
 constexpr std::size_t grant_portion = 16 * 1024;
 
 }  // namespace

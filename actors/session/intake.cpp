@@ -14,7 +14,8 @@ namespace {
 constexpr std::string_view allowed_time = "x-request-timeout-ms";
 constexpr std::int64_t longest_allowed = 30LL * 24 * 3600 * 1000;
 
-/// The one whole number of milliseconds that the header takes.
+/// Returns the number of milliseconds in the header, or nullopt if it is not a whole number in the valid
+/// range.
 std::optional<std::int64_t> read_milliseconds(std::string_view text) {
   const auto number = parse_number<std::int64_t>(trimmed(text));
   return number && *number >= 1 && *number <= longest_allowed ? number : std::nullopt;

@@ -35,8 +35,8 @@ server_timing timing_of(const request_record& request, steady_clock::time_point 
   const auto& attempt = request.attempt;
   if (attempt.connect.count() > 0) all.add("connect", attempt.connect);
   if (attempt.was_opened()) {
-    // A connect is no wait for upstream's answer. While an upload is sent it may be over long before the last
-    // part.
+    // The time of the connect after `sent_at` does not count as waiting for upstream's answer. For an upload
+    // the connect may have ended long before the last part was sent.
     const auto connecting =
         std::max(attempt.opened_at + attempt.connect - attempt.sent_at, steady_clock::duration{0});
     const auto come = attempt.has_first_byte() ? attempt.first_byte_at : now;

@@ -8,7 +8,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Comments that come before a stream's first event wait for it, up to this size.
+/// Comments before a stream's first event are held back up to this size.
 constexpr std::size_t most_waiting = 16 * 1024;
 
 }  // namespace
@@ -25,7 +25,7 @@ void reply::send_json(unsigned status, std::string_view body, header_list header
   const auto type = headers.find("content-type");
   const bool is_encoded = headers.find("content-encoding").has_value();
   if (status != 204 && !is_encoded && (!type || !is_json_media(media_type(*type)))) {
-    // SDKs hand out a string instead of an object when this is missing.
+    // Without this header SDKs return a string instead of an object.
     headers.remove("content-type");
     headers.add("content-type", "application/json");
   }

@@ -14,7 +14,8 @@ constexpr milliseconds longest_pause{5000};
 }  // namespace
 
 void retry_budget::earn() {
-  // Full most of the time: then nothing is written. Two threads may go one beyond; that is no harm.
+  // The budget is full most of the time, and then nothing is written. Several threads at once may exceed it
+  // by a few requests, which does no harm.
   if (saved_.load(std::memory_order_relaxed) < most) saved_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -29,7 +30,8 @@ bool retry_budget::spend() {
 std::optional<milliseconds> retry_pause(unsigned attempt, std::optional<milliseconds> retry_after,
                                         std::optional<milliseconds> left, double random) {
   const auto step = std::min<milliseconds>(first_pause * (1L << std::min(attempt - 1, 10U)), longest_pause);
-  // Between half of it and all of it: clients that failed together do not come back together.
+  // The pause is between half a step and a whole one, so that requests that failed together do not come back
+  // together.
   auto pause = std::chrono::duration_cast<milliseconds>(step * (0.5 + random / 2));
   if (retry_after) {
     if (*retry_after > longest_pause) return std::nullopt;

@@ -1,8 +1,8 @@
 // When a request may be tried again (LLM_PROXY__RETRIES), and after how long.
 //
 // LiteLLM has retries of its own, over the deployments that it knows. They stay as its operator set them:
-// `x-litellm-num-retries: 0` would override the operator's retry_policy. The retries here are for
-// trouble of the gateway itself, and the budget keeps the two kinds of retries from multiplying.
+// `x-litellm-num-retries: 0` would override the operator's retry_policy. The retries here are for trouble of
+// the gateway itself, and the budget keeps the two kinds of retries from multiplying.
 #pragma once
 
 #include <atomic>

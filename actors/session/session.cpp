@@ -30,7 +30,7 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
     read_head();
   }
   is_beginning_ = false;
-  // Before its behavior is set an actor cannot quit.
+  // An actor cannot quit before its behavior is set.
   if (phase_ == phase::closed) caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
 }
 
@@ -58,8 +58,8 @@ bool session_state::is_public() const {
 }
 
 void session_state::ask_auth() {
-  // The deadline stands on the phase, not on each message: none of these waits for anything outside the
-  // process.
+  // The phase has a deadline, but the single message needs none: auth does not wait for anything outside of
+  // the process.
   self_->request(context_->auth, caf::infinite, authorize{record_.head})
       .then(
           [this](principal& who) {
@@ -134,7 +134,8 @@ void session_state::route() {
   }
 }
 
-/// Whether the request's path goes to LiteLLM, also of one that was refused before it was routed.
+/// Returns whether the path of the request leads to LiteLLM. This also works for a request that was refused
+/// before it was routed.
 bool session_state::goes_upstream() const {
   if (route_.target != endpoint::none || context_->admin) return route_.target == endpoint::upstream;
   const auto& options = context_->options;
@@ -145,7 +146,8 @@ bool session_state::goes_upstream() const {
 
 // -- the end --------------------------------------------------------------------------------------
 
-/// The one place where a request ends: its answer, then all that it holds, then what is told of it.
+/// The only place where a request ends. First its answer is ended, then everything that it holds is given
+/// back, then the log, the metrics and the trace get its record.
 void session_state::end(verdict how, closing as) {
   record_.bytes_out = client_->body_bytes_written();
   if (as == closing::whole) client_->end_answer();
@@ -185,13 +187,14 @@ void session_state::end(verdict how, closing as) {
   }
   attempt_.lease = {};
   if (!is_beginning_) self_->leave();
-  // Last: from a socket's handler the exit message is what still holds the actor.
+  // This comes last: in the handler of a socket, nothing but the exit message of leave() refers to the actor
+  // after it.
   const auto until_return = std::move(alive_);
 }
 
 session_state::~session_state() {
   if (phase_ == phase::closed) return;
-  // The actor dies of an exception: its client still gets an answer, its slots are given back.
+  // The actor dies of an exception. Its client still gets an answer, and its slots are given back.
   try {
     fail({.code = errc::internal, .detail = "the session's actor died"});
   } catch (const std::exception& error) {
@@ -204,7 +207,7 @@ session_state::~session_state() {
 
 session_sample session_state::sample() const {
   auto now = sample_of(record_, steady_clock::now(), client_->body_bytes_written());
-  // A stream's usage is noted when it has ended.
+  // The record has the usage of a stream only when the stream has ended.
   if (!now.tokens && attempt_.judge.usage) now.tokens = attempt_.judge.usage->completion_tokens;
   return now;
 }
@@ -240,7 +243,7 @@ void session_state::enter_phase(phase next) {
     spdlog::trace("request {}: {}", log_safe(record_.id), words_for(next));
 }
 
-/// Counts streams that are open, and the time in the queue.
+/// Counts the open streams, and measures the time in the queue.
 void session_state::note_phase(phase next) {
   if (next == phase_) return;
   auto& counted = *context_->counted;

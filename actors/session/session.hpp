@@ -14,9 +14,8 @@
 // - queued: QUEUE_TIMEOUT, kept by the admission actor
 // - reading, and an upload: the connection's CLIENT_BODY_TIMEOUT
 // - opening: FIRST_BYTE_TIMEOUT, which runs until the first event of a stream
-// - streaming and holding: IDLE_TIMEOUT, but only 200 ms for the end of the framing once a stream's last
-// event
-//   ([DONE], message_stop, …) has arrived
+// - streaming and holding: IDLE_TIMEOUT
+// - after a stream's last event ([DONE], message_stop, …): 200 ms, in which its framing has to end
 // - the whole request: REQUEST_TIMEOUT, or the time in x-request-timeout-ms if that is less
 // After STREAM_COMMIT_AFTER of silence a stream is opened before its first event, and comments keep it alive.
 //

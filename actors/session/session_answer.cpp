@@ -1,5 +1,5 @@
-// From the adapter's first word to the client's last byte: a stream is passed on event by event, any other
-// answer is held until it is whole, or passed on when it grows too long for that.
+// Upstream's answer, from its head to the client's last byte. A stream is passed on event by event. Any other
+// answer is held until it is complete, or passed on once it is too long to be held.
 #include "actors/session/session.hpp"
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
@@ -16,8 +16,9 @@ namespace llm_proxy {
 
 namespace {
 
-/// Behind a stream's last event its framing ends at once, unless upstream has forgotten it. No client is to
-/// wait for that, and none is to hear of IDLE_TIMEOUT when it has the whole answer.
+/// How long the session waits for the end of the framing after a stream's last event. It normally comes at
+/// once. If upstream never sends it, the client must not wait long, and must not get an IDLE_TIMEOUT error
+/// when it already has the whole answer.
 constexpr auto end_of_framing_wait = std::chrono::milliseconds{200};
 
 }  // namespace
@@ -56,7 +57,7 @@ void session_state::begin_answer(response_head&& answer) {
             .detail = "upstream status " + std::to_string(attempt_.head.status)});
       break;
     case answer_plan::stream:
-      // FIRST_BYTE_TIMEOUT runs on: a head and comments are no progress.
+      // FIRST_BYTE_TIMEOUT keeps running, because a head and comments do not count as progress.
       enter_phase(phase::streaming);
       if (!reply_.is_early()) break;
       body_.reset();
@@ -76,7 +77,7 @@ void session_state::begin_answer(response_head&& answer) {
 
 answer_terms session_state::terms() const {
   const auto& row = *route_.row;
-  // Shapes of an unknown dialect are not ours to rewrite.
+  // The errors of an unknown dialect are passed on unchanged, because we do not know their shape.
   const auto wording = row.speaks == dialect::opaque ? error_wording::raw : context_->options.wording;
   answer_terms out{row.speaks, wording, row.any_media, record_.stream || row.body != body_kind::json};
   out.may_be_empty = row.method == "DELETE";
@@ -85,10 +86,10 @@ answer_terms session_state::terms() const {
   return out;
 }
 
-/// What the client gets of upstream's headers, which are used up with that.
+/// Returns those of upstream's headers that the client gets. Upstream's headers are moved from.
 header_list session_state::client_headers_of_answer() {
   const auto policy = route_.row->headers;
-  // Only there may a header name upstream's host.
+  // Only the headers of this policy may name upstream's host.
   const bool has_host = policy == header_policy::resource && context_->upstreams;
   return client_headers(
       std::move(attempt_.head.headers), policy,
@@ -125,14 +126,14 @@ void session_state::take_bytes(std::string&& bytes) {
   if (phase_ == phase::streaming || phase_ == phase::holding) grant();
 }
 
-/// Upstream's silence counts from now on.
+/// Restarts IDLE_TIMEOUT.
 void session_state::await_more() {
   if (attempt_.is_open && !attempt_.judge.last_event_seen())
     clocks_.phase->expires_after(context_->options.idle_timeout);
 }
 
 void session_state::grant() {
-  // Upstream was held up by a slow client: its time runs from now on.
+  // While a slow client held upstream up, its silence did not count. Its time starts now.
   const bool was_held_up = attempt_.is_out_of_credit() && phase_ != phase::opening;
   const auto free = attempt_.take_credit(reply_.backlog());
   if (free == 0) return;
@@ -151,7 +152,8 @@ void session_state::end_upstream() {
 
 void session_state::take_events(std::string_view bytes) {
   const bool was_answered = attempt_.judge.last_event_seen();
-  // What follows the last event is no part of the answer: a client need not have taken it.
+  // Bytes after the last event are not part of the answer, so it does not matter whether the client reads
+  // them.
   if (was_answered && reply_.backlog() == 0) attempt_.is_last_event_sent = true;
   do {
     auto piece = attempt_.take_events(bytes);
@@ -161,7 +163,7 @@ void session_state::take_events(std::string_view bytes) {
     }
     pass_on(piece.bytes);
     if (!piece.error.empty()) {
-      // In the words of the client's dialect.
+      // The client gets the error in its own dialect.
       redact(piece.error, context_->options.upstream_key);
       if (record_.detail.empty()) record_.detail = "an error event: " + first_event_data(piece.error);
       pass_on(worded_error_event(std::move(piece.error), terms().wording, speaks(),
@@ -174,7 +176,8 @@ void session_state::take_events(std::string_view bytes) {
     clocks_.phase->expires_after(end_of_framing_wait);
 }
 
-/// An error that came as a stream's first event, under a 200: the client gets the status that it means.
+/// Answers an error that came as the first event of a stream with the status 200. The client gets the status
+/// that the error means.
 void session_state::refuse_first_event(std::string_view event) {
   cancel_upstream();
   attempt_.held = first_event_data(event);
@@ -199,11 +202,11 @@ void session_state::open_reply() {
   const auto status = attempt_.head.status;
   reply_.open({status, client_headers_of_answer()}, attempt_.is_event_stream,
               attempt_.is_event_stream ? std::nullopt : length);
-  // What a stream that may last for hours need not hold.
+  // A stream may last for hours, so it lets go of memory that it does not need any more.
   if (!upload_.is_coming) {
     client_->forget_headers();
     record_.head = client_->head();
-    route_.path = {};  // was a part of the old one
+    route_.path = {};  // it may be a view into the old head
   }
 }
 
@@ -229,8 +232,8 @@ void session_state::end_stream() {
   end_complete_stream(rest);
 }
 
-/// `rest`: what the judge has held back of it, an event without its blank line, to which nothing may be
-/// glued.
+/// `rest` is what the judge has held back: an event without its blank line. Nothing may be written directly
+/// after it, because it would become part of that event.
 void session_state::end_complete_stream(std::string_view rest) {
   cancel_upstream();
   pass_on(rest);
@@ -243,7 +246,7 @@ void session_state::end_complete_stream(std::string_view rest) {
   end(attempt_.stream_verdict(), closing::whole);
 }
 
-/// Counts a stream that came to its dialect's end.
+/// Notes the events and the usage of a stream that reached the end that its dialect defines.
 void session_state::note_complete_stream() {
   record_.attempt.chunks = attempt_.judge.events();
   record_.attempt.usage = attempt_.judge.usage;
@@ -259,14 +262,15 @@ void session_state::hold(std::string&& bytes) {
     release_held();
 }
 
-/// It is too long to be judged: what there is of it is passed on, and what comes too.
+/// Called when the body is too long to be judged. Passes on the part that was held; the rest follows as it
+/// arrives.
 void session_state::release_held() {
   if (reply_.started()) {
     fail({.code = errc::upstream_invalid_response, .detail = "no event stream after the comments"});
     return;
   }
   if (attempt_.head.status >= 300) {
-    // Its status says enough.
+    // The status alone says enough about the error.
     cancel_upstream();
     attempt_.held.clear();
     end_held();
@@ -287,7 +291,7 @@ void session_state::end_held() {
   }
   auto outcome = judge_held(attempt_.head, attempt_.held, terms());
   const bool is_error = outcome.code != errc::none;
-  // A 5xx that LiteLLM itself is to blame for; all other whole answers show that it works.
+  // A 5xx that LiteLLM itself caused is a fault. All other complete answers show that LiteLLM works.
   if (attempt_.head.status >= 500 && outcome.advice.source == blame::litellm) {
     judge_upstream(
         {.code = errc::upstream_error, .detail = "status " + std::to_string(attempt_.head.status)});
@@ -324,7 +328,7 @@ void session_state::end_held() {
   end(verdict_of(outcome.code), closing::whole);
 }
 
-/// A stream that was opened early turned out to be none.
+/// Ends a stream that was opened early, when upstream's answer turned out not to be a stream.
 void session_state::end_early_stream(const held_verdict& outcome) {
   if (outcome.code == errc::none) {
     fail({.code = errc::upstream_invalid_response, .detail = "no event stream after the comments"});

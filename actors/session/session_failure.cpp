@@ -1,5 +1,5 @@
-// How a request fails: in its client's words, and by a status as long as none was sent; and what a failure
-// says about the upstream.
+// How a request fails, and what a failure says about the upstream. The client gets the error in its own
+// dialect, with a status if none was sent yet.
 #include "actors/models/model_lists.hpp"
 #include "actors/session/session.hpp"
 #include "config/log_safe.hpp"
@@ -15,7 +15,7 @@ namespace llm_proxy {
 void session_state::fail(failure reason) {
   if (phase_ == phase::closed) return;
   if (attempt_.judge.last_event_seen()) {
-    // Whatever happens now, the client has a whole answer.
+    // The client has the whole answer already, so the failure does not matter to it.
     end_complete_stream(attempt_.judge.finish_at_last_event());
     return;
   }
@@ -24,7 +24,7 @@ void session_state::fail(failure reason) {
   record_.detail = reason.detail;
   const bool is_streaming = reply_.is_early() || (phase_ == phase::streaming && attempt_.is_event_stream);
   reason = cut_answer(std::move(reason), is_streaming);
-  // A request that hit one of our own timeouts is not tried again, but for the connect's.
+  // A request that hit one of our own timeouts is not tried again, except after CONNECT_TIMEOUT.
   const auto missed_deadline = attempt_.missed_deadline;
   const bool is_late = missed_deadline != missed::none && missed_deadline != missed::connect;
   const auto& row = describe(reason.code);
@@ -41,7 +41,8 @@ void session_state::fail(failure reason) {
   end(verdict_of(reason.code, missed_deadline), closing::broken);
 }
 
-/// Answers with an error, if no answer has begun. `detail`: as error_body() takes it.
+/// Answers with an error if no answer has begun, otherwise breaks the answer off. `detail` is passed to
+/// error_body().
 void session_state::refuse(const failure& reason, header_list headers, std::string_view detail) {
   if (phase_ == phase::closed) return;
   cancel_upstream();
@@ -79,7 +80,7 @@ void session_state::on_open_failed(failure reason) {
   attempt_.is_open = false;
   if (log_steps())
     log_step(record_.id, "no answer: {} ({})", describe(reason.code).name, log_safe(reason.detail));
-  // Before a head only the connect has a deadline in the adapter.
+  // Before the head arrives, the adapter's only deadline is the one for the connect.
   if (reason.code == errc::upstream_timeout) attempt_.missed_deadline = missed::connect;
   judge_upstream(reason);
   if (reason.code == errc::out_of_resources && context_->health->shortage.begins(steady_clock::now())) {
@@ -97,23 +98,26 @@ void session_state::on_open_failed(failure reason) {
 }
 
 void session_state::note_unreachable() {
-  // Only the first one to notice asks for another look: a fetch of the model list, and more until one works.
+  // Only the first session that notices it asks the registry to fetch the model list. The registry then tries
+  // again until a fetch works.
   if (context_->health->usable_upstreams.exchange(0) > 0) self_->send(context_->registry, refresh_due{});
 }
 
-/// Upstream answers: the service is ready again at once, and an upstream that was left out is used again.
+/// Called when upstream has answered. The service is ready again at once, and an upstream that was left out
+/// is used again.
 void session_state::note_reachable(unsigned status) {
   auto& usable = context_->health->usable_upstreams;
   if (usable.load(std::memory_order_relaxed) == 0) usable = 1;
   auto* table = context_->upstreams.get();
   const auto upstream = attempt_.lease.upstream;
-  // An error of the server's may be why it was left out.
+  // Errors like this one may be the reason why it was left out.
   if (table == nullptr || status >= 500 || table->usable(upstream)) return;
   table->answered(upstream, record_.attempt.opened_at, steady_clock::now());
 }
 
-/// The client gave up, or the time it allows is over. Where upstream has the request and has not said a word,
-/// the table hears of it: it takes several such clients, and a probe, for more to come of that.
+/// Called when the client gave up or the time of the request is over. If upstream has the whole request and
+/// has not answered a byte, the upstream_table notes it. Only several such clients and a failed probe have
+/// consequences for the upstream.
 void session_state::note_patience_over() {
   if (phase_ != phase::opening || !attempt_.is_open || upload_.is_coming || !context_->probe) return;
   const auto upstream = attempt_.lease.upstream;
@@ -121,7 +125,7 @@ void session_state::note_patience_over() {
     self_->send(context_->probe, upstream_suspected{upstream});
 }
 
-/// Tells the table of upstreams what `reason` (none: a success) says about the one at hand.
+/// Tells the upstream_table what `reason` says about the upstream of this attempt. errc::none is a success.
 void session_state::judge_upstream(const failure& reason) {
   auto* table = context_->upstreams.get();
   if (table == nullptr || phase_ == phase::closed) return;

@@ -1,4 +1,4 @@
-// The way of a request to LiteLLM: its slot, its body, its model, its adapter.
+// How a request gets to LiteLLM: its slot, its body, its model, its adapter.
 #include "actors/session/session.hpp"
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
@@ -11,7 +11,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Memory comes back when streams end and what they held is trimmed: not at once.
+/// Memory comes back only some time after streams have ended, when it is trimmed.
 constexpr std::string_view retry_after_memory = "5";
 
 header_list retry_after(std::string_view seconds) {
@@ -67,7 +67,7 @@ std::optional<failure> session_state::limit_time() {
 
 // -- queued -----------------------------------------------------------------------------------
 
-/// Before the body is read: what is refused costs nothing more.
+/// Called before the body is read, so that a refused request costs nothing more.
 void session_state::ask_admission() {
   if (const auto reason = check_form(*record_.key, route_.row->body)) {
     refuse(*reason);
@@ -89,7 +89,7 @@ void session_state::ask_admission() {
   self_->request(context_->admission, caf::infinite, request_slot{self_->id(), record_.key, cost})
       .then(
           [this](slot_decision& decided) {
-            if (phase_ != phase::queued) return;  // the slot goes back with the message
+            if (phase_ != phase::queued) return;  // the end of the message gives the slot back
             if (!decided.slot) {
               enter_phase(phase::routing);
               refuse(decided.fault, std::move(decided.headers));
@@ -136,7 +136,7 @@ void session_state::on_body_failed(const failure& fault) {
 
 void session_state::take_body(std::string&& body) {
   record_.bytes_in = body.size();
-  // Without it the tokens of a key with a tpm would go uncounted.
+  // A key with a tpm needs the usage even without ACCOUNT_USAGE, because its tokens are counted from it.
   const bool wants_usage = context_->options.account_usage || record_.key->tpm > 0;
   auto judged = plan_body(*route_.row, *record_.key, head().target, std::move(check_), wants_usage, body);
   if (const auto* refused = std::get_if<refused_body>(&judged)) {
@@ -163,7 +163,7 @@ void session_state::on_body_part(std::string&& bytes, bool last) {
       upload_.is_coming = false;
       record_.attempt.sent_at = steady_clock::now();
     }
-    if (!attempt_.is_open) return;  // upstream has answered, or failed, without waiting for it
+    if (!attempt_.is_open) return;  // upstream has answered or failed without waiting for the rest
     self_->send(attempt_.lease.adapter, body_part{self_->id(), std::move(bytes), last});
     if (last && phase_ == phase::opening) clocks_.phase->expires_after(context_->options.first_byte_timeout);
   });
@@ -202,7 +202,8 @@ void session_state::resolve(const body_plan& plan) {
           [this](const caf::error& error) { refuse(to_failure(error)); });
 }
 
-/// Asks for an adapter. `last_resort`: of an upstream that was left out, since every usable one was tried.
+/// Asks for an adapter. With `last_resort` it may be one of an upstream that was left out, because every
+/// usable one was tried.
 void session_state::lease(bool last_resort) {
   enter_phase(phase::opening);
   self_
@@ -226,7 +227,7 @@ void session_state::open() {
   }
   auto request = make_upstream_request();
   clocks_.phase.emplace(context_->home->timers(), calling<&session_state::on_idle>());
-  // While its body is coming the connection's deadline watches the client.
+  // While the body arrives, the connection's own deadline (CLIENT_BODY_TIMEOUT) watches the client.
   if (!upload_.is_coming) clocks_.phase->expires_after(options.first_byte_timeout);
   if (!clocks_.silence && record_.stream && options.stream_commit_after.count() > 0) {
     clocks_.silence =
@@ -250,7 +251,7 @@ std::shared_ptr<upstream_request> session_state::make_upstream_request() {
   const auto& row = *route_.row;
   request->head = record_.head;
   request->request_id = record_.id;
-  // A row for GET answers HEAD too, by what a GET brings; a row for every method passes HEAD on.
+  // A row for GET answers a HEAD too, by sending a GET to upstream. A row for every method passes HEAD on.
   request->method = head().method == "HEAD" && !row.method.empty() ? "GET" : head().method;
   request->headers = row.headers;
   request->path = route_.path;

@@ -1,5 +1,5 @@
-// A request's second chances: another upstream when one cannot be reached, and RETRIES. There are none once
-// the client has got a byte.
+// How a request is tried again: at another upstream if one cannot be reached, and after a failure (RETRIES).
+// It is never tried again once the client has got a byte.
 #include "actors/session/session.hpp"
 #include "config/log_safe.hpp"
 #include "http/wire/retry_after.hpp"
@@ -22,13 +22,15 @@ bool may_differ_next_time(unsigned status) {
 
 }  // namespace
 
-/// Only an adapter that was given up and is on another thread can still have something on its way.
+/// Returns whether the current message is from the adapter of this attempt. Only an abandoned adapter on
+/// another thread can still have a message on its way.
 bool session_state::sender_has_lease() const {
   return self_->current_sender() == caf::actor_cast<caf::strong_actor_ptr>(attempt_.lease.adapter);
 }
 
-/// The request goes to an upstream that it did not try yet, unseen by the client. When no usable one is left,
-/// those that were left out are tried too, each once: they may be well again, and nothing else can help.
+/// Sends the request to an upstream that it has not tried yet, without the client noticing. If no usable one
+/// is left, each upstream that was left out is tried once too, because it may work again. Returns false if
+/// there is no other upstream, or if an upload has started.
 bool session_state::reach_another() {
   tried_upstreams_ |= bit_of(attempt_.lease.upstream);
   const auto& table = *context_->upstreams;
@@ -40,7 +42,7 @@ bool session_state::reach_another() {
   return true;
 }
 
-/// True if the request is tried again instead of being answered with `status`.
+/// Returns true if the request is tried again instead of being answered with `status`.
 bool session_state::retry(unsigned status, const error_advice& advice) {
   const auto& options = context_->options;
   if (options.retries == 0 || record_.retries >= options.retries || upload_.exists ||
@@ -64,14 +66,14 @@ bool session_state::retry(unsigned status, const error_advice& advice) {
   return true;
 }
 
-/// Begins a new attempt, with nothing of the one before.
+/// Begins a new attempt that keeps nothing of the one before.
 void session_state::start_over() {
   cancel_upstream();
   enter_phase(phase::opening);
   clocks_.phase.reset();
-  tried_upstreams_ = bit_of(attempt_.lease.upstream);  // another one, if there is one
+  tried_upstreams_ = bit_of(attempt_.lease.upstream);  // prefers another upstream, if there is one
   attempt_ = attempt{route_.row->speaks, adds_usage_};
-  // When the request was sent last is known until it is sent again.
+  // Until the request is sent again, the times of the last attempt stay in the record.
   record_.attempt =
       attempt_record{.opened_at = record_.attempt.opened_at, .sent_at = record_.attempt.sent_at};
   record_.detail.clear();

@@ -12,7 +12,7 @@ namespace {
 /// out. Prometheus itself stops waiting after 10 s by default (its option scrape_timeout).
 constexpr auto longest_scrape = std::chrono::seconds{30};
 constexpr std::size_t scrape_piece = std::size_t{64} << 10;
-/// Until the client's last acknowledgement is looked for again.
+/// The pause before the session checks again whether the client has acknowledged everything.
 constexpr auto look_again_after = std::chrono::milliseconds{5};
 
 }  // namespace
@@ -49,13 +49,13 @@ void session_state::send_metrics(const metrics_text& all) {
     send_more_metrics();
 }
 
-/// A piece at a time, so that no turn copies or encrypts megabytes. The answer is over only when the client
-/// has all of it: until then the scrape counts among those of the process, so that clients that do not read
-/// cannot make the process, or the kernel's buffers, hold one text each.
+/// Sends one piece at a time, so that no turn copies or encrypts megabytes. The answer ends only when the
+/// client has all of it. Until then the scrape counts against the limit of the process. Otherwise clients
+/// that do not read could make the process, or the kernel's buffers, hold one text for each of them.
 void session_state::send_more_metrics() {
   const std::string_view text = *scrape_->text;
   if (scrape_->written < text.size()) {
-    if (client_->backlog() > scrape_piece) return;  // goes on when it has left
+    if (client_->backlog() > scrape_piece) return;  // on_sent() continues when the client has read
     const auto piece = text.substr(scrape_->written, scrape_piece);
     scrape_->written += piece.size();
     client_->write(piece);

@@ -6,7 +6,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// Longer ones may be dropped (Trace Context §3.3.1.5), and are passed on all the same.
+/// A longer tracestate may be dropped (Trace Context §3.3.1.5). It is not exported with the span, but the
+/// header is still passed on.
 constexpr std::size_t longest_state = 512;
 
 }  // namespace

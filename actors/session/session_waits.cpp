@@ -1,5 +1,4 @@
-// What happens to a session when nothing comes: its deadlines, a client that reads slowly, leaves or is cut
-// off.
+// A session's deadlines, and what its client does meanwhile: it reads slowly, leaves, or is cut off.
 #include "actors/session/session.hpp"
 
 #include <utility>
@@ -8,9 +7,10 @@ namespace llm_proxy {
 
 namespace {
 
-/// Between two comments of a silent stream: well below the 60 s after which balancers cut.
+/// The pause between two comments of a silent stream. It is well below the 60 s after which load balancers
+/// cut a connection.
 constexpr auto keep_alive_pause = std::chrono::seconds{15};
-/// nginx's word for "the client closed before the answer"; only in the log.
+/// nginx's status for a client that closed the connection before the answer. It is only used in the log.
 constexpr unsigned client_closed_request = 499;
 
 }  // namespace
@@ -26,7 +26,7 @@ void session_state::on_sent() {
 
 void session_state::on_client_gone() {
   enter(self_, [this] {
-    // Many SDKs close as soon as they have read the last event: they were served.
+    // Many SDKs close the connection as soon as they have read the last event. They got the whole answer.
     if (attempt_.judge.last_event_seen() && (attempt_.is_last_event_sent || reply_.backlog() == 0)) {
       cancel_upstream();
       note_complete_stream();
@@ -52,7 +52,8 @@ void session_state::on_idle() {
     end_complete_stream(attempt_.judge.finish_at_last_event());
     return;
   }
-  // A client that reads slowly is not upstream's silence; CLIENT_WRITE_TIMEOUT watches it.
+  // If the client reads slowly, upstream is not to blame for the silence. CLIENT_WRITE_TIMEOUT watches the
+  // client.
   if (phase_ != phase::opening && reply_.backlog() > 0) {
     clocks_.phase->expires_after(context_->options.idle_timeout);
     return;
@@ -71,7 +72,7 @@ void session_state::on_total_deadline() {
     fail({.code = errc::overloaded, .detail = "REQUEST_TIMEOUT in the queue"});
     return;
   }
-  // Until its body is there, the client is the slow one.
+  // As long as the body is incomplete, the client is the slow side.
   const bool is_reading = phase_ == phase::reading || upload_.is_coming;
   note_patience_over();
   attempt_.missed_deadline = missed::total;
@@ -79,7 +80,8 @@ void session_state::on_total_deadline() {
         .detail = is_shortened_ ? "x-request-timeout-ms" : "REQUEST_TIMEOUT"});
 }
 
-/// Nothing was heard of a stream for a while: balancers between here and the client would take it for dead.
+/// Called when a stream has been silent for a while: load balancers on the way to the client would take it
+/// for dead.
 void session_state::on_silence() {
   clocks_.silence->expires_after(keep_alive_pause);
   if (attempt_.was_heard()) return;

@@ -11,7 +11,7 @@ namespace llm_proxy {
 namespace {
 
 constexpr auto watch_pause = std::chrono::milliseconds{250};
-/// Five minutes of them; then the client has to ask again.
+/// After this many rounds (five minutes) the stream ends, and the client has to ask again.
 constexpr unsigned watch_rounds = 5 * 60 * 4;
 /// When nothing changes, still every fourth event is sent.
 constexpr unsigned quiet_rounds = 4;
@@ -39,20 +39,21 @@ void session_state::watch() {
   enter_phase(phase::streaming);
   watch_ = std::make_unique<ui_watch>(context_->home->timers(), calling<&session_state::look>(),
                                       context_->observers.size());
-  // Others than the operator see what is their own.
+  // Only the operator sees all requests. Other keys see their own.
   if (!is_operator_) watch_->key = record_.key->name;
   look();
 }
 
-/// One round: asks all threads, unless the last event is still on its way to a client that reads slowly.
+/// Runs one round: asks the observers of all threads, unless they have not all answered yet, or the client
+/// has not read the last event yet.
 void session_state::look() {
   auto& watch = *watch_;
   if (context_->health->draining) {
     end(verdict::drained, closing::whole);
     return;
   }
-  // The page asks again: a key that was revoked meanwhile sees no more, and one that stays sees new
-  // upstreams.
+  // The page then asks again. That way a key that was revoked meanwhile sees nothing more, and a valid key
+  // sees new upstreams.
   if (++watch.ticks > watch_rounds) {
     end(verdict::complete, closing::whole);
     return;
@@ -64,7 +65,8 @@ void session_state::look() {
     const auto told = [this, i](observed* seen) {
       if (phase_ == phase::closed) return;
       if (seen == nullptr) {
-        // Half a picture would be a wrong one. The page asks again, and then there is another observer.
+        // The data of some threads alone would be misleading. The page asks again, and by then the observer
+        // has been replaced.
         end(verdict::internal, closing::whole);
         return;
       }
