@@ -10,7 +10,7 @@ namespace llm_proxy {
 namespace {
 
 [[noreturn]] void refuse() {
-  // Failing loudly beats a timeout that never comes.
+  // An error is better than a timeout that never comes.
   throw std::logic_error{"this actor system has no clock: use llm_proxy::deadline"};
 }
 

@@ -47,7 +47,7 @@ class io_scheduler final : public caf::scheduler::abstract_coordinator {
 
   void start() override;
   void stop() override;
-  /// For the few actors that CAF spawns itself; they live on the first thread.
+  /// Queues the few actors that CAF spawns itself. They live on the first thread.
   void enqueue(caf::resumable* job) override;
   caf::actor_clock& clock() noexcept override { return clock_; }
 

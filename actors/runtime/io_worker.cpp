@@ -18,7 +18,7 @@ namespace {
 
 thread_local const io_worker* current_worker = nullptr;
 
-/// Rounds of messages and writes in one turn, before other sockets get their chance.
+/// The most rounds of messages and writes in one turn. After them the other sockets get their chance.
 constexpr int max_rounds = 16;
 constexpr std::size_t max_messages_per_resume = 100;
 
@@ -74,8 +74,8 @@ void io_worker::run() {
       finish_turn();
       note_turn();
     } catch (const std::exception& error) {
-      // Actors catch their own; what arrives here came from a socket handler and cost that socket only. The
-      // rest of the turn is still to be done.
+      // Actors catch their own exceptions. This one came from a socket handler and affects only that socket.
+      // The rest of the turn still has to run.
       quiet_ = false;
       spdlog::critical("io thread {}: exception in a handler: {}", index_, error.what());
     }
@@ -116,8 +116,8 @@ void io_worker::finish_turn() {
 }
 
 void io_worker::run_jobs() {
-  // What is queued meanwhile runs in this call too, but not without end: an actor that keeps itself busy must
-  // not starve the sockets.
+  // Jobs that are queued meanwhile run in this call too, but only a limited number of them: an actor that
+  // keeps itself busy must not starve the sockets.
   for (auto left = jobs_.size() + 1000; left > 0 && !jobs_.empty(); --left) {
     auto* job = jobs_.front();
     jobs_.pop_front();

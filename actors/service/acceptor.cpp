@@ -15,12 +15,13 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-/// Handshakes under way when listening ends get so long to complete: more than most round trips.
+/// How long TCP handshakes that are under way when listening ends have to complete. It is longer than most
+/// round trips.
 constexpr auto last_call = std::chrono::milliseconds{100};
 constexpr int max_backlog = 4096;
 
-/// An exception costs what was worked on, not the acceptor: with it all connections of its thread would be
-/// closed.
+/// An exception ends only `work`, not the acceptor: if the acceptor ended, all connections of its thread
+/// would be closed.
 template <class Work>
 bool survives(const char* phase, Work&& work) {
   return ::llm_proxy::survives("acceptor", phase, std::forward<Work>(work));
@@ -81,7 +82,7 @@ void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket 
     const bool descriptors =
         ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
     if (descriptors && !somebody_waits()) {
-      await_newcomer();  // accept() takes a descriptor first (Linux): it fails though nobody is kept out
+      await_newcomer();  // on Linux accept() takes a descriptor first, so it fails even if no client waits
     } else if (descriptors) {
       make_room_for(shortage::descriptors);
     } else {
@@ -126,15 +127,15 @@ void acceptor_state::close_listener() {
   if (listener_) {
     boost::system::error_code ec;
     listener_->non_blocking(true, ec);
-    // What has completed its handshake would be reset by closing. Bounded: the socket may be shared, and then
-    // more come for ever.
+    // Connections that have completed their handshake would be reset by the close, so they are accepted
+    // first. Their number is limited, because on a shared socket new ones may keep coming.
     for (int i = 0; i < max_backlog; ++i) {
       tcp::socket waiting{home_->io()};
       listener_->accept(waiting, ec);
       if (ec) break;
       deal(std::move(waiting));
     }
-    // Not close(): that leaves a descriptor which another process holds too in this thread's epoll set.
+    // Not close(): if another process holds the socket too, it would stay in the epoll set of this thread.
     home_->sockets().asio_used();
     const int descriptor = listener_->release(ec);
     if (!ec) ::close(descriptor);
@@ -152,14 +153,14 @@ void acceptor_state::take_in(tcp::socket socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
   added->start();
-  // Last of what may throw: from here on its end takes it off the count.
+  // This is the last step that may throw. From here on on_closed() takes the connection off the count.
   connections_.insert(added);
   ++options_.context->counted->connections_accepted;
   if (draining_) added->drain();
 }
 
 void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
-  // Without a session nobody else would answer.
+  // Without a session nobody answers the client, so the connection does.
   if (!survives("spawning a session",
                 [&] { spawn_on(self_->system(), *home_, session, options_.context, from); })) {
     from->end_without_memory();
@@ -193,7 +194,7 @@ void acceptor_state::on_closed(const std::shared_ptr<connection>& which) {
 }
 
 void acceptor_state::on_handshake_failed(const std::string& why) {
-  // Anybody can cause these: no more than a line for who looks for it.
+  // Any client can cause these, so they are only logged at DEBUG.
   spdlog::debug("TLS handshake: {}", why);
 }
 
@@ -201,7 +202,7 @@ caf::result<drained> acceptor_state::begin_drain() {
   auto promise = self_->make_response_promise<drained>();
   waiting_.push_back(promise);
   draining_ = true;
-  // drain() may close a connection and with it change the set.
+  // drain() may close a connection, which changes the set.
   const std::vector<std::shared_ptr<connection>> all{connections_.begin(), connections_.end()};
   for (const auto& each : all) each->drain();
   check_drained();

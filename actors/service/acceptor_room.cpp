@@ -1,6 +1,6 @@
-// What the acceptor that listens does when connections or descriptors are short: it asks the acceptors of all
-// threads, its own first, to close an idle connection. Nothing is closed while nobody waits, and where none
-// is idle who comes waits in the system's backlog.
+// What the acceptor that listens does when connections or descriptors run short: it asks the acceptors of all
+// threads, itself first, to close an idle connection. No connection is closed as long as no client waits. If
+// no connection is idle, new clients wait in the system's backlog.
 #include "actors/service/acceptor.hpp"
 
 #include <algorithm>
@@ -16,15 +16,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Until it is tried again where nobody could make room.
+/// The pauses before the next try when no acceptor could make room.
 constexpr auto pause_when_full = 10ms;
 constexpr auto pause_without_descriptors = 100ms;
-/// After this many pauses in which nobody waited, no connection is kept out any more.
+/// After this many pauses in a row in which no client waited, the shortage counts as over.
 constexpr unsigned quiet_pauses = 100;
-/// Anybody can cause evictions: the log tells of them no more often.
+/// The log reports evictions at most this often, because any client can cause them.
 constexpr auto between_eviction_lines = 60s;
 
-/// Whether the process may open another socket.
+/// Returns whether the process can open another socket.
 bool has_descriptor() {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor >= 0) ::close(descriptor);
@@ -33,7 +33,7 @@ bool has_descriptor() {
 
 }  // namespace
 
-/// Whom to ask, one after the other, until one of them has closed a connection.
+/// The acceptors to ask, one after the other, until one of them has closed a connection.
 struct acceptor_state::room_search {
   struct step {
     acceptor_actor whom;
@@ -115,11 +115,12 @@ void acceptor_state::on_newcomer() {
   if (!done) pause(shortage::unknown, "an exception");
 }
 
-/// Those who never had a request go first, on whatever thread they are; then this thread's before those of
-/// the thread with the most.
+/// Connections that never had a request are closed first, on whatever thread they are. Among the threads,
+/// this one is asked first, then the others, from the one with the most connections to the one with the
+/// fewest.
 void acceptor_state::make_room_for(shortage lack) {
   const auto& counts = *options_.counts;
-  // A place is only freed by a connection that is counted here, a descriptor by any.
+  // Any closed connection frees a descriptor, but only one that is counted here frees a place.
   std::vector<std::size_t> order(lack == shortage::descriptors ? all_.size()
                                                                : std::min(all_.size(), counts.size()));
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -168,14 +169,15 @@ void acceptor_state::note_eviction(shortage lack) {
                std::exchange(evictions_, 0));
 }
 
-/// Who comes meanwhile waits in the system's backlog.
+/// Accepts nothing for a while. New clients wait in the system's backlog.
 void acceptor_state::pause(shortage lack, const std::string& why) {
   if (std::exchange(paused_for_, lack) == shortage::none)
     spdlog::error("accepting no connections for now: {}", why);
   pause_->expires_after(lack == shortage::connections ? pause_when_full : pause_without_descriptors);
 }
 
-/// While others still wait the next of them may find no room: the log would tell of each one.
+/// Ends the pause only if no client waits. Otherwise the next client might find no room again, and the log
+/// would report a shortage for each of them.
 void acceptor_state::note_room() {
   if (paused_for_ != shortage::none && !is_full() && !somebody_waits()) accept_again();
 }

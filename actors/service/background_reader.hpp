@@ -1,5 +1,5 @@
-// Reads something on a thread of its own, which may take for ever: a file of a mount that hangs. Whoever
-// asked for it goes on, and ends when it wants to; the thread is then left behind.
+// Reads something on a thread of its own, because reading may take for ever: for example a file on a mount
+// that hangs. The caller does not wait for it, and may end at any time. It then leaves the thread behind.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace llm_proxy {
 
-/// All but the read itself is for one thread.
+/// All functions must be called from one thread. Only `read` runs on another.
 template <class Result>
 class background_reader {
  public:
@@ -22,8 +22,8 @@ class background_reader {
   explicit background_reader(std::function<Result()> read)
       : shared_{std::make_shared<shared>(std::move(read))} {}
 
-  /// Begins to read; while it is reading already, remembers (once) that it has to be done again after that.
-  /// Throws std::system_error where there can be no thread.
+  /// Begins to read. If it is reading already, it reads once more after that, however often it was asked.
+  /// Throws std::system_error if no thread can be started.
   void request() {
     if (reading_) {
       again_ = true;
@@ -38,7 +38,8 @@ class background_reader {
     reading_ = true;
   }
 
-  /// What was read, once; nothing while it is reading. Reads again then, if that was asked for meanwhile.
+  /// Returns what was read, once; nullopt while there is no new result. Then begins to read again, if that
+  /// was requested meanwhile.
   std::optional<Result> take() {
     std::optional<Result> result;
     {
@@ -53,7 +54,7 @@ class background_reader {
   }
 
   bool reading() const { return reading_; }
-  /// Readable while take() has something.
+  /// Returns a descriptor that is readable while take() has a result.
   int ready_descriptor() const { return shared_->ready.descriptor; }
 
  private:
@@ -69,7 +70,7 @@ class background_reader {
     }
     int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   };
-  /// What the thread needs, which may outlive the reader.
+  /// The data that the thread uses. The thread may outlive the reader.
   struct shared {
     explicit shared(std::function<Result()> function) : read{std::move(function)} {}
     const std::function<Result()> read;

@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// What only the routes know of the settings.
+/// Checks PASSTHROUGH_PATHS, for which the table of routes is needed.
 void check_passthrough(parsed_settings& parsed) {
   for (const auto& prefix : parsed.values.passthrough_paths) {
     const auto said = judge_passthrough(prefix);
@@ -23,7 +23,7 @@ void check_passthrough(parsed_settings& parsed) {
   }
 }
 
-/// What only TLS knows of the settings.
+/// Checks the TLS files for upstreams, for which the TLS library is needed.
 void check_upstream_files(parsed_settings& parsed) {
   const auto files = litellm_tls(parsed.values);
   for (auto& fault : check_upstream_tls(files)) parsed.faults.push_back(std::move(fault));
@@ -86,7 +86,7 @@ configuration configuration_source::read(const settings& running) {
   try {
     read.options = read_live_settings(files_);
     check_file(read.options);
-    // Certificates are renewed whatever is wrong with the options.
+    // Renewed certificates are used even if the options are faulty.
     read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
   } catch (const std::exception& error) {
     read.options.faults.emplace_back(error.what());

@@ -1,5 +1,5 @@
-// What the service reads from files: its options, and the files that options name. All of it is read at the
-// start and on SIGHUP; only regular files are (http/system/regular_file.hpp).
+// What the service reads from files: its options, and the files that the options name. They are all read at
+// the start and on SIGHUP. Files that are not regular are refused (http/system/regular_file.hpp).
 #pragma once
 
 #include "config/env_file.hpp"
@@ -15,36 +15,35 @@
 
 namespace llm_proxy {
 
-/// Reads and checks the options and everything that they name; `faults` has a sentence for each thing that is
-/// wrong.
+/// Reads and checks the options and all files that they name. `faults` has a sentence for each fault.
 parsed_settings read_settings(const env_files& files = {});
 
-/// What a SIGHUP reads for a running service.
+/// The configuration that a running service reads on SIGHUP.
 struct configuration {
   parsed_settings options;                 ///< with the faults of the files that may change with them
-  std::shared_ptr<upstream_tls> upstream;  ///< for https upstreams; null where there is none
-  std::optional<parsed_keys> keys;         ///< none: there is no file of keys
-  server_tls listener;                     ///< null: there is no TLS, or its files are faulty
+  std::shared_ptr<upstream_tls> upstream;  ///< for https upstreams; null if there is none
+  std::optional<parsed_keys> keys;         ///< nullopt if there is no file of keys
+  server_tls listener;                     ///< null if there is no TLS, or if its files are faulty
   std::vector<std::string> listener_faults;
   std::vector<std::string> listener_warnings;
 };
 
-/// Reads a running service's configuration again. Not for two threads at once.
+/// Reads the configuration of a running service again. Not thread-safe.
 class configuration_source {
  public:
-  /// `files` as they were read at the start, with what came of it.
+  /// `files` are those that were read at the start, and `at_start` is the result.
   configuration_source(env_files files, const parsed_settings& at_start);
 
-  /// `running`: names the files that take a restart to be others. A file of options that has gone, or that is
-  /// empty now, is a fault: the defaults are nobody's wish. May wait for a file system that hangs. Never
-  /// throws: what goes wrong is among the faults.
+  /// Reads all of it. `running` names the files whose paths only a restart can change. If the file of options
+  /// has disappeared or is empty now, that is a fault, because nobody wants all options to fall back to their
+  /// defaults. May wait for a file system that hangs. Never throws: errors are among the faults.
   configuration read(const settings& running);
 
  private:
   void check_file(parsed_settings& parsed);
 
   env_files files_;
-  std::string file_;  // that options came from last; empty: none
+  std::string file_;  // the file that options came from last; empty if there is none
 };
 
 }  // namespace llm_proxy

@@ -1,5 +1,5 @@
-// The connections of an acceptor that have no request, in the order in which they became idle: which one is
-// closed when others wait for its place.
+// The connections of an acceptor that have no request, in the order in which they became idle. It picks the
+// one that is closed when a client waits for a place.
 #pragma once
 
 #include "http/downstream/connection.hpp"
@@ -10,11 +10,12 @@ namespace llm_proxy {
 
 class idle_connections {
  public:
-  /// `which` is idle from now on. It leaves by itself when it is not.
+  /// Adds a connection that has become idle. It removes itself when it is no longer idle.
   void add(connection& which) { (which.is_used() ? used_ : never_used_).push_back(which); }
 
-  /// Closes the one that has been idle longest; one that never had a request before all others, and none of
-  /// the others unless `used_too`. Returns whether there was one.
+  /// Closes the connection that has been idle longest among those that never had a request. If there is none
+  /// and `used_too` is set, closes the one that has been idle longest among the others. Returns whether one
+  /// was closed.
   bool close_longest(bool used_too) { return close_first(never_used_) || (used_too && close_first(used_)); }
 
  private:
@@ -22,7 +23,8 @@ class idle_connections {
                                       boost::intrusive::constant_time_size<false>>;
 
   static bool close_first(list& from) {
-    // A request may have come on each of them that nobody has looked at yet. Who asks tries again.
+    // Each of them may have received a request that nobody has read yet, and such a connection is not closed.
+    // The number of tries is limited; the caller tries again later.
     constexpr int most_tries = 16;
     for (int i = 0; i < most_tries && !from.empty(); ++i) {
       auto& first = from.front();

@@ -25,7 +25,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// The keys of the file; a file that cannot be used is the operator's to mend.
+/// Returns the keys of the file. Throws std::runtime_error if the file cannot be used.
 key_table_ptr read_keys(const std::string& file, std::shared_ptr<key_uses> uses) {
   if (file.empty()) return make_key_table({}, nullptr, std::move(uses));
   auto read = read_keys_file(file);
@@ -35,7 +35,8 @@ key_table_ptr read_keys(const std::string& file, std::shared_ptr<key_uses> uses)
   return make_key_table(std::move(read.entries), nullptr, std::move(uses));
 }
 
-/// HOST has been checked for this with the settings; a socket handed over has not.
+/// Throws std::runtime_error if the default key must not be used on this address. HOST was checked together
+/// with the settings, but an inherited socket was not.
 void check_default_key(const settings& values, const boost::asio::ip::address& bound) {
   const auto fault = refuse_default_key(values, bound.to_string(), "the socket of LISTEN_FDS");
   if (!fault.empty()) throw std::runtime_error{fault};
@@ -67,7 +68,8 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
   parts.keys_file = values.internal_api_keys_file;
   parts.listener_files = listener_tls(values);
 
-  // Before any thread: a service that cannot listen, or whose files are of no use, need not start.
+  // This comes before any thread is started: a service that cannot listen, or cannot use its files, must not
+  // start.
   parts.keys = read_keys(parts.keys_file, std::make_shared<key_uses>(parts.families->room));
   parts.litellm_certificates = read_litellm_tls(values);
   make_upstreams(values, parts.litellm_certificates);
@@ -107,7 +109,7 @@ proxy::proxy(const settings& values, fake_author author, std::optional<int> inhe
                  start_listening{listener.release(), inherited.has_value(), parts.acceptors});
 }
 
-/// What the sessions of all threads share.
+/// Returns the part of the context that the sessions of all threads share.
 session_context proxy::common_context() const {
   session_context common;
   common.options = make_session_options(parts_->values, parts_->own_routes);
@@ -142,8 +144,8 @@ void proxy::spawn_acceptors(const session_context& common, const std::vector<sha
   }
 }
 
-/// ADMIN_PORT has an acceptor of its own: it listens until the end, also while the service drains. What it is
-/// asked counts nowhere: it would be the monitoring's own traffic.
+/// ADMIN_PORT has an acceptor of its own, which listens until the end, even while the service drains. Its
+/// requests are not in the metrics, because they are the traffic of the monitoring itself.
 void proxy::spawn_admin(const session_context& common, const shared_actors& kept, int descriptor) {
   const auto& values = parts_->values;
   constexpr std::size_t most = 64;
@@ -166,7 +168,7 @@ void proxy::reconfigure(const settings& values, std::shared_ptr<upstream_tls> tl
   const auto factories = make_factories(*parts_, values, tls);
   const bool same_tls = !tls || (parts_->litellm_certificates && parts_->litellm_certificates->same_as(*tls));
   const bool new_pools = !same_pools(parts_->values, values) || !same_tls;
-  // Pools before the rules that count on them.
+  // New pools come before the new rules, which rely on them.
   caf::anon_send(parts_->supervisor,
                  reconfigured{factories, new_pools, make_limits(values), make_names(values)});
   shared();
@@ -202,7 +204,7 @@ bool proxy::drain_connections(std::chrono::milliseconds timeout, const std::func
   return whole;
 }
 
-/// What has ended so far is exported; a collector that takes too long does not hold up the end.
+/// Exports the spans of all requests that have ended, but does not wait long for a slow collector.
 void proxy::flush_spans_at_end() {
   constexpr auto most = std::chrono::seconds{2};
   caf::scoped_actor self{*parts_->system};
@@ -215,7 +217,8 @@ void proxy::flush_spans_at_end() {
 bool proxy::end_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting) {
   announce_drain();
   caf::scoped_actor self{*parts_->system};
-  // First of all: what it still takes in, the other threads must get before they are told to drain.
+  // This comes first, because the other threads must get the last accepted connections before they are told
+  // to drain.
   self->send(parts_->acceptors.front(), stop_listening{});
   self->receive([](listening_stopped) {}, caf::after(std::chrono::seconds{5}) >>
                                               [] { spdlog::error("the listener did not stop in time"); });
@@ -231,7 +234,7 @@ bool proxy::end_connections(std::chrono::milliseconds timeout, const std::functi
     while (!open.empty()) {
       self->receive([&](drained) { open.erase(self->current_sender()->id()); },
                     [&](const caf::down_msg& down) {
-                      // Nothing is left of its connections: waiting for it would never end.
+                      // The acceptor died, and its connections with it. It will never answer.
                       if (open.erase(down.source.id()) > 0) whole = false;
                     },
                     caf::after(std::chrono::milliseconds{50}) >> [] {});
@@ -242,7 +245,7 @@ bool proxy::end_connections(std::chrono::milliseconds timeout, const std::functi
   };
   if (wait(timeout, stop_waiting)) return whole;
   for (const auto& each : parts_->acceptors) caf::anon_send(each, force_drain{});
-  // Errors are written, clients read them: a moment, then the destructor closes what is left.
+  // Gives clients a moment to read their errors. Then the destructor closes the rest.
   wait(std::chrono::seconds{3}, {});
   return false;
 }
@@ -257,7 +260,7 @@ std::vector<std::string> proxy::reload_keys() {
 void proxy::use_keys(std::vector<key_entry> entries) {
   parts_->keys = make_key_table(std::move(entries), parts_->keys);
   caf::anon_send(parts_->supervisor, keys_changed{parts_->keys});
-  shared();  // when it has answered, every auth actor has been told
+  shared();  // when the supervisor answers, it has told every auth actor
 }
 
 std::vector<shared_actors> proxy::shared() const {

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-// None of CAF's headers is included here: what only runs a service compiles in half the time without them.
+// No header of CAF is included here: code that only runs a service compiles in half the time without them.
 namespace caf {
 class actor_system;
 }
@@ -30,54 +30,57 @@ struct session_context;
 struct shared_actors;
 class upstream_tls;
 
-/// Changes how the shared actors and adapters are spawned: for parts of one's own (docs/extend.md), and for
-/// tests. Called at the start and whenever the service is configured otherwise.
+/// Changes how the shared actors and adapters are spawned, to add parts to the service (docs/extend.md) and
+/// for tests. Called at the start and whenever the configuration changes.
 using factory_editor = std::function<void(caf::actor_system&, actor_factories&)>;
 
 class proxy {
  public:
-  /// Listens and serves when it returns. Throws std::runtime_error with a sentence for the operator when it
-  /// cannot. `author`: what the fake adapters of mock mode answer, if not the echo. `inherited`: a listening
-  /// socket to use instead of HOST and PORT. `own_routes`: behind those of http/request/route.cpp; they
-  /// outlive this. `commit`: what it was built from.
+  /// The service listens and serves when the constructor returns. Throws std::runtime_error with a sentence
+  /// for the operator if it cannot. `author` makes up the answers of the fake adapters of mock mode; by
+  /// default they echo. `inherited` is a listening socket to use instead of HOST and PORT. `own_routes` are
+  /// added behind those of http/request/route.cpp, and must outlive the proxy. `commit` is the commit that
+  /// the program was built from.
   explicit proxy(const settings& values, fake_author author = {}, std::optional<int> inherited = {},
                  factory_editor edit = {}, std::span<const route> own_routes = {},
                  std::string_view commit = {});
-  /// Closes what is still open.
+  /// Closes all open connections.
   ~proxy();
   proxy(const proxy&) = delete;
   proxy& operator=(const proxy&) = delete;
 
-  /// The port listened on.
+  /// Returns the port that it listens on.
   std::uint16_t port() const;
-  /// The address listened on.
+  /// Returns the address that it listens on.
   const std::string& host() const;
 
-  /// Reads the TLS files again, for new connections. Keeps what is in use, and says why, when they are
-  /// faulty.
+  /// Reads the TLS files again, for new connections. If they are faulty, logs why and keeps those in use.
   void reload_tls();
-  /// The same with files that were read elsewhere; null where they are faulty.
+  /// The same with files that the caller has read. `tls` is null if they are faulty.
   void use_tls(const server_tls& tls, const std::vector<std::string>& faults);
 
-  /// From now on /health/ready says 503.
+  /// From now on /health/ready answers 503.
   void announce_drain();
 
-  /// Stops listening and waits for what is in flight, for `timeout` at most (0: without end), then ends it by
-  /// errors. True if nothing had to be cut. `stop_waiting()` is asked every 50 ms.
+  /// Stops listening and waits for the requests in flight, for at most `timeout` (0 = without a limit). Then
+  /// ends the remaining ones with an error. Returns true if no request had to be cut. It calls
+  /// `stop_waiting()` about every 50 ms, and waits no longer once that returns true.
   bool drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting = {});
 
-  /// Works by these settings from now on, as far as they may change while it runs (config/reload.hpp); what
-  /// is open goes on as it began. Throws std::runtime_error, and nothing has changed, when they are of no
-  /// use. `tls`: for https upstreams, from the files that `values` name; null: they are read now.
+  /// Uses these settings from now on, as far as they may change while it runs (config/reload.hpp). Open
+  /// requests continue with the old ones. Throws std::runtime_error if the settings cannot be used; then
+  /// nothing has changed. `tls` is for https upstreams, made from the files that `values` name; if it is
+  /// null, they are read now.
   void reconfigure(const settings& values, std::shared_ptr<upstream_tls> tls = nullptr);
-  /// The files for https upstreams, read again: new connections go by them, if they hold something else than
-  /// before. Null, or from other files than those in use: nothing is changed. Throws as reconfigure() does.
+  /// Uses the files for https upstreams, which the caller has read again, for new connections if their
+  /// content has changed. Does nothing if `tls` is null or was made from other files than those in use.
+  /// Throws as reconfigure() does.
   void use_upstream_tls(std::shared_ptr<upstream_tls> tls);
 
-  /// Reads INTERNAL_API_KEYS_FILE again. The faults of a file that cannot be used: then the keys stay as they
-  /// are. What is in flight goes on in any case.
+  /// Reads INTERNAL_API_KEYS_FILE again. Returns the faults of the file; if there are any, the keys stay as
+  /// they are. Requests in flight continue in any case.
   std::vector<std::string> reload_keys();
-  /// The same with a file that was read elsewhere, without a fault.
+  /// The same with the entries of a file that the caller has read without a fault.
   void use_keys(std::vector<key_entry> entries);
 
   // For tests.

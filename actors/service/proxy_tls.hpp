@@ -14,14 +14,14 @@ namespace llm_proxy {
 /// Returns the files that the listener's TLS is made from.
 tls_files listener_tls(const settings& values);
 
-/// Returns the files that TLS towards https upstreams is made from.
+/// Returns the files that the TLS for https upstreams is made from.
 upstream_tls_files litellm_tls(const settings& values);
 
-/// Reads those. Returns null where no upstream is https. Throws std::runtime_error that names the file which
-/// is of no use.
+/// Reads the files of litellm_tls(). Returns null if no upstream is https. Throws a std::runtime_error that
+/// names the file that cannot be used.
 std::shared_ptr<upstream_tls> read_litellm_tls(const settings& values);
 
-/// Whether one of these addresses is https.
+/// Returns whether one of these addresses is https.
 bool has_https(const std::vector<std::string>& urls);
 
 }  // namespace llm_proxy

@@ -26,7 +26,8 @@ trace_sampler make_sampler(const settings& values) {
   return sampler;
 }
 
-/// OTEL_SERVICE_NAME wins over a service.name in OTEL_RESOURCE_ATTRIBUTES; both over what is said here.
+/// OTEL_SERVICE_NAME takes precedence over a service.name in OTEL_RESOURCE_ATTRIBUTES. Attributes that
+/// neither of them sets get the values of this function.
 otlp_resource make_resource(const settings& values) {
   otlp_resource resource;
   resource.version = values.version;
@@ -42,13 +43,13 @@ otlp_resource make_resource(const settings& values) {
     std::erase_if(all, [](const auto& pair) { return pair.first == "service.name"; });
   preset("service.name", values.otel_service_name);
   preset("service.version", values.version);
-  preset("service.instance.id", make_request_id());  // one of several replicas, until it ends
+  preset("service.instance.id", make_request_id());  // tells replicas apart; a new one at each start
   return resource;
 }
 
 span_exporter_options make_exporter_options(const settings& values) {
   span_exporter_options options;
-  // A base gets the signal's path behind it; an address for traces alone is used as it is.
+  // The path of the signal is appended to the general endpoint. The endpoint for traces is used as it is.
   const bool own = !values.otel_exporter_otlp_traces_endpoint.empty();
   const auto& url = own ? values.otel_exporter_otlp_traces_endpoint : values.otel_exporter_otlp_endpoint;
   const auto address = parse_upstream_address(url);

@@ -1,4 +1,4 @@
-// From the OTEL_* options to the actor that exports spans.
+// Spawns the actor that exports spans, as the OTEL_* options say.
 #pragma once
 
 #include "actors/runtime/io_worker.hpp"
@@ -11,11 +11,11 @@
 
 namespace llm_proxy {
 
-/// Throws std::runtime_error with a sentence for the operator when the collector's certificate authorities
-/// cannot be used.
+/// Throws std::runtime_error with a sentence for the operator if the collector's address or its certificate
+/// authorities cannot be used.
 void check_tracing(const settings& values);
 
-/// Spawns the exporter on `home`; null where traces are off.
+/// Spawns the exporter on `home`. Returns null if traces are off.
 std::shared_ptr<const session_tracing> start_tracing(const settings& values, caf::actor_system& system,
                                                      io_worker& home);
 

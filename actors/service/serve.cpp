@@ -33,10 +33,11 @@ namespace {
 
 using reader = background_reader<configuration>;
 
-/// A file that has not been read after so long is told in the log.
+/// If the files have not been read after this time, the log says so.
 constexpr auto slow_read = std::chrono::seconds{10};
 
-/// Blocked in every thread (the mask is inherited), taken one by one: no code runs in a handler.
+/// Blocks the signals in every thread, because threads inherit the mask. They are read one by one, so no code
+/// runs in a signal handler. Returns SIGTERM and SIGINT.
 sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t end_signals;
@@ -66,7 +67,7 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-/// All options or none.
+/// Uses the new options, or none of them if one is faulty.
 void use_options(proxy& service, settings& values, const configuration& fresh) {
   const auto& parsed = fresh.options;
   for (const auto& warning : parsed.warnings) spdlog::warn("{}", warning);
@@ -94,7 +95,7 @@ void use_options(proxy& service, settings& values, const configuration& fresh) {
   spdlog::info("SIGHUP: changed: {}", joined(merged.changed));
 }
 
-/// What may change while the service runs.
+/// Uses everything in `fresh` that may change while the service runs.
 void use(proxy& service, settings& values, configuration&& fresh) {
   use_options(service, values, fresh);
   if (fresh.keys && !fresh.keys->faults.empty()) {
@@ -123,8 +124,8 @@ void request_read(reader& files) {
   }
 }
 
-/// Waits for the first signal to end. SIGHUPs before it make `files` read, whose results are used as they
-/// come; later ones wait in vain.
+/// Waits for the first SIGTERM or SIGINT, and returns it. A SIGHUP before it starts a read of `files`, and
+/// the result is used when it is there. A later SIGHUP has no effect.
 int wait_for_end(sigset_t signals, reader& files, proxy& service, settings& values) {
   sigaddset(&signals, SIGHUP);
   const owned_descriptor signalled{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
@@ -141,7 +142,7 @@ int wait_for_end(sigset_t signals, reader& files, proxy& service, settings& valu
           "are");
       told = true;
     }
-    // Signals first: whatever was read, the end does not wait for its use.
+    // Signals come first, so that the end does not wait until a new configuration is in use.
     signalfd_siginfo signal{};
     while (::read(signalled.get(), &signal, sizeof signal) == sizeof signal) {
       if (signal.ssi_signo != SIGHUP) return static_cast<int>(signal.ssi_signo);
@@ -158,13 +159,13 @@ int wait_for_end(sigset_t signals, reader& files, proxy& service, settings& valu
   }
 }
 
-/// Whether one of `signals` comes within `time`.
+/// Returns whether one of `signals` arrives within `time`.
 bool comes_within(const sigset_t& signals, std::chrono::milliseconds time) {
   const timespec limit{time.count() / 1000, time.count() % 1000 * 1'000'000};
   return sigtimedwait(&signals, nullptr, &limit) > 0;
 }
 
-/// Ends what is in flight.
+/// Ends the requests in flight.
 void drain_service(proxy& service, const settings& values, const sigset_t& end_signals, int signal) {
   service.announce_drain();
   const auto delay = values.drain_delay;
@@ -184,7 +185,7 @@ int serve(const settings& given, std::string_view commit, const configuration_re
   const auto end_signals = block_signals();
   start_logging(values);
   warn_of_descriptor_limit();
-  // Options that take a restart do not change in `values`; the others do not concern the reader.
+  // The reader only needs options that take a restart, and those do not change in `values`.
   reader files{[read, running = given] { return read(running); }};
   try {
     const auto inherited = take_inherited_descriptor();
@@ -201,7 +202,7 @@ int serve(const settings& given, std::string_view commit, const configuration_re
     return 1;
   }
   stop_logging();
-  // A thread that may come back at any moment must not find a process half taken down.
+  // The thread that reads may continue at any moment, and must not run while static objects are destroyed.
   if (files.reading()) std::_Exit(0);
   return 0;
 }

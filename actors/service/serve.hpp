@@ -9,13 +9,15 @@
 
 namespace llm_proxy {
 
-/// Reads for a SIGHUP what the service that runs by these settings may be told anew (read_configuration()).
+/// Reads the configuration again on SIGHUP, for a service that runs with these settings
+/// (configuration_source::read()).
 using configuration_reader = std::function<configuration(const settings& running)>;
 
-/// Serves until SIGTERM or SIGINT, and ends what is in flight. Call it before there are threads: it blocks
-/// the signals that it waits for. `commit`: what the program was built from. The exit code of the process: 0
-/// ended by a signal, 1 it could not listen. `read` runs on a thread of its own; one that never comes back
-/// delays nothing, not even the end: the process is then ended at once, without returning.
+/// Serves until SIGTERM or SIGINT, then ends the requests in flight. Has to be called before other threads
+/// are started, because it blocks the signals that it waits for. `commit` is the commit that the program was
+/// built from. Returns the exit code of the process: 0 if a signal ended it, 1 if the service could not start
+/// or failed. `read` runs on a thread of its own. If it is still running at the end, the process ends at once
+/// with the exit code 0, and serve() does not return.
 int serve(const settings& values, std::string_view commit, const configuration_reader& read);
 
 }  // namespace llm_proxy

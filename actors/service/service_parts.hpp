@@ -1,4 +1,5 @@
-// What a running service consists of. Its own sources include this, and tests that look inside.
+// What a running service consists of. Only the sources of the service include this, and tests that look
+// inside.
 #pragma once
 
 #include "actors/access/admission.hpp"
@@ -24,7 +25,8 @@
 
 namespace llm_proxy {
 
-/// Members are destroyed from the last to the first: the actor system ends before what its actors refer to.
+/// Members are destroyed from the last to the first, so the actor system ends before the members above it, to
+/// which its actors refer.
 struct service_parts {
   caf::actor_system_config config;
   settings values;  ///< in effect
@@ -37,7 +39,7 @@ struct service_parts {
   std::string keys_file;
   key_table_ptr keys;
   tls_files listener_files;
-  std::shared_ptr<upstream_tls> litellm_certificates;  ///< null: no upstream is https
+  std::shared_ptr<upstream_tls> litellm_certificates;  ///< null if no upstream is https
   std::shared_ptr<upstream_table> upstreams;
 
   // What is counted, and the state that threads share.
@@ -52,10 +54,10 @@ struct service_parts {
   std::vector<std::shared_ptr<live_sessions>> live;      ///< by thread
 
   std::unique_ptr<caf::actor_system> system;
-  std::shared_ptr<const session_tracing> tracing;  ///< null: off
+  std::shared_ptr<const session_tracing> tracing;  ///< null if tracing is off
   supervisor_actor supervisor;                     ///< keeps the shared actors
   std::vector<acceptor_actor> acceptors;           ///< by thread
-  acceptor_actor admin;                            ///< of ADMIN_PORT, where it is set
+  acceptor_actor admin;                            ///< of ADMIN_PORT; null if that is not set
 };
 
 }  // namespace llm_proxy

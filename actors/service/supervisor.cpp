@@ -14,11 +14,12 @@ namespace {
 
 using self_pointer = pinned_pointer<supervisor_actor, supervisor_state>;
 
-/// Between two rounds of replacements: well under the 100 ms within which a dead actor is replaced.
+/// The pause between two rounds of replacements. It is well below the 100 ms within which a dead actor has to
+/// be replaced.
 constexpr auto pause = std::chrono::milliseconds{50};
 
-/// Calls `visit(name, actor, how it is spawned)` for each kind of actor that a thread has one of: the rows of
-/// what is supervised.
+/// Calls `visit(name, actor, how it is spawned)` for each kind of actor of which every thread has its own. A
+/// new kind needs a row here.
 template <class Visit>
 void for_each_of_thread(shared_actors& kept, const shared_actor_factories& factories, Visit visit) {
   visit("auth", kept.auth, factories.auth);
@@ -27,7 +28,7 @@ void for_each_of_thread(shared_actors& kept, const shared_actor_factories& facto
   visit("model_registry", kept.registry, [&] { return factories.registry(kept.pool); });
 }
 
-/// The same for those that all threads know: admission, of which there is one, and each thread's observer.
+/// The same for the actors that all threads know: the one admission actor, and the observer of each thread.
 template <class Visit>
 void for_each_of_process(std::vector<shared_actors>& kept, const actor_factories& factories, Visit visit) {
   auto& first = kept.front();
@@ -40,7 +41,7 @@ void for_each_of_process(std::vector<shared_actors>& kept, const actor_factories
   }
 }
 
-/// Calls `visit(thread, name, actor, how it is spawned)` for every actor that is kept, the probe aside.
+/// Calls `visit(thread, name, actor, how it is spawned)` for every actor that is kept, except the probe.
 template <class Visit>
 void for_each_kept(supervisor_state& state, Visit visit) {
   for_each_of_process(state.kept, *state.factories, visit);
@@ -51,14 +52,14 @@ void for_each_kept(supervisor_state& state, Visit visit) {
   }
 }
 
-/// Replaces `actor` if it is dead. True if it did.
+/// Replaces `actor` if it is dead. Returns whether it did.
 template <class Handle, class Spawn>
 bool revive(self_pointer self, std::size_t thread, Handle& actor, const char* what, const Spawn& spawn) {
   const auto old = actor.id();
   if (self->state.dead.count(old) == 0) return false;
   actor = spawn();
   self->monitor(actor);
-  // A new one starts with the keys of the factories; those read since are told.
+  // A new actor starts with the keys of the factories. If newer ones were read since, it gets them here.
   if constexpr (std::is_same_v<Handle, auth_actor> || std::is_same_v<Handle, metrics_actor>) {
     if (self->state.keys) self->send(actor, keys_changed{self->state.keys});
   }
@@ -75,7 +76,7 @@ bool revive_probe(self_pointer self) {
   return true;
 }
 
-/// The one of those factories; an old one is let go.
+/// Ends the old probe, and spawns one by the current factories if they have one.
 void replace_probe(self_pointer self) {
   auto& state = self->state;
   if (auto old = std::exchange(state.probe, nullptr)) {
@@ -89,7 +90,8 @@ void replace_probe(self_pointer self) {
   for (auto& each : state.kept) each.probe = state.probe;
 }
 
-/// Tells all who work with shared actors; what they know already is told again, since deaths are rare.
+/// Tells all actors that work with shared actors who those are. It sends everything again, even what they
+/// know already, because deaths are rare.
 void introduce(const supervisor_state& state) {
   std::vector<registry_actor> registries;
   for (const auto& each : state.kept) registries.push_back(each.registry);
@@ -120,22 +122,22 @@ void replace_dead(self_pointer self) {
     for_each_kept(state, [&](std::size_t thread, const char* what, auto& actor, const auto& spawn) {
       changed = revive(self, thread, actor, what, spawn) || changed;
     });
-    state.dead.clear();  // those that nobody keeps any more
+    state.dead.clear();  // the rest are actors that are no longer kept
     if (changed) introduce(state);
   } catch (const std::exception& error) {
-    // Most likely out of memory: what could not be done now is done in the next round.
+    // Most likely there is no memory. The next round replaces the rest.
     spdlog::critical("supervisor: cannot replace a dead actor yet: {}", error.what());
     state.again->expires_after(pause);
   }
 }
 
-/// The old ones are let go: each ends when nobody is left who would still ask it.
+/// Uses the new pools. Each old pool ends when nobody refers to it any more.
 void replace_pools(self_pointer self, std::vector<pool_actor> fresh) {
   auto& state = self->state;
   for (std::size_t i = 0; i < state.kept.size(); ++i) {
     auto& kept = state.kept[i];
     self->demonitor(kept.pool.address());
-    // Pools refer to each other: without this the old ones would never end.
+    // Pools refer to each other. Without this the old ones would never end.
     self->send(kept.pool, pool_peers{});
     kept.pool = std::move(fresh[i]);
     kept.upstreams = state.factories->upstreams;
@@ -147,7 +149,7 @@ void replace_pools(self_pointer self, std::vector<pool_actor> fresh) {
 
 void reconfigure(self_pointer self, reconfigured& news) {
   auto& state = self->state;
-  // First what may fail: then all stays as it was.
+  // First the steps that may fail: if one does, nothing has changed.
   std::vector<pool_actor> pools;
   for (std::size_t i = 0; news.new_pools && i < state.kept.size(); ++i) {
     const auto& factories = news.factories->threads[i];
@@ -201,7 +203,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
   self->set_down_handler([self, home](caf::down_msg& down) {
     const bool first = self->state.dead.empty();
     self->state.dead.insert(down.source.id());
-    if (!first) return;  // its round is due already
+    if (!first) return;  // the next round is due already
     if (home->timers().now() - self->state.last_replaced >= pause) {
       replace_dead(self);
     } else {
@@ -210,7 +212,8 @@ supervisor_actor::behavior_type supervisor(self_pointer self, io_worker* home,
   });
   introduce(state);
   return {
-      // With this actor all others would end: it survives whatever its handlers throw.
+      // If the supervisor died, all actors that it keeps would end. So it survives exceptions in its
+      // handlers.
       [self](get_shared_actors) -> caf::result<all_shared_actors> {
         all_shared_actors all;
         const bool copied =

@@ -1,7 +1,8 @@
-// Keeps the shared actors (auth, registry, pool, metrics and observer of each thread; admission and probe)
-// alive: one that dies is spawned again at once, and all that work with it are told. Requests meanwhile find
-// a dead actor, which is an `internal` error, never silence. Also tells them what an operator has changed.
-// Spawned once, by proxy.cpp, on the first thread; lives as long as the process and ends the actors it keeps.
+// Keeps the shared actors alive: auth, registry, pool, metrics and observer of each thread, and admission and
+// probe. If one dies, the supervisor spawns it again at once, and tells all actors that work with it.
+// Requests that use a dead actor meanwhile get an `internal` error, and do not hang. The supervisor also
+// passes on changes of the configuration. proxy.cpp spawns it once, on the first thread. It lives as long as
+// the process, and ends the actors that it keeps.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -26,14 +27,14 @@ struct shared_actor_factories {
   std::function<metrics_actor()> metrics;
   std::function<observer_actor()> observer;
 };
-/// And how all of them are. A new admission actor starts with an empty book: what is in flight no longer
-/// counts.
+/// How the shared actors of all threads are spawned. A new admission actor starts with an empty book, so
+/// requests that are in flight then no longer count.
 struct actor_factories {
   std::vector<shared_actor_factories> threads;
   std::function<admission_actor()> admission;
-  std::function<probe_actor()> probe;         ///< none: no upstream is ever left out
+  std::function<probe_actor()> probe;         ///< empty if no upstream is ever left out
   std::shared_ptr<upstream_table> upstreams;  ///< those of the pools; null in mock mode
-  std::shared_ptr<actor_counts> counts;       ///< where it is noted that one was replaced
+  std::shared_ptr<actor_counts> counts;       ///< counts the actors that were replaced
 };
 
 struct supervisor_state {
@@ -46,22 +47,22 @@ struct supervisor_state {
   io_worker* home = nullptr;
   std::shared_ptr<const actor_factories> factories;
   std::vector<shared_actors> kept;  // by thread
-  probe_actor probe;                // null: none is needed
-  key_table_ptr keys;               // the newest; null: those that the factories know
+  probe_actor probe;                // null if none is needed
+  key_table_ptr keys;               // the newest; null if they are still those of the factories
   std::vector<acceptor_actor> acceptors;
-  std::set<caf::actor_id> dead;     // and not yet replaced
-  std::unique_ptr<deadline> again;  // an actor that dies as soon as it is spawned must not make this one spin
+  std::set<caf::actor_id> dead;     // those that are not yet replaced
+  std::unique_ptr<deadline> again;  // for the next round: the supervisor must not spin if actors die at once
   steady_clock::time_point last_replaced;
 };
 
-/// `kept` as spawn_shared() made them. `acceptors` are told when those of their thread change: one per
-/// thread, then any more of the first one.
+/// `kept` are the actors from spawn_shared(). `acceptors` are told when the shared actors of their thread
+/// change: the first ones belong to one thread each, in order, and all further ones to the first thread.
 supervisor_actor::behavior_type supervisor(pinned_pointer<supervisor_actor, supervisor_state> self,
                                            io_worker* home, std::shared_ptr<const actor_factories> factories,
                                            std::vector<shared_actors> kept,
                                            std::vector<acceptor_actor> acceptors);
 
-/// Spawns all shared actors, by thread.
+/// Spawns all shared actors except the probe, and returns them by thread.
 std::vector<shared_actors> spawn_shared(const actor_factories& factories);
 
 }  // namespace llm_proxy

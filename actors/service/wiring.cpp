@@ -32,7 +32,7 @@ std::shared_ptr<upstream_table> make_table(const std::vector<litellm_options>& u
 struct wiring_plan {
   service_parts& parts;
   const settings& values;
-  std::vector<litellm_options> upstreams;  // none in mock mode
+  std::vector<litellm_options> upstreams;  // empty in mock mode
   std::shared_ptr<upstream_table> table;
 };
 
@@ -51,7 +51,7 @@ adapter_factory make_adapter_factory(const wiring_plan& plan, io_worker& home, s
   };
 }
 
-/// Adapters are dealt out evenly, at least one per thread.
+/// Returns how many adapters a thread gets. They are spread evenly, and every thread gets at least one.
 std::size_t adapters_of(const settings& values, std::size_t thread) {
   const auto threads = values.thread_count();
   const auto all = values.adapter_pool_size > 0 ? values.adapter_pool_size : threads;

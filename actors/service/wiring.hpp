@@ -11,8 +11,8 @@
 namespace llm_proxy {
 
 /// Returns factories for every shared actor of `parts` under `values`, changed by the editor that the service
-/// was given. `tls`: for upstreams that are https. `parts` outlives the factories. Throws std::runtime_error
-/// if an upstream's address is not http(s).
+/// was given. `tls` is for https upstreams. `parts` must outlive the factories. Throws std::runtime_error if
+/// an upstream's address is not http(s).
 std::shared_ptr<const actor_factories> make_factories(service_parts& parts, const settings& values,
                                                       const std::shared_ptr<upstream_tls>& tls);
 
