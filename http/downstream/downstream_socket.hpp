@@ -87,7 +87,7 @@ class downstream_socket {
 
   counted_socket counted_;
   ready_socket socket_;
-  std::unique_ptr<tls_part> tls_;  // null: plain
+  std::unique_ptr<tls_part> tls_;  // null without TLS
 };
 
 }  // namespace llm_proxy
