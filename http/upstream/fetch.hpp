@@ -23,9 +23,8 @@ struct fetch_request {
   header_list headers = {};
   std::string body = {};
   fetch_trust trust = {};
-  std::chrono::milliseconds connect_timeout{
-      5000};                                  ///< for the name look-up, and again for connecting with TLS
-  std::chrono::milliseconds idle_timeout{0};  ///< between two pieces of the answer; 0 = no limit
+  std::chrono::milliseconds connect_timeout{5000};  ///< for look-up, then for connecting
+  std::chrono::milliseconds idle_timeout{0};        ///< between two pieces of the answer; 0 = no limit
 };
 
 /// How the request ended.
