@@ -1,4 +1,4 @@
-// A connected TCP socket of a reactor: what is known of its readiness, and reads and writes that never block.
+// A connected TCP socket of a reactor. It knows whether it is ready, and its reads and writes never block.
 #pragma once
 
 #include "http/loop/byte_buffer.hpp"

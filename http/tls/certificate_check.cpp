@@ -76,9 +76,9 @@ bool has_issuer_here(X509& certificate) {
   return found;
 }
 
-/// Returns why clients may refuse our own certificate, the first of `all`, for what is missing beside it;
-/// empty if nothing is. A chain counts as complete even if this machine does not know its root, because it is
-/// the clients that need the root.
+/// Returns why clients may refuse our own certificate, the first of `all`; empty if the chain is complete. A
+/// chain counts as complete even if this machine does not know its root, because it is the clients that need
+/// the root.
 std::string chain_fault(const std::vector<x509_pointer>& all) {
   auto& own = *all.front();
   if (X509_self_signed(&own, 0) == 1) return "is self-signed: only clients that were given it accept it";

@@ -16,7 +16,7 @@ namespace llm_proxy {
 
 /// PEM files.
 struct upstream_tls_files {
-  std::string authorities;  ///< who signs upstreams' certificates; empty: the system's authorities
+  std::string authorities;  ///< who signs upstreams' certificates; empty for the system's authorities
   /// Ours, then those between it and the root, for an upstream that asks for one; empty if there is none.
   std::string certificate = {};
   std::string key = {};  ///< of `certificate`, without a passphrase

@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 /// Who must have signed the certificate of an https address.
 struct fetch_trust {
-  std::string ca_file;  ///< PEM; empty: the system's authorities
+  std::string ca_file;  ///< PEM; empty for the system's authorities
   bool nobody = false;  ///< no check: for a service on this machine, whose certificate has another name
 };
 
