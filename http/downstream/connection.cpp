@@ -12,9 +12,9 @@ namespace {
 constexpr std::size_t largest_read = 64 * 1024;
 constexpr std::size_t max_pipelined = 64 * 1024;   // bytes read ahead of the request being served
 constexpr std::size_t first_reserve = 256 * 1024;  // for a body
-constexpr std::size_t body_edit_room = 256;  // another model's name then moves a large body, and copies none
+constexpr std::size_t body_edit_room = 256;        // so that a longer model name reallocates no large body
 
-/// For http:// where https:// is due. It has no head that was read, so no session answers it.
+/// The answer to plain HTTP on a TLS port. No head was read, so no session can answer.
 constexpr std::string_view plain_http_refusal =
     "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 124\r\n"
     "connection: close\r\n\r\n"
@@ -48,7 +48,8 @@ void connection::shake_hands() {
   }
   owner_.on_handshake_failed(socket_.handshake_fault());
   const bool plain_http = socket_.was_plain_http();
-  // From here on as after any refusal: without reading on, the kernel would reset what was sent.
+  // The rest is as after any refusal: if we did not read on, the kernel would reset the connection and
+  // destroy the answer.
   socket_.speak_plainly();
   if (plain_http) outgoing() += plain_http_refusal;
   finish_close();
@@ -69,7 +70,7 @@ void connection::act_on(readiness now) {
   if (socket_.readable() && wants_read()) read_some();
 }
 
-/// False: there was nothing to read, not even an end.
+/// Returns false if there was nothing to read, not even the end of the connection.
 bool connection::read_some() {
   boost::system::error_code ec;
   socket_.read(in_, largest_read, ec);
@@ -80,7 +81,7 @@ bool connection::read_some() {
   return came;
 }
 
-/// It does while it waits for its answer too: that is how a client that leaves is noticed.
+/// A connection also reads while its client waits for an answer: this is how a client that leaves is noticed.
 bool connection::wants_read() const {
   if (stage_ == stage::closed) return false;
   if (stage_ == stage::receiving) return !incoming_->in_parts || incoming_->window > 0;
@@ -93,7 +94,7 @@ void connection::start_read() {
 
 void connection::on_read(const boost::system::error_code& ec) {
   if (ec == boost::asio::error::eof && stage_ == stage::lingering && backlog() > 0) {
-    return;  // the client has only closed its sending side: the answer's rest is still wanted
+    return;  // the client has only closed its sending side and still wants the rest of the answer
   }
   if (ec) {
     close();
@@ -119,11 +120,12 @@ void connection::read_next_head() {
     return;
   }
   if (used == 0) {
-    // The head's time runs from its first byte, not from its last; the first head's already runs.
+    // A head's time limit runs from its first byte, not from its last. That of the first head already runs.
     if (!std::exchange(head_started_, true)) {
       const bool runs = !used_ && !draining_ && read_deadline_.armed() && timeouts_.head.count() > 0;
       if (!runs) read_deadline_.expires_after(timeouts_.head);
-      // Without a deadline of its own half a head is no request: anybody could hold the connection by it.
+      // A partial head counts as a request only if it has a deadline. Otherwise anybody could hold the
+      // connection with one.
       if (timeouts_.head.count() > 0) leave_idle();
     }
     return;
@@ -141,7 +143,7 @@ void connection::read_next_head() {
 void connection::refuse_head(failure fault) {
   leave_idle();
   used_ = true;
-  // Where this request ends is unknown: nothing behind it can be believed.
+  // The end of this request is unknown, so nothing that follows it can be trusted.
   request_head unread;
   unread.keep_alive = false;
   head_ = std::make_shared<const request_head>(std::move(unread));
@@ -196,8 +198,9 @@ void connection::begin_body(std::size_t limit) {
   start_read();
 }
 
-/// The length is the client's word: reserve for it as its bytes come, not before. Of a large body the last
-/// step is the largest, so that no more than an eighth of it is ever copied at once.
+/// The length is only what the client says, so memory is reserved as the bytes come, not before. The whole
+/// length is reserved when an eighth of it has arrived, so that hardly more than an eighth is ever copied at
+/// once.
 void connection::reserve_body() {
   if (!head_->content_length) return;
   auto& body = incoming_->body;
@@ -217,7 +220,7 @@ void connection::receive_body() {
   const auto before = request.body.size();
   in_.consume(request.parser.read_body(in_.view(), request.body, fault));
   request.read += request.body.size() - before;
-  // A chunk that is announced to go beyond the limit is not waited for.
+  // A chunk whose announced size exceeds the limit is refused before its bytes arrive.
   if (request.read + request.parser.announced() > request.limit) fault = {.code = errc::body_too_large};
   if (fault.code != errc::none) {
     if (fault.code == errc::bad_request) close_after_ = true;
@@ -292,7 +295,7 @@ void connection::leave_idle() {
   if (idle_hook::is_linked()) idle_hook::unlink();
 }
 
-/// After a client that read its answer slowly: until then it was not idle.
+/// For a client that read its answer slowly: it was not idle until it had read all.
 void connection::restart_idle_time() {
   if (stage_ != stage::waiting || head_started_ || backlog() > 0) return;
   read_deadline_.expires_after(draining_ ? drain_grace : timeouts_.keep_alive);
@@ -301,7 +304,7 @@ void connection::restart_idle_time() {
 bool connection::close_if_idle() {
   const auto self = shared_from_this();
   if (stage_ != stage::waiting || backlog() > 0) return false;
-  // A request that came since the socket was last looked at would be reset by closing.
+  // Closing would reset a request that has arrived since the last read.
   if (socket_.wants_handshake() || !read_some()) close();
   return closed();
 }
@@ -313,7 +316,7 @@ void connection::on_read_deadline() {
       if (head_started_) {
         refuse_head({.code = errc::request_timeout, .message = "The request's head did not arrive in time."});
       } else if (backlog() > 0) {
-        // The write deadline watches while the last answer is on its way.
+        // While the last answer is being sent, the write deadline applies.
         if (draining_ && in_.empty())
           finish_close();
         else

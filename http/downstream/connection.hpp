@@ -1,4 +1,5 @@
-// One client socket: reads requests one after the other, writes answers, notices a leaving client.
+// One client connection: it reads requests one after the other, writes answers, and notices when the client
+// leaves.
 //
 //   waiting ──head──▶ deciding ──read_body()──▶ receiving ──▶ serving ──end_answer()──▶ waiting
 //                        └── end_answer() with the body unread ──▶ discarding ──▶ waiting | lingering ──▶
@@ -29,59 +30,64 @@ namespace llm_proxy {
 class connection;
 
 struct connection_timeouts {
-  /// First byte of a request to the end of its head; of a connection's first request: from its beginning.
+  /// From the first byte of a request to the end of its head. For the first request it runs from the
+  /// beginning of the connection.
   std::chrono::milliseconds head;
-  std::chrono::milliseconds body;        ///< the whole body, however it trickles
-  std::chrono::milliseconds write;       ///< a client that takes nothing
+  std::chrono::milliseconds body;        ///< for the whole body, however slowly it comes
+  std::chrono::milliseconds write;       ///< for a client that does not read
   std::chrono::milliseconds keep_alive;  ///< idle between requests, with nothing left to send
 
-  /// Until the first request's head is there, after a TLS handshake, and for the handshake itself.
+  /// Returns the time limit for a TLS handshake, and then for the first request's head.
   std::chrono::milliseconds first_request() const { return head.count() > 0 ? head : keep_alive; }
 };
 
-/// Who is told of new requests: the acceptor actor.
+/// Is told of new requests. The acceptor actor implements it.
 class connection_owner {
  public:
-  /// A request's head is there (or is refused: `connection.head_fault()`). Answer with start_answer().
+  /// A request's head has arrived, or it was refused and `from->head_fault()` says why. Answer with
+  /// start_answer().
   virtual void on_request(const std::shared_ptr<connection>& from) = 0;
   virtual void on_closed(const std::shared_ptr<connection>& which) = 0;
-  /// A TLS client and this side did not come to terms. The connection closes.
+  /// The TLS handshake with a client has failed. The connection closes.
   virtual void on_handshake_failed(const std::string& /*why*/) {}
-  /// It has no request and nothing to send, from now on: at its beginning and after each request. It leaves
-  /// the list that its owner may put it into by itself.
+  /// The connection is idle from now on: it has no request and nothing to send. This is called for a new
+  /// connection and after each request. If the owner puts it into a list, the connection leaves that list by
+  /// itself.
   virtual void on_idle(connection& /*which*/) {}
 
  protected:
   ~connection_owner() = default;
 };
 
-/// What happens to the request at hand: told to its session.
+/// Tells a session what happens to its request.
 class exchange_events {
  public:
-  /// After read_body(), each time that a body which is not yet whole has grown: what there is of it.
+  /// Is called after read_body(), each time that an incomplete body has grown, with all of it that has
+  /// arrived.
   virtual void on_body_grown(std::string_view so_far) = 0;
-  /// The answer to read_body(): the whole body, decoded from its framing.
+  /// The result of read_body(): the whole body, without its framing.
   virtual void on_body(std::string&& body) = 0;
-  /// The answer to stream_body(): the next bytes of the body, decoded from its framing; `last`: it is whole.
+  /// A result of stream_body(): the next bytes of the body, without its framing. `last` says that the body
+  /// ends with them.
   virtual void on_body_part(std::string&& bytes, bool last) = 0;
   /// The body is too large, too slow or badly framed.
   virtual void on_body_failed(const failure& fault) = 0;
-  /// The client closed, reset or stopped reading: nothing can be answered any more.
+  /// The client closed or reset the connection, or stopped reading. No answer can reach it any more.
   virtual void on_client_gone() = 0;
-  /// Bytes left for the client: backlog() shrank.
+  /// Bytes were sent to the client, so backlog() is smaller.
   virtual void on_sent() = 0;
-  /// The shutdown's patience is over: end the answer now, by an error.
+  /// The shutdown waits no longer: end the answer now with an error.
   virtual void on_forced_end() = 0;
 
  protected:
   ~exchange_events() = default;
 };
 
-/// The place of a connection in its owner's list of idle ones; no node is allocated for it.
+/// Links a connection into its owner's list of idle ones, without allocating a node.
 using idle_hook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-/// `tls`: what the client has to shake hands with first; null: none.
+/// `tls` is the context for the TLS handshake; null if clients connect without TLS.
 class connection final : public turn_task,
                          public reply_writer,
                          private watcher,
@@ -100,55 +106,58 @@ class connection final : public turn_task,
   const std::shared_ptr<const request_head>& head() const { return head_; }
   /// Why the head was refused; errc::none if it was not.
   const failure& head_fault() const;
-  /// Lets go of the request's headers once nobody asks for them any more: a stream may last for hours.
+  /// Frees the request's headers once they are no longer needed, because a stream may last for hours.
   void forget_headers();
   void attach(exchange_events* events) { events_ = events; }
   /// The client's IP address, without a port; empty if the socket is closed. A system call.
   std::string peer_address() const { return socket_.peer_address(); }
-  /// Reads the body: on_body() or on_body_failed(), now or later. `limit` in bytes.
+  /// Reads the body, which may have at most `limit` bytes. Calls on_body() or on_body_failed(), now or later.
   void read_body(std::size_t limit);
 
-  /// The time for the body runs from now on: after a request has waited for a place.
+  /// Starts the body's time limit anew, after a request has waited for a slot.
   void restart_body_time();
 
-  /// Passes the body on as it comes: on_body_part() until the last, or on_body_failed(). Reads no more than
-  /// `window` bytes (and one read) ahead of take_more().
+  /// Passes the body on as it comes: calls on_body_part() until the last part, or on_body_failed(). Reads at
+  /// most `window` bytes (and one read) ahead of take_more().
   void stream_body(std::size_t limit, std::size_t window);
-  /// `bytes` of the parts are done with: as many more may be read.
+  /// Says that `bytes` bytes of the parts have been used, so that as many more may be read.
   void take_more(std::size_t bytes);
 
   void start_answer(const response_head& head, body_framing framing, std::uint64_t length,
                     bool close) override;
   void write(std::string_view bytes) override;
-  /// The same for bytes that live as long as the process (a page): many of them are not copied.
+  /// Like write(), for bytes that live as long as the process (a page). They are not copied if there are
+  /// many.
   void write_constant(std::string_view bytes);
-  /// The answer is whole. The session is not called any more.
+  /// Says that the answer is complete. After this the session gets no more calls.
   void end_answer();
-  /// The answer cannot be completed: sends what is written, then closes without the end of its framing.
+  /// Says that the answer cannot be completed. Sends what is written, then closes without the end of the
+  /// framing.
   void break_answer();
 
   std::size_t backlog() const override {
     return pending_.size() + constant_.size() + in_flight_.size() - in_flight_sent_;
   }
-  /// Bytes that have left and that the client's system has yet to acknowledge: one that does not read keeps
-  /// them.
+  /// Returns how many bytes our system has taken and the client's has not acknowledged. A client that does
+  /// not read leaves them unacknowledged.
   std::size_t unacknowledged() const { return socket_.unacknowledged(); }
-  /// Bytes of the answer's body so far, framing not counted.
+  /// Returns how many bytes of the answer's body were written so far, without its framing.
   std::uint64_t body_bytes_written() const { return body_written_; }
   bool answer_started() const override { return answer_started_; }
 
   // -- for the owner ---------------------------------------------------------
 
-  /// Closes when the request at hand is answered; without one after half a second, if none has come by then.
+  /// Closes when the current request is answered. If there is none, closes after half a second, unless a
+  /// request has begun by then.
   void drain();
-  /// Closes now, whatever is going on; a session is told on_client_gone().
+  /// Closes at once, in any state. A session gets on_client_gone().
   void close();
-  /// Closes without an answer if there is no request, also none that has come and was not looked at. False:
-  /// it goes on.
+  /// Closes if there is no request, not even one that has arrived and was not read yet. Returns false if the
+  /// connection stays open.
   bool close_if_idle();
-  /// A request has come on it.
+  /// Whether a request has come on this connection.
   bool is_used() const { return used_; }
-  /// Ends the request at hand by an error, then closes; at once if there is none.
+  /// Ends the current request with an error, then closes. Closes at once if there is no request.
   void force_end();
   bool closed() const { return stage_ == stage::closed; }
   /// Ends the current request when there is no memory left, and therefore allocates nothing: it writes a 503
@@ -159,11 +168,11 @@ class connection final : public turn_task,
 
  private:
   static constexpr std::size_t max_discard =
-      1024 * 1024;  // of an unwanted body, before the connection is given up
-  /// The next request waits while more than this is unsent: a client that only asks would have us keep its
-  /// answers.
+      1024 * 1024;  // bytes of an unwanted body; if it is longer, the connection is closed
+  /// The next request is not read while more than this is unsent. Otherwise we would have to keep all answers
+  /// to a client that sends requests and does not read.
   static constexpr std::size_t max_unsent = 64 * 1024;
-  /// An idle connection may still begin a request for so long after drain().
+  /// For this long after drain() an idle connection may still begin a request.
   static constexpr auto drain_grace = std::chrono::milliseconds{500};
 
   enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
@@ -184,7 +193,7 @@ class connection final : public turn_task,
   std::string& outgoing();
   void advance();
   void read_next_head();
-  /// Nothing of the request is still to be read.
+  /// Whether the request has been read to its end.
   bool is_read() const { return !incoming_ || incoming_->parser.done(); }
   void begin_body(std::size_t limit);
   void reserve_body();
@@ -206,22 +215,22 @@ class connection final : public turn_task,
   const connection_timeouts& timeouts_;
   connection_owner& owner_;
   exchange_events* events_ = nullptr;
-  deadline read_deadline_;   // head, body, keep-alive or lingering, whichever is on
-  deadline write_deadline_;  // a client that takes nothing
+  deadline read_deadline_;   // for the head, the body, keep-alive or lingering, one at a time
+  deadline write_deadline_;  // for a client that does not read
 
   byte_buffer in_;
   /// A request that is being read.
   struct incoming {
     request_parser parser;
     std::string body;
-    std::size_t limit = 0;   // of the body's bytes
-    std::size_t read = 0;    // of them
-    std::size_t window = 0;  // of a body passed on as it comes: bytes that may still be read
-    bool in_parts = false;   // it is passed on as it comes
+    std::size_t limit = 0;   // most bytes of the body
+    std::size_t read = 0;    // bytes of the body so far
+    std::size_t window = 0;  // bytes that may still be read of a body that is passed on as it comes
+    bool in_parts = false;   // the body is passed on as it comes
   };
-  std::unique_ptr<incoming> incoming_;  // from a head's first byte until the request has been read
+  std::unique_ptr<incoming> incoming_;  // is there from a head's first byte until the request has been read
   std::shared_ptr<const request_head> head_;
-  std::unique_ptr<const failure> head_fault_;  // null: none
+  std::unique_ptr<const failure> head_fault_;  // null if the head was not refused
   std::size_t discarded_ = 0;
 
   // What is written, in the order in which it is sent.
@@ -229,22 +238,22 @@ class connection final : public turn_task,
   std::size_t in_flight_sent_ = 0;
   std::string_view constant_;       // the rest of write_constant()'s bytes
   std::string pending_;             // not yet given to the socket
-  std::size_t counted_unsent_ = 0;  // of them, as the turn was told
+  std::size_t counted_unsent_ = 0;  // number of unsent bytes last reported to the turn
   std::uint64_t body_written_ = 0;
 
   stage stage_ = stage::waiting;
   body_framing framing_ = body_framing::content_length;
   bool used_ = false;
-  bool head_started_ = false;  // some bytes of the next head are there
+  bool head_started_ = false;  // some bytes of the next head have arrived
   bool scheduled_ = false;
   bool waiting_writable_ = false;
   bool answer_started_ = false;
   bool suppress_body_ = false;  // the answer ends with its head
   bool close_after_ = false;
-  bool end_written_ = false;  // shut down once all is sent
-  bool reset_after_ = false;  // reset then, instead
+  bool end_written_ = false;  // the sending side is closed once all is sent
+  bool reset_after_ = false;  // the connection is reset then instead
   bool draining_ = false;
-  bool continue_owed_ = false;  // 100-continue asked for and not sent
+  bool continue_owed_ = false;  // the client asked for 100-continue and has not got it
 };
 
 }  // namespace llm_proxy

@@ -29,9 +29,10 @@ void connection::start_answer(const response_head& head, body_framing framing, s
                               bool close) {
   answer_started_ = true;
   const bool http_1_0 = head_->minor_version == 0;
-  // RFC 9112 §6.3: these end with their head, whatever it says, and a length in it is that of another answer.
+  // RFC 9112 §6.3: these answers end with their head, whatever it says. A length in it is that of the body
+  // that is left out.
   suppress_body_ = head_->method == "HEAD" || head.status == 204 || head.status == 304;
-  // RFC 9110 §8.6: never in a 204, and only a true one in a 304.
+  // RFC 9110 §8.6: a 204 never has a content-length, and a 304 only a true one.
   const bool tells_length =
       framing == body_framing::content_length && head.status != 204 && (head.status != 304 || length > 0);
   if (suppress_body_) {
@@ -88,14 +89,14 @@ void connection::write(std::string_view bytes) {
 }
 
 void connection::write_constant(std::string_view bytes) {
-  constexpr std::size_t least = 16 * 1024;  // of less a copy is cheaper than a write of its own
+  constexpr std::size_t least = 16 * 1024;  // copying fewer bytes is cheaper than another write
   const bool framed = framing_ == body_framing::chunked;
   if (bytes.size() < least || framed || suppress_body_ || !constant_.empty()) {
     write(bytes);
     return;
   }
   body_written_ += bytes.size();
-  // They come behind what was written before.
+  // What was written before has to be sent first.
   if (in_flight_sent_ == in_flight_.size()) {
     in_flight_.swap(pending_);
     in_flight_sent_ = 0;
@@ -116,11 +117,11 @@ void connection::end_answer() {
     finish_close();
   } else if (is_read()) {
     next_request();
-    // The client need not wait for what its session does at its end.
+    // Send now, so that the client does not wait for what its session does at its end.
     if (turn_.lone()) flush();
   } else {
     stage_ = stage::discarding;
-    // An answer that took long may have outlived the body's deadline.
+    // If the answer took long, the body's deadline may have passed already.
     if (!read_deadline_.armed()) read_deadline_.expires_after(timeouts_.body);
     discard_body();
     start_read();
@@ -159,7 +160,7 @@ void connection::linger() {
 
 // -- writing -------------------------------------------------------------------
 
-/// What is written in this turn.
+/// Returns the buffer for what is written in this turn.
 std::string& connection::outgoing() {
   if (pending_.empty() && pending_.capacity() < 64) pending_ = turn_.borrow();
   return pending_;
@@ -239,7 +240,8 @@ void connection::send_written() {
 
 void connection::drain() {
   draining_ = true;
-  // A request may be on its way here, on a new connection as on a kept one: closing at once would reset it.
+  // A request may be on its way, on a new connection as well as on a kept one. Closing at once would reset
+  // it.
   if (stage_ == stage::waiting && !head_started_ && in_.empty()) read_deadline_.expires_after(drain_grace);
   if (stage_ == stage::discarding) finish_close();
 }

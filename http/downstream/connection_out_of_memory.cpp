@@ -30,7 +30,7 @@ void connection::on_ready(readiness now) {
     act_on(now);
   } catch (const std::bad_alloc&) {
     on_out_of_memory();
-    throw;  // for the log of the thread
+    throw;  // so that the thread logs it
   }
 }
 
@@ -45,7 +45,7 @@ void connection::run_turn() {
 
 void connection::on_out_of_memory() {
   if (stage_ == stage::receiving && events_ != nullptr) {
-    // What there is of the body is most likely what was too large.
+    // The body is most likely what took too much memory.
     incoming_->body = {};
     stage_ = stage::deciding;
     close_after_ = true;
@@ -53,7 +53,7 @@ void connection::on_out_of_memory() {
       events_->on_body_failed({.code = errc::out_of_resources, .message = "The service has no memory left."});
       return;
     } catch (const std::exception&) {
-      // Without memory for the words either.
+      // There is no memory for this answer either.
     }
   }
   end_without_memory();
@@ -66,7 +66,7 @@ void connection::end_without_memory() {
   auto* events = std::exchange(events_, nullptr);
   if (can_tell) {
     answer_started_ = true;
-    boost::system::error_code ec;  // a client that does not take it is closed likewise
+    boost::system::error_code ec;  // ignored, because the connection closes in any case
     socket_.write_some(answer, ec);
   }
   try {

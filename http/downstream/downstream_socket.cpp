@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// A TLS record (RFC 8446 §5.1): OpenSSL gives no more at a time.
+/// The size of a TLS record (RFC 8446 §5.1). OpenSSL returns no more at a time.
 constexpr std::size_t largest_record = 16 * 1024;
 
 std::string address_text(const sockaddr_storage& peer) {
@@ -75,7 +75,7 @@ std::size_t downstream_socket::read_tls(byte_buffer& in, std::size_t limit, erro
   } else {
     in.commit(done.bytes);
   }
-  // More may stand in OpenSSL's buffer, of which the system tells nothing.
+  // OpenSSL's buffer may hold more, which the system does not report.
   tls_->unread = done.bytes > 0;
   ec = done.next == tls_session::wait::none ? done.ec : error_code{boost::asio::error::would_block};
   return done.bytes;

@@ -29,8 +29,8 @@ class downstream_socket {
 
   /// Whether a handshake has to be made before bytes pass.
   bool wants_handshake() const { return tls_ && !tls_->shaken; }
-  /// Goes on with the handshake. True if it is over; `ec` says how. False: call it again with the next
-  /// on_ready().
+  /// Goes on with the handshake. Returns true if it is over, and then `ec` says how. If it returns false,
+  /// call it again with the next on_ready().
   bool shake_hands(error_code& ec);
   /// Says why the handshake failed. After that speak_plainly() lets the bytes that follow pass unencrypted,
   /// so that the client can be told.
@@ -63,7 +63,8 @@ class downstream_socket {
   std::string peer_address() const;
   /// Returns how many bytes our system has taken and the client's has not acknowledged (tcp(7), SIOCOUTQ).
   std::size_t unacknowledged() const;
-  /// Tells the client that no more bytes follow. False: call it again when the socket takes bytes.
+  /// Tells the client that no more bytes follow. If it returns false, call it again when the socket takes
+  /// bytes.
   bool end_sending();
   /// `whole`: the answer is complete, which a TLS client learns by close_notify.
   void close(bool whole);
@@ -87,7 +88,7 @@ class downstream_socket {
 
   counted_socket counted_;
   ready_socket socket_;
-  std::unique_ptr<tls_part> tls_;  // null: plain
+  std::unique_ptr<tls_part> tls_;  // null without TLS
 };
 
 }  // namespace llm_proxy

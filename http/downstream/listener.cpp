@@ -21,7 +21,7 @@ namespace {
 
 constexpr int first_inherited = 3;  // SD_LISTEN_FDS_START
 
-/// The number that `text` is, nothing else in it.
+/// Returns `text` as a number. Throws std::runtime_error if it is anything else or negative.
 long number_in(const char* name, const char* text) {
   const auto number = parse_number<long>(text);
   if (!number || *number < 0)
@@ -51,7 +51,7 @@ boost::asio::ip::tcp::acceptor open_listener(boost::asio::io_context& io, const 
   };
   acceptor.open(endpoint.protocol(), ec);
   check("cannot open a socket for");
-  // Only past connections in TIME_WAIT are overlooked by this; a live listener is not.
+  // This ignores only past connections in TIME_WAIT. If another listener is active, bind() still fails.
   acceptor.set_option(tcp::acceptor::reuse_address{true}, ec);
   acceptor.bind(endpoint, ec);
   if (ec == boost::asio::error::address_in_use) {
@@ -70,7 +70,7 @@ std::optional<int> inherited_descriptor(const char* listen_pid, const char* list
   if (listen_pid == nullptr) {
     throw std::runtime_error{"LISTEN_FDS is set and LISTEN_PID is not: whose sockets are these?"};
   }
-  // Another process's: it forgot to take them out of its children's environment.
+  // They are meant for another process, which did not remove them from its children's environment.
   if (number_in("LISTEN_PID", listen_pid) != own_pid || count == 0) return std::nullopt;
   if (count > 1) {
     throw std::runtime_error{"LISTEN_FDS is " + std::string{listen_fds} +
@@ -109,8 +109,8 @@ boost::asio::ip::tcp::acceptor adopt_listener(boost::asio::io_context& io, int d
 
 void refuse_newcomers(int descriptor) {
   // Drops segments with SYN (byte 13 of the TCP header holds the flags) and without ACK. A client tries again
-  // after a second and finds the port closed, or somebody else there. Sockets accepted from here inherit the
-  // filter, and get no such segments any more.
+  // after a second, and then finds the port closed or another process listening. Sockets accepted from this
+  // one inherit the filter without harm, because they get no such segments any more.
   constexpr std::uint16_t load_byte = BPF_LD | BPF_B | BPF_ABS;
   constexpr std::uint16_t mask = BPF_ALU | BPF_AND | BPF_K;
   constexpr std::uint16_t jump_if_equal = BPF_JMP | BPF_JEQ | BPF_K;
@@ -121,7 +121,7 @@ void refuse_newcomers(int descriptor) {
                                   sock_filter{jump_if_equal, 0, 1, syn}, sock_filter{give, 0, 0, 0},
                                   sock_filter{give, 0, 0, 0xffffffff}};
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-  // Where this is not possible, a connection that comes in the last moment is reset.
+  // If the filter cannot be set, a connection that comes at the last moment is reset.
   setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 

@@ -1,5 +1,5 @@
-// Where an answer is written to: a connection, which frames it as HTTP/1.1. Another kind of writer can make
-// messages of the same bytes.
+// The interface to which an answer is written. A connection implements it and frames the answer as HTTP/1.1.
+// Another kind of writer can make messages of the same bytes.
 #pragma once
 
 #include "http/wire/message.hpp"
@@ -10,14 +10,15 @@
 
 namespace llm_proxy {
 
-/// How the end of an answer is told (RFC 9112 §6).
+/// How the client learns where an answer ends (RFC 9112 §6).
 enum class body_framing : std::uint8_t { content_length, chunked, until_close };
 
 class reply_writer {
  public:
-  /// Writes status line and headers. `length` counts for body_framing::content_length. An answer to HTTP/1.0
-  /// is never chunked. A 204, a 304 and the answer to HEAD have no body and no framing, whatever is asked
-  /// for. `close`: the connection ends with this answer.
+  /// Writes status line and headers. `length` is only used with body_framing::content_length. An answer to
+  /// HTTP/1.0 is never chunked. A 204, a 304 and the answer to HEAD have no body, whatever is written; a 304
+  /// and the answer to HEAD may still have a content-length. `close` says that the connection ends with this
+  /// answer.
   virtual void start_answer(const response_head& head, body_framing framing, std::uint64_t length,
                             bool close) = 0;
   /// Writes bytes of the body, framed.

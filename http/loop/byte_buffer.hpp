@@ -81,7 +81,7 @@ class byte_buffer {
   }
 
   std::unique_ptr<char[]> data_;
-  char* at_ = nullptr;  // data_, or what was lent
+  char* at_ = nullptr;  // data_, or the lent buffer
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t capacity_ = 0;

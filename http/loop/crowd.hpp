@@ -15,11 +15,11 @@ class crowd {
   /// Connections that have been gone for this long are not expected back at once.
   static constexpr auto away_after = std::chrono::seconds{2};
 
-  /// `on_left` is called on the thread of `timers`, once each time a crowd has halved and its last leaver is
-  /// away_after gone.
+  /// `on_left` is called on the thread of `timers`, once each time that a crowd has halved and this was
+  /// away_after ago.
   crowd(deadlines& timers, deadline_call on_left) : left_{timers, on_left} {}
 
-  /// How many there are now.
+  /// Sets how many connections there are now.
   void note(std::size_t size) {
     if (size > most_) {
       most_ = size;
@@ -30,7 +30,7 @@ class crowd {
   }
 
  private:
-  std::size_t most_ = 0;  // at one time, since it last halved
+  std::size_t most_ = 0;  // the most at one time since the number last halved
   deadline left_;
 };
 

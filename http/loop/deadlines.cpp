@@ -7,11 +7,11 @@ namespace llm_proxy {
 
 namespace {
 
-/// Timeouts from here on are set by a clock that may be late.
+/// Timeouts of at least this length are set by a clock that may be late.
 constexpr auto long_timeout = std::chrono::seconds{10};
 
-/// steady_clock as of the kernel's last tick, up to 10 ms ago: a sixth of the time that reading the
-/// processor's counter takes, which a request does four times for its deadlines.
+/// Returns steady_clock's time at the kernel's last tick, up to 10 ms ago. This takes a sixth of the time of
+/// reading the processor's counter, and a request needs the time four times for its deadlines.
 steady_clock::time_point last_tick() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -30,8 +30,8 @@ void deadline::expires_after(steady_clock::duration timeout) {
   if (timeout <= steady_clock::duration::zero()) {
     cancel();
   } else {
-    // Not from the turn's begin, which would save reading the clock: in a turn that has lasted longer than
-    // `timeout` it would be due at once, and one that sets itself again would never end.
+    // Counting from the turn's beginning would save reading the clock. But in a turn that has lasted longer
+    // than `timeout` the deadline would be due at once, and one that sets itself again would never end.
     const auto now = timeout < long_timeout ? owner_.now() : last_tick() + owner_.moved_;
     expires_at(now + timeout);
   }
@@ -73,8 +73,8 @@ void deadlines::arm() {
 
 void deadlines::fire() {
   const auto due_by = now();
-  // on_expiry may destroy its own deadline and others: after each call the queue's front is all that is
-  // trusted.
+  // on_expiry may destroy its own deadline and others, so after each call the loop looks only at the queue's
+  // front.
   while (!queue_.empty() && queue_.begin()->queued_ <= due_by) {
     auto& entry = *queue_.begin();
     remove(entry);
@@ -85,7 +85,7 @@ void deadlines::fire() {
       continue;
     }
     entry.due_ = deadline::never;
-    const auto call = entry.on_expiry_;  // a copy: the deadline may die in it
+    const auto call = entry.on_expiry_;  // a copy, because the call may destroy the deadline
     call();
   }
   arm();

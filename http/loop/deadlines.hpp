@@ -49,14 +49,14 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  /// Due in `timeout` from now, if that is 10 s or more up to 10 ms earlier; 0 or less = never (options use 0
-  /// for off).
+  /// Sets the deadline to `timeout` from now; one of 10 s or more may be due up to 10 ms earlier. A timeout
+  /// of 0 or less cancels it (options use 0 for off).
   void expires_after(steady_clock::duration timeout);
-  /// Due at `when`; moves an earlier setting.
+  /// Sets the deadline to `when`, in place of an earlier setting.
   void expires_at(steady_clock::time_point when);
   void cancel() { due_ = never; }
   bool armed() const { return due_ != never; }
-  /// Until it is due; only while it is armed.
+  /// Returns the time until it is due. To be called only while it is armed.
   std::chrono::milliseconds left() const;
 
  private:
@@ -78,7 +78,7 @@ class deadlines {
   void stop();
 
   steady_clock::time_point now() const { return steady_clock::now() + moved_; }
-  /// Moves this thread's time on by `duration`, and calls what is due by then: for tests.
+  /// For tests: moves this thread's time on by `duration`, and calls what is due by then.
   void advance(steady_clock::duration duration);
 
  private:

@@ -23,8 +23,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// One per name, and names are few, since they are configured: one whose name server is down holds up no
-/// other. Never destroyed: neither must it hold up the end of the process.
+/// The thread of one name, so that a name whose server is down does not delay others. Names are configured,
+/// so there are few. A thread is never destroyed, so that it does not delay the end of the process.
 class lookup_thread {
  public:
   static lookup_thread& of(const std::string& host) {
@@ -83,7 +83,7 @@ void look_up_name(std::string host, std::string port, std::shared_ptr<thread_inb
   try {
     thread = &lookup_thread::of(host).io();
   } catch (...) {
-    // Told later, as every other outcome is.
+    // Reported later, like every other outcome.
     home->post([done = std::move(done), ec = error_of(std::current_exception())] { done(ec, {}); });
     return;
   }

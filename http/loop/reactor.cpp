@@ -48,7 +48,7 @@ void thread_inbox::post(std::function<void()> task) {
     first = tasks_.empty();
     tasks_.push_back(std::move(task));
   }
-  // The others are found together with it.
+  // Only the first task wakes the thread, which then finds the others too.
   const std::uint64_t one = 1;
   if (first && ::write(descriptor_, &one, sizeof(one)) < 0 && errno != EAGAIN) fail("eventfd");
 }
@@ -79,7 +79,7 @@ reactor::~reactor() {
 
 void reactor::add(int descriptor, watcher& who) {
   epoll_event event{};
-  // Writability comes with no system call of its own: it is told when a full socket has room again.
+  // Watching for writability takes no further system call. It is reported when a full socket has room again.
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &who;
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) fail("epoll_ctl");
@@ -92,7 +92,7 @@ void reactor::remove(int descriptor, watcher& who) {
   }
   const auto is_of = [&who](const reminder& each) { return each.who == &who; };
   std::erase_if(again_, is_of);
-  // telling_ may be under way: only its end may change.
+  // A round may be working on telling_ and removes entries at its end, so entries are only cleared here.
   std::replace_if(telling_.begin(), telling_.end(), is_of, reminder{nullptr, {}});
 }
 

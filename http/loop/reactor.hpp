@@ -58,7 +58,7 @@ class thread_inbox {
   std::vector<std::function<void()>> tasks_;
 };
 
-/// Not thread-safe, but for inbox().
+/// Not thread-safe, except for inbox().
 class reactor {
  public:
   /// `io`: Asio's part of the same thread, which runs from here. A task that another thread posts to it would

@@ -14,7 +14,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Behind bytes that wait for more of their kind (half a head).
+/// For a read that appends to bytes which wait for more (half a head).
 constexpr std::size_t small_read = 4 * 1024;
 
 constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
@@ -24,7 +24,7 @@ ssize_t send_one(int descriptor, std::string_view bytes) {
 }
 
 ssize_t send_both(int descriptor, std::string_view first, std::string_view second) {
-  // sendmsg does not write through what it is given.
+  // The const_cast is safe, because sendmsg does not write to these bytes.
   std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
                              iovec{const_cast<char*>(second.data()), second.size()}};
   msghdr message{};
@@ -91,14 +91,15 @@ std::size_t ready_socket::read(byte_buffer& in, std::size_t limit, boost::system
   } else {
     ec = {};
   }
-  // A read that was not filled has emptied the socket (epoll(7)), but for an end that came with the bytes.
+  // A read that returned less than it could has emptied the socket (epoll(7)), except for an end that came
+  // with the bytes.
   if (got < want && !(got > 0 && ended_)) readable_ = false;
   return got;
 }
 
 std::size_t ready_socket::write(std::string_view first, std::string_view second,
                                 boost::system::error_code& ec) {
-  // sendmsg makes the kernel copy and check a vector: only where there is one.
+  // sendmsg makes the kernel copy and check a vector, so it is used only for two parts.
   const auto n = second.empty() ? send_one(descriptor_, first) : send_both(descriptor_, first, second);
   ec = n < 0 ? last_error() : boost::system::error_code{};
   return n < 0 ? 0 : static_cast<std::size_t>(n);

@@ -1,4 +1,4 @@
-// A connected TCP socket of a reactor: what is known of its readiness, and reads and writes that never block.
+// A connected TCP socket of a reactor. It knows whether it is ready, and its reads and writes never block.
 #pragma once
 
 #include "http/loop/byte_buffer.hpp"
@@ -18,34 +18,34 @@ class ready_socket {
   ready_socket(const ready_socket&) = delete;
   ready_socket& operator=(const ready_socket&) = delete;
 
-  /// Takes the connected socket `descriptor` over. What happens on it is told to `owner`, who passes it to
+  /// Takes over the connected socket `descriptor`. `owner` is told what happens on it, and must pass that to
   /// note().
   void open(reactor& home, int descriptor, watcher& owner);
   bool is_open() const { return descriptor_ >= 0; }
   int descriptor() const { return descriptor_; }
   void close();
-  /// Closes by a reset: what was not sent yet never is.
+  /// Closes with a reset. Bytes that were not sent yet are lost.
   void reset();
-  /// No more is sent (FIN); reading goes on.
+  /// Ends sending with a FIN. Reading goes on.
   void shutdown_send();
 
   void note(readiness now) {
     readable_ = readable_ || now.readable;
     ended_ = ended_ || now.ended;
   }
-  /// A read may find something: bytes, an end or an error.
+  /// Whether a read may find something: bytes, the end or an error.
   bool readable() const { return readable_; }
-  /// Comes back to the owner's on_ready() if there is something to read.
+  /// Calls the owner's on_ready() again if there is something to read.
   void look_again();
-  /// Comes back to the owner's on_ready() to write, after others have had their turn.
+  /// Calls the owner's on_ready() again for writing, after other sockets have had their turn.
   void write_again();
 
-  /// Reads up to `limit` bytes behind what `in` holds; into the thread's buffer, lent to `in`, when that is
-  /// nothing: the caller looks at them and calls `in.keep()`. Sets `ec` to eof at the end, to would_block
-  /// when there is nothing to read.
+  /// Reads up to `limit` bytes and appends them to `in`. If `in` is empty, they are read into the thread's
+  /// buffer, which is lent to `in`; the caller must call `in.keep()` after it has looked at them. Sets `ec`
+  /// to eof at the end, and to would_block if there is nothing to read.
   std::size_t read(byte_buffer& in, std::size_t limit, boost::system::error_code& ec);
-  /// Writes `first`, then `second`: as much as the system takes now. would_block: none; on_ready() tells when
-  /// there is room again.
+  /// Writes `first`, then `second`, as much as the system takes now. Sets `ec` to would_block if it takes
+  /// nothing; on_ready() says when there is room again.
   std::size_t write(std::string_view first, std::string_view second, boost::system::error_code& ec);
 
  private:

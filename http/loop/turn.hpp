@@ -43,8 +43,8 @@ class turn {
   std::size_t unsent_bytes() const { return unsent_bytes_; }
   void note_unsent(std::size_t before, std::size_t now) { unsent_bytes_ += now - before; }
 
-  /// An empty text with capacity. Bytes to send live for a turn, and their memory is passed from one
-  /// connection to the next.
+  /// Returns an empty text, with capacity if one was given back. Bytes to send live for one turn, so their
+  /// memory is passed from one connection to the next.
   std::string borrow() {
     if (spare_.empty()) return {};
     auto text = std::move(spare_.back());
@@ -67,7 +67,7 @@ class turn {
 
   std::vector<std::shared_ptr<turn_task>> tasks_;
   std::vector<std::shared_ptr<turn_task>> running_;
-  std::size_t next_ = 0;  // of those that run
+  std::size_t next_ = 0;  // index in running_
   std::vector<std::string> spare_;
   std::size_t unsent_bytes_ = 0;
   bool lone_ = false;

@@ -6,7 +6,7 @@
 #include <malloc.h>
 #include <new>
 
-#ifdef LLM_PROXY_PLAIN_NEW  // the sanitizer's
+#ifdef LLM_PROXY_PLAIN_NEW  // the sanitizer has its own
 
 namespace llm_proxy::block_cache {
 
@@ -20,13 +20,13 @@ void end() {}
 
 namespace {
 
-// Sizes as glibc has them: 24 bytes, then in steps of 16. A larger block of another malloc goes by the size
-// below it.
+// The sizes are those of glibc: 24 bytes, then in steps of 16. If another malloc gives a larger block, it
+// counts as one of the next smaller size.
 constexpr std::size_t smallest = 24;
 constexpr std::size_t step = 16;
 constexpr std::size_t size_count = 128;
 constexpr std::size_t largest = smallest + step * (size_count - 1);
-/// Kept of each size.
+/// Most bytes kept of each size.
 constexpr std::size_t max_bytes = 64 * 1024;
 
 struct free_block {
@@ -35,12 +35,12 @@ struct free_block {
 
 struct free_list {
   free_block* first = nullptr;
-  std::size_t room = 0;  // blocks that may come; none in a thread that did not begin()
+  std::size_t room = 0;  // blocks that may be added; 0 in a thread that has not called begin()
 };
 
 constinit thread_local std::array<free_list, size_count> lists{};
 
-/// Of the list whose blocks hold at least `bytes`.
+/// Returns the index of the list whose blocks hold at least `bytes`.
 std::size_t index_for(std::size_t bytes) {
   return bytes <= smallest ? 0 : (bytes - smallest + step - 1) / step;
 }
@@ -58,7 +58,7 @@ constexpr std::size_t bytes_at(std::size_t index) {
   }
 }
 
-/// `index`: of a list whose blocks are no larger than this one.
+/// `index` is that of a list whose blocks are no larger than this one.
 void keep_or_free(void* memory, std::size_t index) noexcept {
   auto& list = lists[index];
   if (list.room == 0) {
@@ -95,8 +95,8 @@ void end() {
 
 }  // namespace llm_proxy::block_cache
 
-// The replaceable functions ([new.delete.single]); the standard's own for arrays and without exceptions call
-// these.
+// These replace the standard's functions ([new.delete.single]). Its functions for arrays and without
+// exceptions call these.
 
 void* operator new(std::size_t bytes) {
   if (bytes > largest) return allocate(bytes);

@@ -19,8 +19,8 @@ boost::system::error_code system_error_code(int number) {
   return {number, boost::system::system_category()};
 }
 
-/// Whether this machine has an address from which `peer` may be spoken to. Connecting a UDP socket chooses
-/// one and sends nothing; its ports are not those of TCP.
+/// Whether this machine has an address from which `peer` can be reached. Connecting a UDP socket chooses one
+/// and sends nothing. It does not fail for lack of TCP's ports, because UDP has its own.
 bool has_source_address(const boost::asio::ip::tcp::endpoint& peer) {
   const int probe = ::socket(peer.protocol().family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return true;  // not known

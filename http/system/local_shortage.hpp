@@ -1,4 +1,4 @@
-// Failures of this machine, not of who was to be reached: no descriptor, port or memory is left.
+// Failures of this machine, not of the peer: no descriptor, port or memory is left.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -16,13 +16,14 @@ bool is_local_shortage(const boost::system::error_code& ec);
 /// open files (the resolver, TLS's certificate store) report "not found" when they run out of descriptors.
 boost::system::error_code or_shortage(const boost::system::error_code& ec);
 
-/// What connect(2) to `peer` failed with. EADDRNOTAVAIL has two meanings: every local port is in use, which
-/// is a local shortage, or this machine has no address of that kind at all (IPv6 is off), which is none and
-/// becomes network_unreachable.
+/// Returns the error to report when connect(2) to `peer` failed with `ec`. EADDRNOTAVAIL has two meanings. If
+/// every local port is in use, this is a local shortage. If this machine has no address of that kind at all
+/// (IPv6 is off), it is not a shortage, and the error becomes network_unreachable.
 boost::system::error_code connect_error(const boost::system::error_code& ec,
                                         const boost::asio::ip::tcp::endpoint& peer);
 
-/// The error that an exception of Asio or of the standard library stands for; `fault` if it stands for none.
+/// Returns the error that an exception of Asio or of the standard library stands for; `fault` for any other
+/// exception.
 boost::system::error_code error_of(const std::exception_ptr& thrown);
 
 }  // namespace llm_proxy

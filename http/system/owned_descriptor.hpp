@@ -1,4 +1,4 @@
-// A descriptor that is closed by whoever drops it last.
+// A descriptor with one owner, which closes it.
 #pragma once
 
 #include <unistd.h>
@@ -6,7 +6,7 @@
 
 namespace llm_proxy {
 
-/// Holds a descriptor, or none, and closes it.
+/// Holds one descriptor or none. The destructor closes it.
 class owned_descriptor {
  public:
   owned_descriptor() = default;
@@ -17,10 +17,10 @@ class owned_descriptor {
   owned_descriptor(const owned_descriptor&) = delete;
   owned_descriptor& operator=(const owned_descriptor&) = delete;
 
-  /// Only while it holds none.
+  /// To be called only while it holds no descriptor.
   void hold(int descriptor) { descriptor_ = descriptor; }
   int get() const { return descriptor_; }
-  /// It is the caller's from now on.
+  /// Returns the descriptor, which belongs to the caller from now on.
   int release() { return std::exchange(descriptor_, -1); }
 
  private:

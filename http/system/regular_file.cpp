@@ -39,7 +39,7 @@ bool is_dev_null(const struct stat& about) {
 class open_file {
  public:
   open_file(const std::string& path, std::size_t most) {
-    // A FIFO or a device that is opened so does not wait for its other end.
+    // With O_NONBLOCK, opening a FIFO or a device does not wait for its other end.
     descriptor_.hold(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
     struct stat about {};
     if (get() < 0) {
@@ -57,7 +57,7 @@ class open_file {
 
   int get() const { return descriptor_.get(); }
 
-  file_text problem;  // without a fault: it can be read
+  file_text problem;  // `fault` is empty if the file can be read
 
  private:
   owned_descriptor descriptor_;
@@ -71,7 +71,7 @@ file_text read_regular_file(const std::string& path, std::size_t most) {
   file_text read;
   std::size_t size = 0;
   while (true) {
-    // It may grow meanwhile, and those of /proc say that they are empty.
+    // The size is not known before: the file may grow meanwhile, and files of /proc say that they are empty.
     read.text.resize(size + block);
     const auto count = ::read(file.get(), read.text.data() + size, block);
     if (count < 0 && errno == EINTR) continue;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t look_every = 100;  // ms
 constexpr std::int64_t trim_every = 1000;
 
-/// True for one caller of those that come at the same time.
+/// True for only one of several threads that call at the same time.
 bool is_due(std::atomic<std::int64_t>& next, std::int64_t now, std::int64_t every) {
   auto due = next.load(std::memory_order_relaxed);
   return now >= due && next.compare_exchange_strong(due, now + every, std::memory_order_relaxed);
@@ -47,7 +47,7 @@ bool memory_ceiling::look() {
   if (is_due(next_look_, now, look_every)) {
     auto resident = resident_bytes();
     if (resident > ceiling_ && is_due(next_trim_, now, trim_every)) {
-      // What was freed must not turn clients away.
+      // Clients must not be refused because of memory that is free again.
       return_free_memory();
       resident = resident_bytes();
     }

@@ -1,4 +1,5 @@
-// How much memory the process has, for MAX_MEMORY looked at only now and then, and giving it back.
+// Measures the memory of the process, for MAX_MEMORY only now and then, and gives freed memory back to the
+// system.
 #pragma once
 
 #include <atomic>
@@ -8,21 +9,22 @@
 
 namespace llm_proxy {
 
-/// Bytes in memory (RSS) by /proc/self/statm; nullopt if it cannot be read: without /proc, or without a free
-/// descriptor. `statm`: for tests.
+/// Returns the bytes of the process in memory (RSS) by /proc/self/statm. Returns nullopt if that cannot be
+/// read, because there is no /proc or no free descriptor. `statm` is for tests.
 std::optional<std::size_t> resident_bytes(const char* statm = "/proc/self/statm");
 
-/// Gives what was freed back to the system: glibc keeps it, and the calling thread's block_cache.
+/// Gives freed memory that glibc and the calling thread's block_cache keep back to the system.
 void return_free_memory();
 
 /// Shared by all threads.
 class memory_ceiling {
  public:
-  /// `ceiling` in bytes; 0: off.
+  /// `ceiling` in bytes; 0 = off.
   explicit memory_ceiling(std::size_t ceiling) : ceiling_{ceiling} {}
 
-  /// Whether the process is above the ceiling, as of at most 100 ms ago. Above it freed memory is given back
-  /// to the system first, at most once a second. While it cannot be known it is as it was last.
+  /// Whether the process was above the ceiling when it was last measured, at most 100 ms ago. If it is above,
+  /// freed memory is first given back to the system, at most once a second, and the process is measured
+  /// again. If it cannot be measured, the last result stands.
   bool exceeded() { return ceiling_ != 0 && look(); }
 
  private:

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <linux/sockios.h>
-#include <linux/tcp.h>  // the C library's tcp_info ends before what is asked for
+#include <linux/tcp.h>  // the C library's tcp_info ends before tcpi_bytes_acked
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>

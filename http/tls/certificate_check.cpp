@@ -27,14 +27,14 @@ std::vector<x509_pointer> read_certificates(const std::string& file) {
   const bio_pointer pem{BIO_new_mem_buf(read.text.data(), static_cast<int>(read.text.size())), BIO_free};
   if (!read.fault.empty() || !pem) return all;
   const auto no_passphrase = [](char*, int, int, void*) { return 0; };
-  // Ends with an error, that there are no more.
+  // The loop ends with OpenSSL's error that there are no more.
   while (auto* next = PEM_read_bio_X509(pem.get(), nullptr, no_passphrase, nullptr))
     all.emplace_back(next, X509_free);
   ERR_clear_error();
   return all;
 }
 
-/// As RFC 4514 writes it; control characters and bytes over 0x7f are escaped.
+/// Returns the name as RFC 4514 writes it; control characters and bytes over 0x7f are escaped.
 std::string text_of(const X509_NAME* name) {
   const bio_pointer out{BIO_new(BIO_s_mem()), BIO_free};
   if (!out || X509_NAME_print_ex(out.get(), name, 0, XN_FLAG_RFC2253) < 0) return "?";
@@ -54,7 +54,7 @@ std::string named(const X509& certificate) {
   return "the certificate " + text_of(X509_get_subject_name(&certificate));
 }
 
-/// What is wrong with its dates; empty: nothing.
+/// Returns what is wrong with its dates; empty if nothing is.
 std::string date_fault(const X509& certificate, std::time_t now) {
   const auto* end = X509_get0_notAfter(&certificate);
   const auto* begin = X509_get0_notBefore(&certificate);
@@ -76,8 +76,9 @@ bool has_issuer_here(X509& certificate) {
   return found;
 }
 
-/// What clients miss beside our own certificate, the first of `all`; empty: nothing. A chain that ends below
-/// a root which this machine does not know is whole all the same: the root is the clients' to have.
+/// Returns why clients may refuse our own certificate, the first of `all`; empty if the chain is complete. A
+/// chain counts as complete even if this machine does not know its root, because it is the clients that need
+/// the root.
 std::string chain_fault(const std::vector<x509_pointer>& all) {
   auto& own = *all.front();
   if (X509_self_signed(&own, 0) == 1) return "is self-signed: only clients that were given it accept it";

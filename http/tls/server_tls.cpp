@@ -40,8 +40,8 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, c
   return SSL_TLSEXT_ERR_OK;
 }
 
-/// The group that the DHE suites of the list are meant for (RFC 7919). OpenSSL's own choice grows with the
-/// certificate's key, and with it what a client's hello costs us.
+/// Sets the group that the DHE suites of the list are meant for (RFC 7919). The group that OpenSSL would
+/// choose grows with the certificate's key, and so would the work that a client's hello causes.
 bool set_dhe_group(SSL_CTX& context) {
   EVP_PKEY* group = nullptr;
   std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> maker{
@@ -60,12 +60,12 @@ bool set_dhe_group(SSL_CTX& context) {
   return false;
 }
 
-/// False: OpenSSL cannot do what is asked of it.
+/// Returns false if OpenSSL does not support one of the settings.
 bool set_rules(SSL_CTX& context) {
   SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
   if (SSL_CTX_set_cipher_list(&context, tls_1_2_suites) != 1 || !set_dhe_group(context)) return false;
   SSL_CTX_set_options(&context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // Writes are retried with what is left, from wherever it lies; an idle connection holds no buffers.
+  // A write may be partial, and its rest is retried from any address. An idle connection holds no buffers.
   SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(&context, 1);

@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// The alert that the peer sent, by its number in RFC 8446 §6; 0: it sent none.
+/// Returns the number (RFC 8446 §6) of the alert that the peer sent; 0 if it sent none.
 int alert_of(const boost::system::error_code& ec) {
   if (ec.category() != boost::asio::error::get_ssl_category()) return 0;
   const int reason = ERR_GET_REASON(static_cast<unsigned>(ec.value()));
@@ -20,7 +20,7 @@ int alert_of(const boost::system::error_code& ec) {
                                                                                : 0;
 }
 
-/// What an operator can do about it, where OpenSSL's words leave that open.
+/// Returns a hint for the operator, if OpenSSL's words leave the cause open.
 std::string hint_for(long verify_result) {
   switch (verify_result) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:

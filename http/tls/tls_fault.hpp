@@ -1,5 +1,5 @@
-// TLS towards a server: whose name its certificate must bear, and why a handshake failed, in an operator's
-// words. For the log: a client of ours never reads them.
+// TLS towards a server: checks the name in its certificate, and explains to an operator why a handshake
+// failed. The explanations go to the log only; no client reads them.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -9,17 +9,17 @@
 
 namespace llm_proxy {
 
-/// From now on the peer's certificate must name `host`, a name or an IP address (RFC 9110 §4.3.4). Throws
-/// std::bad_alloc.
+/// Requires from now on that the peer's certificate names `host`, a name or an IP address (RFC 9110 §4.3.4).
+/// Throws std::bad_alloc.
 void require_host(SSL& tls, const std::string& host);
 
-/// Why the handshake of `tls` with `host` failed with `ec`: what is wrong with the server's certificate where
-/// that is the reason, else what the server or the system said.
+/// Returns why the handshake of `tls` with `host` failed with `ec`: what is wrong with the server's
+/// certificate if that is the reason, else what the server or the system reported.
 std::string explain_handshake(const SSL& tls, const std::string& host, const boost::system::error_code& ec);
 
-/// Whether `ec`, of a read that has brought nothing yet, is the server's refusal of our handshake. In TLS 1.3
-/// it may come when ours is already complete (RFC 8446 §4.4.2.4): nothing that was sent after it has been
-/// looked at.
+/// Whether `ec`, from a read that has returned no bytes yet, says that the server refused our handshake. In
+/// TLS 1.3 the refusal may come when the handshake is complete on our side (RFC 8446 §4.4.2.4). The server
+/// has then not looked at anything that was sent after it.
 bool refuses_handshake(const boost::system::error_code& ec);
 
 }  // namespace llm_proxy

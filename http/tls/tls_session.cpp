@@ -15,7 +15,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// A socket as OpenSSL sees it. Its own writes with write(), which raises SIGPIPE when the client has gone.
+/// Writes to the socket for OpenSSL. OpenSSL's own socket BIO uses write(), which raises SIGPIPE if the
+/// client has gone.
 int send_quietly(BIO* bio, const char* bytes, int size) {
   BIO_clear_retry_flags(bio);
   const int descriptor = *static_cast<const int*>(BIO_get_data(bio));
@@ -84,7 +85,7 @@ tls_session::outcome tls_session::write(std::string_view bytes) {
   if (broken_) return {0, boost::asio::error::not_connected, wait::none};
   ERR_clear_error();
   auto done = judge(SSL_write(ssl_.get(), bytes.data(), as_int(bytes.size())));
-  // Only a renegotiation makes a writer read, and that is switched off.
+  // Only a renegotiation could make a write wait for a read, and that is switched off.
   if (done.next == wait::read) done = {0, boost::asio::error::connection_aborted, wait::none};
   return done;
 }

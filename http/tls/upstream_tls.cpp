@@ -16,7 +16,8 @@ constexpr std::string_view authorities_option = "LLM_PROXY__LITELLM_CA_FILE";
 constexpr std::string_view certificate_option = "LLM_PROXY__LITELLM_CLIENT_CERT_FILE";
 constexpr std::string_view key_option = "LLM_PROXY__LITELLM_CLIENT_KEY_FILE";
 
-/// Empty when `context` trusts what the file holds.
+/// Makes `context` trust the authorities in the file. Returns what is wrong with the file; empty if nothing
+/// is.
 std::string load_authorities(ssl::context& context, const std::string& file) {
   if (auto fault = check_regular_file(file, largest_pem_file); !fault.empty()) return fault;
   boost::system::error_code unusable;
@@ -54,7 +55,8 @@ key_digest contents_of(const upstream_tls_files& files) {
 }  // namespace
 
 std::shared_ptr<upstream_tls> make_upstream_tls(const upstream_tls_files& files) {
-  // First, so that a file which changes in between is taken for another one the next time, not for the same.
+  // The digest is made before the files are loaded. If a file changes in between, the next reading then
+  // counts as different, not as the same.
   const auto contents = contents_of(files);
   auto context = std::make_shared<upstream_tls>(files, contents);
   context->set_verify_mode(ssl::verify_peer);

@@ -52,7 +52,7 @@ class errand {
  private:
   asio::awaitable<void> go(asio::io_context& io) {
     doing_ = "the name can't be resolved";
-    // A deadline of the stream's: look-up and connect race against one timer.
+    // The stream's deadline does not cover the look-up, so the look-up has a timer of its own.
     beast::tcp_stream stream{io};
     asio::ip::tcp::resolver resolver{io};
     asio::steady_timer limit{io, request_.connect_timeout};
@@ -142,7 +142,7 @@ class errand {
     }
   }
 
-  /// `words`: what `ec` means.
+  /// `words` says what `ec` means.
   void note(const boost::system::error_code& ec, const std::string& words) {
     const bool late =
         ec == beast::error::timeout || (result_.status == 0 && ec == asio::error::operation_aborted);
@@ -152,7 +152,7 @@ class errand {
   const fetch_request& request_;
   const upstream_address& address_;
   const body_handler& on_body_;
-  std::string_view doing_;  // what has failed if this step does
+  std::string_view doing_;  // what the result says if this step fails
   fetch_result result_;
 };
 

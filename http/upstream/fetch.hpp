@@ -1,4 +1,4 @@
-// One HTTP request of a process that does nothing else: the commands that ask a running service.
+// One HTTP request, for processes that do nothing else meanwhile: the commands that query a running service.
 #pragma once
 
 #include "http/wire/message.hpp"
@@ -10,31 +10,32 @@
 
 namespace llm_proxy {
 
-/// Whom an https address has to be vouched for by.
+/// Who must have signed the certificate of an https address.
 struct fetch_trust {
-  std::string ca_file;  ///< PEM; empty: the system's authorities
-  bool nobody = false;  ///< taken as it is: for a service on this machine, whose certificate has another name
+  std::string ca_file;  ///< PEM; empty for the system's authorities
+  bool nobody = false;  ///< no check: for a service on this machine, whose certificate has another name
 };
 
 struct fetch_request {
   std::string method = "GET";
   std::string url;         ///< http(s)://host[:port][/path]
-  std::string path = "/";  ///< behind the url's own path
+  std::string path = "/";  ///< appended to the url's own path
   header_list headers = {};
   std::string body = {};
   fetch_trust trust = {};
-  std::chrono::milliseconds connect_timeout{5000};  ///< name look-up and TLS included
-  std::chrono::milliseconds idle_timeout{0};        ///< between two pieces of the answer; 0: none
+  std::chrono::milliseconds connect_timeout{5000};  ///< for look-up, then for connecting and TLS
+  std::chrono::milliseconds idle_timeout{0};        ///< between two pieces of the answer; 0 = no limit
 };
 
-/// What came of it.
+/// How the request ended.
 struct fetch_result {
-  unsigned status = 0;     ///< 0: there was no answer
-  std::string fault;       ///< why there was none, or not all of it; empty: it is whole
-  bool connected = false;  ///< somebody listens there
+  unsigned status = 0;     ///< 0 if there was no answer
+  std::string fault;       ///< why there is no answer, or not all of it; empty if it is complete
+  bool connected = false;  ///< a connection was made
 };
 
-/// Asks and waits. The body's bytes come to `on_body` as they arrive, its framing removed.
+/// Sends the request and waits for the answer. Passes the body's bytes to `on_body` as they arrive, without
+/// their framing.
 fetch_result fetch(const fetch_request& request,
                    const std::function<void(unsigned status, std::string_view bytes)>& on_body);
 

@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Empty stands for the scheme's.
+/// An empty port stands for the scheme's default.
 bool is_port(std::string_view text) {
   return text.empty() || parse_number<std::uint16_t>(text).value_or(0) > 0;
 }
@@ -32,7 +32,7 @@ std::optional<upstream_address> parse_upstream_address(std::string_view url) {
   upstream_address address;
   address.tls = scheme == boost::urls::scheme::https;
   address.host = view.host_address();  // brackets of an IPv6 literal removed
-  // Of `http://x:port` Boost 1.81 makes an empty port and a path `port`.
+  // Boost 1.81 reads `http://x:port` as an empty port and a path `port`.
   if (!view.encoded_path().empty() && view.encoded_path().front() != '/') return std::nullopt;
   if (!is_port({view.port().data(), view.port().size()})) return std::nullopt;
   const std::string default_port = address.tls ? "443" : "80";

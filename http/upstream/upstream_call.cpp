@@ -22,8 +22,8 @@ constexpr std::size_t largest_idle_read = 64 * 1024;
 
 // -- idle connections -----------------------------------------------------------
 
-/// A connection between calls: one read is pending, so that a peer that closes or speaks out of turn is
-/// noticed.
+/// A connection between calls. One read is pending, so that we notice if the peer closes or sends bytes
+/// without a request.
 class upstream_connections::idle_socket final : public upstream_socket_user {
  public:
   idle_socket(upstream_connections& owner, std::shared_ptr<upstream_socket> socket)
@@ -64,7 +64,8 @@ std::shared_ptr<upstream_socket> upstream_connections::take_idle() {
   while (!idle_.empty()) {
     auto socket = idle_.back()->release();
     idle_.pop_back();
-    // What a peer said out of turn would be taken for the next answer; its read may not have run yet.
+    // Bytes that a peer sent without a request would be taken for the next answer. The pending read may not
+    // have seen them yet.
     if (!socket->readable()) return socket;
     socket->close();
   }
@@ -102,7 +103,8 @@ upstream_call::~upstream_call() {
 }
 
 void upstream_call::start() {
-  // What was sent in parts is gone: it could not be sent again on a connection that turns out to be stale.
+  // A body sent in parts is not kept, so it could not be sent again if a kept connection turned out to be
+  // stale.
   if (!upload_) socket_ = owner_.take_idle();
   if (socket_) {
     reused_ = true;
@@ -185,8 +187,9 @@ void upstream_call::on_sent(const boost::system::error_code& ec) {
     if (size > 0) events_.on_part_sent(size);
     return;
   }
-  // An upstream that refuses a body may answer and close without reading it: its answer is worth more than
-  // our broken pipe. A read finds it or the end: one is under way, or waits for credit.
+  // This is not reported: an upstream that refuses a body may answer and close without reading it, and its
+  // answer is worth more than our broken pipe. A read, which is pending or waits for credit, finds the answer
+  // or the end.
 }
 
 void upstream_call::grant(std::size_t bytes) {
@@ -195,7 +198,7 @@ void upstream_call::grant(std::size_t bytes) {
 }
 
 void upstream_call::read_on() {
-  // The head costs no credit; of the body never more is read than may be sent on.
+  // Reading the head needs no credit. Of the body no more is read than may be passed on.
   if (!parser_.head_done()) {
     socket_->read(std::max<std::size_t>(credit_, 1));
   } else if (credit_ > 0) {
@@ -218,8 +221,8 @@ void upstream_call::on_read(const boost::system::error_code& ec) {
   take_input(ended);
 }
 
-/// Those that HTTP calls idempotent (RFC 9110 §9.2.2), but for PUT: what stands behind a path here is not
-/// known to keep to it.
+/// True for GET, HEAD and DELETE, which HTTP calls idempotent (RFC 9110 §9.2.2). PUT is left out, because we
+/// do not know whether upstream's endpoints treat it so.
 bool upstream_call::is_idempotent() const {
   return head_->starts_with("GET ") || head_->starts_with("HEAD ") || head_->starts_with("DELETE ");
 }
@@ -242,7 +245,7 @@ void upstream_call::take_input(bool ended) {
     parser_.read_end(fault);
     if (fault.code == errc::none && !parser_.done()) fault = parser_.broken_off("closed early");
   }
-  // Each event may end this call, and with it this object: nothing of it is touched after the last.
+  // An event may destroy this object, so no member is used after one.
   came.whole = fault.code == errc::none && parser_.done();
   if (came.head) {
     // The request will not be sent again.
@@ -268,7 +271,8 @@ void upstream_call::take_input(bool ended) {
 }
 
 void upstream_call::finish() {
-  // Bytes beyond the answer, a body not fully sent, a peer that wants to close: not to be used again.
+  // The connection is not used again if bytes follow the answer, the request was not fully sent, or the peer
+  // wants to close.
   auto socket = std::move(socket_);
   if (sent_ && parser_.keep_alive() && socket->input().empty() && !socket->closed()) {
     owner_.park(std::move(socket));

@@ -114,8 +114,8 @@ class upstream_call final : public upstream_socket_user {
   bool connected_ = false;
   bool sending_ = false;
   bool over_ = false;
-  std::shared_ptr<bool>
-      gone_;  // set by the destructor, for a caller that may have caused it; null until a failure
+  std::shared_ptr<bool> gone_;  // set by the destructor, for code that calls an event which may destroy this
+                                // call; null until a failure
   /// A body that is sent in parts.
   struct upload {
     struct part {
@@ -133,7 +133,7 @@ class upstream_call final : public upstream_socket_user {
 /// The connections to one upstream that are kept between calls. Not thread-safe; outlives its calls.
 class upstream_connections final {
  public:
-  /// `io`, `home` and `timers` of one thread; all outlive this object.
+  /// `io`, `home` and `timers` belong to one thread and outlive this object.
   upstream_connections(boost::asio::io_context& io, reactor& home, deadlines& timers,
                        upstream_connection_options options);
   ~upstream_connections();

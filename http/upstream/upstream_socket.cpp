@@ -22,12 +22,12 @@ namespace llm_proxy {
 
 namespace {
 
-/// Before others have their turn: the kernel would take megabytes at once.
+/// Most bytes sent before other sockets have their turn. The kernel would take megabytes at once.
 constexpr std::size_t largest_send = 256 * 1024;
-constexpr std::size_t tls_read_size = 16 * 1024;  // of one record (RFC 8446 §5.1)
+constexpr std::size_t tls_read_size = 16 * 1024;  // one TLS record (RFC 8446 §5.1)
 
-/// Which of two reasons is told: what could not be tried for want of a descriptor may well be there, whatever
-/// the other addresses say.
+/// Chooses which of two errors is reported. A local shortage is: an address that could not be tried for lack
+/// of a descriptor may well be reachable, whatever the other addresses returned.
 boost::system::error_code worse_of(const boost::system::error_code& before,
                                    const boost::system::error_code& now) {
   return is_local_shortage(before) ? before : now;
@@ -83,8 +83,8 @@ void upstream_socket::connect_to(const name_lookup_result& endpoints) {
   connect_next(endpoints, endpoints.begin(), boost::asio::error::host_not_found);
 }
 
-/// Tries the endpoints from `at` on, one after the other. `failed`: why those before it were of no use.
-/// (Asio's async_connect() for a range tells a socket that cannot be opened as cancelled.)
+/// Tries the endpoints from `at` on, one after the other. `failed` is the error of those before it. (Asio's
+/// async_connect() for a range reports a socket that cannot be opened as cancelled.)
 void upstream_socket::connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
                                    boost::system::error_code failed) {
   for (; at != endpoints.end(); ++at) {
@@ -110,7 +110,7 @@ void upstream_socket::connect_next(const name_lookup_result& endpoints, name_loo
   tell_later(failed);
 }
 
-/// on_connected() is never called before connect() has returned.
+/// Reports later, because on_connected() must not be called before connect() has returned.
 void upstream_socket::tell_later(const boost::system::error_code& ec) {
   home_.inbox()->post([weak = weak_from_this(), ec] {
     const auto self = weak.lock();
@@ -133,7 +133,7 @@ void upstream_socket::connect_ended(const boost::system::error_code& ec) {
   try {
     plain_.open(home_, connecting_->release(), *this);
   } catch (...) {
-    failed = error_of(std::current_exception());  // epoll takes no more
+    failed = error_of(std::current_exception());  // epoll can watch no more sockets
   }
   connected(failed);
 }
@@ -194,7 +194,7 @@ void upstream_socket::send_rest() {
     } else {
       sent_bytes_ += plain_.write(rest_of_head, rest_of_body, ec);
     }
-    if (ec == boost::asio::error::would_block) return;  // on_ready() goes on
+    if (ec == boost::asio::error::would_block) return;  // on_ready() continues
     if (ec) break;
   }
   head_.reset();
@@ -208,20 +208,20 @@ void upstream_socket::sent(const boost::system::error_code& ec) {
   if (user_ != nullptr) user_->on_sent(ec);
 }
 
-// A peer that closes while idle sends a FIN. What comes to it afterwards it never reads; it is answered by a
-// reset that acknowledges nothing. The FIN itself acknowledges all that had come before it. So after a FIN,
-// which reads as an end even if a reset follows it, the bytes that are unacknowledged are those that came too
-// late.
+// A peer that closes an idle connection sends a FIN, which acknowledges everything that had arrived before.
+// It never reads what arrives later, and answers that with a reset that acknowledges nothing. So after a FIN
+// the unacknowledged bytes are those that came too late. (A read reports a FIN as the end, even if a reset
+// follows it.)
 //
-// A reset without a FIN proves nothing: it carries its acknowledgement in itself, Linux does not count that,
-// and a peer that has read a small request and resets the connection at once looks the same as one that is
-// gone. Then only what was never handed to the system is certain not to have come.
+// A reset without a FIN proves nothing. Linux does not count the acknowledgement that a reset carries, so a
+// peer that has read a small request and resets the connection at once looks the same as one that is gone.
+// Then the only bytes that certainly did not arrive are those that were never handed to the system.
 bool upstream_socket::nothing_received(const boost::system::error_code& how) {
   const bool ended = how == boost::asio::error::eof || how == boost::asio::ssl::error::stream_truncated;
   const auto waiting = unacknowledged_bytes(descriptor());
   if (!waiting) return false;
   if (tls_) {
-    // What TLS has made may still be on its way to the system: what that has taken is counted instead.
+    // The system may not have taken all bytes that TLS has written, so those that it has taken are counted.
     const auto acknowledged = acknowledged_bytes(descriptor());
     if (!acknowledged || *acknowledged > tls_bytes_before_) return false;
     const bool taken = *acknowledged + *waiting > tls_bytes_before_;
@@ -276,7 +276,7 @@ void upstream_socket::read_tls(std::size_t limit) {
 
 bool upstream_socket::readable() {
   char byte = 0;
-  // TLS may have read the peer's goodbye already, together with the end of an answer (RFC 8446 §6.1).
+  // TLS may already have read the peer's close_notify, together with the end of an answer (RFC 8446 §6.1).
   if (tls_ && (SSL_get_shutdown(tls_->native_handle()) & SSL_RECEIVED_SHUTDOWN) != 0) return true;
   const auto n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n >= 0 || errno != EAGAIN || !in_.empty();
@@ -291,14 +291,15 @@ int upstream_socket::descriptor() {
 void upstream_socket::close() {
   user_ = nullptr;
   if (std::exchange(closed_, true)) return;
-  // What Asio has begun for it keeps this object until the io_context goes, which is after the reactor.
+  // Asio's unfinished operations keep this object alive until the io_context is destroyed, and the reactor is
+  // destroyed before that.
   counted_.leave();
   boost::system::error_code ignored;
   if (connecting_) {
     connecting_->close(ignored);
     home_.asio_used();
   }
-  // A half-sent request is of no use to anybody: with a reset its rest is not sent before the end is.
+  // A half-sent request is useless. With a reset its rest is not sent before the connection ends.
   if (tls_) {
     auto& socket = tls_->next_layer();
     if (sending_) socket.set_option(boost::asio::socket_base::linger{true, 0}, ignored);

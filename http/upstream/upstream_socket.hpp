@@ -98,8 +98,8 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   std::size_t wanted_ = 0;  // the limit of the pending read; 0 if there is none
   std::shared_ptr<const std::string> head_;
   std::shared_ptr<const std::string> body_;
-  std::size_t sent_bytes_ = 0;          // of both
-  std::uint64_t tls_bytes_before_ = 0;  // that TLS had made before the last send()
+  std::size_t sent_bytes_ = 0;          // of head and body
+  std::uint64_t tls_bytes_before_ = 0;  // bytes that TLS had written before the last send()
   bool reset_in_send_ = false;          // a write of the last send() found the connection reset
   bool sending_ = false;
   bool closed_ = false;

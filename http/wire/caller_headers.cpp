@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view end_user_name = "x-litellm-end-user-id";
 constexpr std::string_view tags_name = "x-litellm-tags";
 constexpr std::array<std::string_view, 2> end_user_names{end_user_name, "x-litellm-customer-id"};
-/// By these a client could have its spending booked on somebody else.
+/// With these headers a client could charge its spending to somebody else.
 constexpr std::array<std::string_view, 4> spending_names{end_user_name, "x-litellm-customer-id", tags_name,
                                                          "x-litellm-spend-logs-metadata"};
 
@@ -27,13 +27,13 @@ bool contains(const Names& names, std::string_view name) {
 bool caller_headers::takes(header field) {
   if (!who_.speaks_for_others) return contains(spending_names, field.name);
   if (who_.told_as == caller_header::end_user && contains(end_user_names, field.name)) {
-    // LiteLLM takes an empty one for none.
+    // LiteLLM treats an empty one as missing.
     const bool is_empty = trimmed(field.value).empty();
     client_named_user_ = client_named_user_ || !is_empty;
     return is_empty;
   }
   if (who_.told_as == caller_header::tag && iequals(field.name, tags_name)) {
-    // LiteLLM reads one line only: all tags go into ours.
+    // LiteLLM reads only one line, so all tags go into ours.
     if (!trimmed(field.value).empty()) tags_.append(field.value).append(",");
     return true;
   }

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t max_line = 16 * 1024;
 constexpr std::size_t max_extension_bytes = 16 * 1024;
 constexpr std::size_t max_trailer_bytes = 32 * 1024;
-constexpr std::size_t max_size_digits = 15;  // 2^60 - 1: no overflow to think of
+constexpr std::size_t max_size_digits = 15;  // up to 2^60 - 1, so no overflow is possible
 
 }  // namespace
 
@@ -61,14 +61,14 @@ std::size_t chunk_reader::read(std::string_view bytes, std::string& sink) {
   return used;
 }
 
-/// `begin`: a line without its end; of it only what is new is looked at.
+/// `begin` is an unfinished line. Only its new bytes are checked for control bytes.
 bool chunk_reader::may_become_line(std::string_view begin) {
   if (begin.size() > max_line) return false;
   if (begin.ends_with('\r')) begin.remove_suffix(1);  // half a line's end, perhaps
   const auto known = std::exchange(line_checked_, begin.size());
   if (has_control(begin.substr(std::min(known, begin.size())))) return false;
   if (part_ != part::size_line) return true;
-  // As take_size() will see it.
+  // These are the rules of take_size().
   const auto head = begin.substr(0, max_size_digits + 1);
   const auto digits = std::min(head.find_first_not_of("0123456789abcdefABCDEF"), head.size());
   if (digits == begin.size()) return digits <= max_size_digits;

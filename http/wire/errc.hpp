@@ -1,4 +1,4 @@
-// Every way a request can fail, and one row each that says what the client is told.
+// Every way in which a request can fail. Each has a row that says what the client is told.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ enum class errc : std::uint8_t {
   expectation_failed,         ///< an Expect other than 100-continue
   request_timeout,            ///< head or body did not arrive in time
   unauthorized,               ///< no key, or a wrong one
-  model_not_allowed,          ///< a model that the key's list has not
-  internal_key_required,      ///< what concerns all keys, asked for with one of the file
-  host_not_allowed,           ///< for another host than this machine, while the default key counts
+  model_not_allowed,          ///< the key's list does not have the model
+  internal_key_required,      ///< data of all keys, asked for with a key of the keys file
+  host_not_allowed,           ///< not addressed to this machine, while the default key is in use
   not_found,                  ///< no such path
-  model_not_found,            ///< GET /v1/models/{id} of an id nobody listed
+  model_not_found,            ///< GET /v1/models/{id} of an id that no list has
   method_not_allowed,         ///< the path exists, the method does not
   body_too_large,             ///< body over LLM_PROXY__MAX_BODY_BYTES
   unsupported_media_type,     ///< content type is not JSON
@@ -34,9 +34,9 @@ enum class errc : std::uint8_t {
   out_of_resources,           ///< no descriptor, port or memory is left for a connection to upstream
   upstream_auth,              ///< upstream refused *our* key
   upstream_unreachable,       ///< no upstream address took the connection
-  upstreams_down,             ///< of several upstreams none took the connection
+  upstreams_down,             ///< none of several upstreams took the connection
   upstream_timeout,           ///< upstream did not answer, or went silent
-  upstream_invalid_response,  ///< upstream's answer is empty, no HTTP or not what was asked for
+  upstream_invalid_response,  ///< upstream's answer is empty, not HTTP or not what was asked for
   upstream_disconnected,      ///< upstream closed the connection before its answer was whole
   upstream_error,             ///< upstream failed and said nothing usable
   internal,                   ///< a fault of ours
@@ -61,9 +61,9 @@ const error_row& describe(errc code);
 /// A failure as it travels between actors: the code, what the client reads, and what only the log says.
 struct failure {
   errc code = errc::internal;
-  std::string message = {};  ///< for the client; empty: the row's
+  std::string message = {};  ///< for the client; if empty, that of the row
   std::string detail = {};   ///< for the log only: addresses, system errors
-  std::string param = {};    ///< OpenAI's error.param; empty: null
+  std::string param = {};    ///< OpenAI's error.param; null if empty
 };
 
 }  // namespace llm_proxy

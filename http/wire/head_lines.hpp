@@ -1,6 +1,6 @@
-// The single lines of a head (RFC 9112 §3 and §5): what the parser of whole heads (head_parser.hpp) and the
-// check of unfinished ones (partial_head.hpp) share, so that both refuse the same. Inline, since every
-// request passes.
+// The single lines of a head (RFC 9112 §3 and §5). The parser of whole heads (head_parser.hpp) and the check
+// of unfinished ones (partial_head.hpp) share these functions, so that both refuse the same lines. They are
+// inline, because every request passes through them.
 #pragma once
 
 #include "http/text/text.hpp"
@@ -28,12 +28,12 @@ inline bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-/// Reads a request line without its line's end into `head`, control bytes not among what it looks for.
-/// Returns errc::none, bad_request, version_not_supported or method_not_implemented.
+/// Reads a request line, given without its line's end, into `head`. Does not look for control bytes. Returns
+/// errc::none, bad_request, version_not_supported or method_not_implemented.
 failure parse_request_line(std::string_view line, request_head& head);
 
-/// Splits a header line, which is not empty, into name and value. Returns a literal that says what is wrong
-/// with it; empty: nothing.
+/// Splits a header line, which must not be empty, into name and value. Returns a literal that says what is
+/// wrong with it; empty if nothing is.
 inline std::string_view split_field(std::string_view line, header& field) {
   if (is_blank(line.front())) return "A header is folded over lines.";
   field.name = line.substr(0, token_size(line));
@@ -43,7 +43,8 @@ inline std::string_view split_field(std::string_view line, header& field) {
   return {};
 }
 
-/// Calls `take(element)` for those of a comma-separated list (RFC 9110 §5.6.1), as long as it answers true.
+/// Calls `take(element)` for each element of a comma-separated list (RFC 9110 §5.6.1) until it returns false.
+/// Returns whether it always returned true.
 template <class Take>
 bool for_each_element(std::string_view list, Take take) {
   while (true) {
@@ -54,11 +55,11 @@ bool for_each_element(std::string_view list, Take take) {
   }
 }
 
-/// The fields that decide where a message ends and whom it is for. Answers are literals that say what is
-/// wrong; empty: nothing.
+/// The fields that decide where a message ends and which host it is for. The functions return a literal that
+/// says what is wrong; empty if nothing is.
 class framing_fields {
  public:
-  /// A client gets no benefit of the doubt, upstream may repeat its length.
+  /// The rules for requests are stricter: upstream may repeat its content-length, a client may not.
   framing_fields(bool of_request, message_framing& framing) : of_request_{of_request}, framing_{framing} {}
 
   std::string_view take(std::string_view name, std::string_view value) {
@@ -69,7 +70,7 @@ class framing_fields {
     return {};
   }
 
-  /// Fields that exclude each other, among those taken so far.
+  /// Checks whether some of the fields so far exclude each other.
   std::string_view contradiction(bool http_1_0) const {
     if (framing_.content_length && framing_.chunked)
       return "Content-Length and Transfer-Encoding exclude each other.";
@@ -77,11 +78,12 @@ class framing_fields {
     return {};
   }
 
-  /// After the last field.
+  /// Judges all fields together. To be called after the last one.
   std::string_view judge(bool http_1_0) {
     if (const auto fault = contradiction(http_1_0); !fault.empty()) return fault;
     if (of_request_ && !http_1_0 && hosts_ == 0) return "The Host header is missing.";
-    // RFC 9112 §6.1: what such a peer frames is not to be trusted a second time.
+    // RFC 9112 §6.1: after a chunked HTTP/1.0 message the connection is closed, because its framing may be
+    // wrong.
     framing_.keep_alive = http_1_0 ? keep_alive_ && !framing_.chunked : !close_;
     return {};
   }
@@ -99,7 +101,7 @@ class framing_fields {
       if (framing_.content_length) return "The Content-Length header is there twice.";
       return add_length(value) ? std::string_view{} : no_length;
     }
-    // RFC 9110 §8.6: a list of the same length is that length.
+    // RFC 9110 §8.6: a list that repeats one length stands for that length.
     const bool same = for_each_element(value, [&](std::string_view each) { return add_length(each); });
     return same ? std::string_view{} : no_length;
   }

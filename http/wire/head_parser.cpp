@@ -20,11 +20,12 @@ failure refuse(errc code, std::string message = {}) {
   return {.code = code, .message = std::move(message)};
 }
 
-/// What a registered name may hold (RFC 3986 §3.2.2): unreserved, sub-delims, pct-encoded.
+/// The characters that a registered name may hold (RFC 3986 §3.2.2): unreserved, sub-delims, pct-encoded.
 constexpr auto host_chars = detail::letters_digits_and("-._~!$&'()*+,;=%");
 
-/// Not 0 if one of `count` bytes from `at` on is a control byte other than the tab, or half a line's end; the
-/// byte behind them is looked at too. No early exit: with a fixed `count` the loop becomes a few vectors.
+/// Returns a value other than 0 if one of `count` bytes from `at` on is a control byte other than the tab, or
+/// half a line's end. The byte after them is read too. The loop has no early exit, so that with a fixed
+/// `count` it becomes a few vector instructions.
 unsigned char control_among(const char* at, std::size_t count) {
   unsigned char found = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -38,13 +39,13 @@ unsigned char control_among(const char* at, std::size_t count) {
   return found;
 }
 
-/// False: no line of `head`, which ends in LF, has_control(). True: one may have.
+/// Returns false if no line of `head`, which ends in LF, has_control(). Returns true if one may have.
 bool may_have_control(std::string_view head) {
   constexpr std::size_t block = 32;
   if (head.empty() || head.front() == '\n') return true;
   const auto size = head.size() - 1;
   if (size < block) return control_among(head.data(), size) != 0;
-  unsigned char found = control_among(head.data() + size - block, block);  // the rest of the loop's, and more
+  unsigned char found = control_among(head.data() + size - block, block);  // what the loop leaves, and more
   for (std::size_t at = 0; at + block <= size; at += block) found |= control_among(head.data() + at, block);
   return found != 0;
 }
@@ -80,7 +81,7 @@ std::string origin_form(std::string_view target) {
   return (target[path] == '?' ? "/" : "") + std::string{target.substr(path)};
 }
 
-/// The status, where that is a status line (RFC 9112 §4).
+/// Returns the status, or nullopt if this is not a status line (RFC 9112 §4).
 std::optional<unsigned> parse_status_line(std::string_view line, unsigned& minor_version) {
   constexpr std::size_t code_end = 12;
   if (line.size() <= code_end || !line.starts_with("HTTP/1.") || line[8] != ' ' || line[code_end] != ' ')
@@ -93,9 +94,9 @@ std::optional<unsigned> parse_status_line(std::string_view line, unsigned& minor
   return status;
 }
 
-/// Reads the lines behind a head's first one. `suspect`: one may hold control bytes. `joins_folds`: a value
-/// may go on in a line that begins with a blank (RFC 9112 §5.2: only ever in a response, and undone here).
-/// Empty, or what is wrong.
+/// Reads the lines after a head's first one. `suspect` says that one of them may hold control bytes.
+/// `joins_folds` says that a value may go on in a line that begins with a blank, and is joined here (RFC 9112
+/// §5.2: only in a response). Returns what is wrong; empty if nothing is.
 std::string_view parse_fields(std::string_view lines, bool suspect, bool joins_folds, header_list& headers,
                               framing_fields& framing) {
   const auto text = headers.hold_text(lines);
@@ -185,7 +186,7 @@ failure parse_request_head(std::string_view text, request_head& head) {
   if (suspect && has_control(text.substr(0, line_end))) {
     return refuse(errc::bad_request, std::string{request_line_with_control});
   }
-  // What is wrong first is what counts: a head that comes in pieces gets the same answer.
+  // The first fault decides, so that a head that comes in pieces gets the same answer.
   auto line_fault = parse_request_line(text.substr(0, line_end), head);
   if (line_fault.code != errc::none) return line_fault;
   framing_fields framing{true, head};

@@ -10,7 +10,7 @@ namespace llm_proxy {
 
 namespace {
 
-// Names that begin with x- stand apart from all others, so that each name is compared with half of them.
+// Names that begin with x- are in a list of their own, so that a name is compared with only half of all.
 // accept-encoding is not here: the adapter decides it.
 constexpr auto plain_upstream_names = std::to_array<std::string_view>({
     "accept",
@@ -24,7 +24,7 @@ constexpr auto plain_upstream_names = std::to_array<std::string_view>({
     "anthropic-version",
     "anthropic-beta",
     "idempotency-key",
-    // Codex's session; LiteLLM reads them of clients whose user-agent is Codex's.
+    // Codex's session. LiteLLM reads these from clients whose user-agent is Codex's.
     "session-id",
     "session_id",
     "thread-id",
@@ -46,18 +46,19 @@ constexpr auto x_upstream_names = std::to_array<std::string_view>({
     "x-session-id",
 });
 
-/// RFC 9110 §13.1 and §14.2.
+/// Conditions (RFC 9110 §13.1) and ranges (§14.2).
 constexpr std::array<std::string_view, 6> resource_upstream_names{
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 
-/// Belong to one connection, whether it names them or not (RFC 9110 §7.6.1), or to who may speak on it.
+/// Headers that belong to one connection, whether its Connection field names them or not (RFC 9110 §7.6.1),
+/// or that hold credentials or upstream's address.
 constexpr std::array<std::string_view, 10> never_names{
     "connection", "keep-alive", "te",         "trailer",       "transfer-encoding",
     "upgrade",    "cookie",     "set-cookie", "authorization", "location"};
 constexpr std::array<std::string_view, 2> never_prefixes{"proxy-", "access-control-"};
 
-/// RFC 9110 §8.8 and §14, RFC 6266, RFC 8288, RFC 9530 and its forerunner RFC 3230. The content-length is the
-/// framing's.
+/// RFC 9110 §8.8 and §14, RFC 6266, RFC 8288, RFC 9530 and its forerunner RFC 3230. The content-length is
+/// written with the framing.
 constexpr std::array<std::string_view, 9> resource_client_names{
     "content-range", "accept-ranges", "content-disposition", "etag", "last-modified",
     "digest",        "repr-digest",   "content-digest",      "link"};
@@ -65,12 +66,12 @@ constexpr std::array<std::string_view, 9> resource_client_names{
 constexpr std::array<std::string_view, 7> client_names{"content-type",   "content-encoding", "retry-after",
                                                        "retry-after-ms", "x-should-retry",   "request-id",
                                                        "server-timing"};
-/// Codex keeps what comes as x-codex-turn-state for its next request.
+/// Codex keeps the value of x-codex-turn-state for its next request.
 constexpr std::array<std::string_view, 5> client_prefixes{"x-ratelimit-", "anthropic-ratelimit-", "openai-",
                                                           "x-litellm-", "x-codex-"};
-/// LiteLLM puts it before the name of each header that its provider sent.
+/// LiteLLM puts this before the name of each header that its provider sent.
 constexpr std::string_view provider_prefix = "llm_provider-";
-/// Headers of LiteLLM's own that no client gets: what our key has spent, and where the model runs.
+/// LiteLLM's headers that no client gets. They show what our key has spent, and where the model runs.
 constexpr std::array<std::string_view, 2> withheld{"x-litellm-key-spend", "x-litellm-model-api-base"};
 
 template <class Names>
@@ -89,7 +90,7 @@ bool never_crosses(std::string_view name) {
   return contains(never_names, name) || begins_with_one(never_prefixes, name);
 }
 
-/// Calls `found` with each word of the Connection fields; true as soon as it returns true.
+/// Calls `found` with each word of the Connection fields until it returns true. Returns whether it did.
 template <class Found>
 bool any_connection_word(const header_list& all, Found found) {
   for (const auto field : all) {
@@ -104,7 +105,7 @@ bool any_connection_word(const header_list& all, Found found) {
   return false;
 }
 
-/// Whether `text` has `host` in it, in any letter case, not as a part of a longer name.
+/// Whether `text` contains `host`, in any letter case and not as a part of a longer name.
 bool names_host(std::string_view text, std::string_view host) {
   const auto is_part_of_name = [](char c) {
     const char low = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
@@ -127,7 +128,7 @@ bool links_to(const header_list& all, std::string_view host) {
   return false;
 }
 
-/// Without its port; an IPv6 address without its brackets.
+/// Returns the host without its port, and an IPv6 address without its brackets.
 std::string_view host_of(std::string_view upstream) {
   auto host = upstream.substr(0, upstream.rfind(':'));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
@@ -186,7 +187,7 @@ bool is_connection_option(const header_list& all, std::string_view name) {
 
 header_list client_headers(header_list from, header_policy policy, std::string_view upstream) {
   if (has_connection_options(from)) {
-    // A copy is asked: the list itself changes meanwhile.
+    // The calls use a copy, because the list itself changes meanwhile.
     from.keep_if([named = from](std::string_view name) { return !is_connection_option(named, name); });
   }
   from.keep_if([policy](std::string_view name) { return comes_back(name, policy); });

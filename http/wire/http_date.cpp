@@ -13,7 +13,7 @@ std::string_view http_date_now() {
   if (now != made_at) {
     std::tm utc{};
     gmtime_r(&now, &utc);
-    // The "C" locale's names; the service never calls setlocale.
+    // The names are those of the "C" locale, because the service never calls setlocale.
     length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
     made_at = now;
   }

@@ -18,7 +18,7 @@ constexpr auto token_chars = detail::letters_digits_and("!#$%&'*+-.^_`|~");
 }  // namespace
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
-  // In one step: a dozen fields a request, and each append() would look for room.
+  // All in one step, because a request has a dozen fields and each append() would check for room.
   const auto begin = out.size();
   out.resize(begin + name.size() + value.size() + 4);
   char* at = out.data() + begin;
@@ -42,7 +42,7 @@ void header_list::reserve(std::size_t fields, std::size_t bytes) {
 }
 
 std::span<char> header_list::hold_text(std::string_view lines) {
-  // With room for the fields that a head gets on its way.
+  // Reserves room for the fields that are added to a head on its way, too.
   reserve(16, lines.size() + 256);
   text_ = lines;
   return text_;

@@ -1,4 +1,4 @@
-// HTTP heads as values: what the parser makes, what actors pass on, what the writer turns into bytes.
+// HTTP heads as values. The parser makes them, actors pass them on, and the writer turns them into bytes.
 #pragma once
 
 #include "http/text/text.hpp"
@@ -16,7 +16,7 @@
 
 namespace llm_proxy {
 
-/// One field; the views live as long as the list they come from is not changed.
+/// One field. Its views are valid until the list that they come from is changed.
 struct header {
   std::string_view name;
   std::string_view value;
@@ -24,7 +24,7 @@ struct header {
 
 namespace detail {
 
-/// Which bytes are ASCII letters, digits or one of `others`.
+/// Returns a table that is true for the bytes that are ASCII letters, digits or one of `others`.
 consteval std::array<bool, 256> letters_digits_and(std::string_view others) {
   std::array<bool, 256> table{};
   for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
@@ -39,8 +39,8 @@ consteval std::array<bool, 256> letters_digits_and(std::string_view others) {
 /// Appends `name: value` and a line's end.
 void append_header(std::string& out, std::string_view name, std::string_view value);
 
-/// Header fields in the order they came. Heads have a dozen fields: a linear search is the fastest map, and
-/// one text for all of them the cheapest store.
+/// Header fields in the order in which they came. Heads have a dozen fields, so a linear search is the
+/// fastest map, and one text for all of them is the cheapest store.
 class header_list {
  public:
   class iterator {
@@ -59,21 +59,22 @@ class header_list {
   };
 
   void add(std::string_view name, std::string_view value);
-  /// Room for `fields` fields of `bytes` bytes in all.
+  /// Reserves room for `fields` fields of `bytes` bytes in all.
   void reserve(std::size_t fields, std::size_t bytes);
-  /// Makes a copy of a head's lines the text of this list, which is empty; mark() says what in it is a field.
+  /// Copies a head's lines into this list, which must be empty, and returns the copy. mark() then says which
+  /// parts of it are fields.
   std::span<char> hold_text(std::string_view lines);
-  /// A field whose name and value stand in what hold_text() answered.
+  /// Adds a field whose name and value are views into the text that hold_text() returned.
   void mark(std::string_view name, std::string_view value);
   /// Drops the fields that `stays(name)` is false for.
   template <class Predicate>
   void keep_if(Predicate stays) {
-    // The text stays: lists are short-lived.
+    // The text is not shortened, because lists are short-lived.
     std::erase_if(fields_, [&](const place& where) { return !stays(name_at(where)); });
   }
   /// Drops every field of that name.
   void remove(std::string_view name);
-  /// The value of the first field of that name.
+  /// Returns the value of the first field of that name.
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(std::string_view name) const;
   iterator begin() const { return {*this, 0}; }
@@ -98,7 +99,7 @@ class header_list {
     return {text_.data() + where.value_begin, where.value_size};
   }
   header at(std::size_t index) const { return {name_at(fields_[index]), value_at(fields_[index])}; }
-  /// Looks at the sizes first: most names differ there, and nothing of the text is read.
+  /// Compares the sizes first. Most names differ in size, and then the text is not read.
   bool is_named(const place& where, std::string_view name) const {
     return where.name_size == name.size() && iequals(name_at(where), name);
   }
@@ -131,7 +132,7 @@ struct response_head {
   header_list headers;
 };
 
-/// The media type of a content-type value, without parameters: `application/json`.
+/// Returns the media type of a content-type value, without parameters: `application/json`.
 std::string_view media_type(std::string_view content_type);
 
 /// True if a multipart content-type names its boundary (RFC 2046 §5.1.1: 1 to 70 characters).
@@ -140,12 +141,12 @@ bool has_boundary(std::string_view content_type);
 /// True if `media` is application/json or has the +json suffix (RFC 6839 §3.1).
 bool is_json_media(std::string_view media);
 
-/// The standard reason phrase (RFC 9110 §15), or "Unknown".
+/// Returns the standard reason phrase (RFC 9110 §15), or "Unknown".
 std::string_view reason_phrase(unsigned status);
 
-/// How many bytes at the beginning of `text` may stand in a token (RFC 9110 §5.6.2).
+/// Returns how many bytes at the beginning of `text` may be part of a token (RFC 9110 §5.6.2).
 std::size_t token_size(std::string_view text);
-/// RFC 9110 §5.6.2.
+/// Whether `text` is a token (RFC 9110 §5.6.2).
 bool is_token(std::string_view text);
 
 }  // namespace llm_proxy

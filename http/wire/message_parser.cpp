@@ -11,21 +11,22 @@ namespace {
 constexpr std::string_view head_end = "\r\n\r\n";
 constexpr std::string_view not_http = "The model gateway's answer is not valid HTTP.";
 
-/// The size of the head that `bytes` begins with; 0: its end is not there yet. `checked`: bytes that were
-/// looked at before.
+/// Returns the size of the head that `bytes` begins with, or 0 if its end has not come yet. `checked` says
+/// how many bytes were looked at before.
 std::size_t head_size(std::string_view bytes, std::size_t checked) {
   const auto from = checked - std::min(checked, head_end.size() - 1);
   const auto end = bytes.find(head_end, from);
   return end == std::string_view::npos ? 0 : end + head_end.size();
 }
 
-/// Whether a response may begin so (RFC 9112 §4); what may not is refused before its end has come.
+/// Whether a response may begin with these bytes (RFC 9112 §4). If not, it is refused before its end has
+/// come.
 bool begins_like_http(std::string_view bytes) {
   constexpr std::string_view name = "HTTP/";
   return name.starts_with(bytes.substr(0, name.size()));
 }
 
-/// `1,234,567`, as people read it.
+/// Returns the number in the form `1,234,567`, for people to read.
 std::string grouped(std::uint64_t number) {
   auto digits = std::to_string(number);
   for (auto at = digits.size(); at > 3;) digits.insert(at -= 3, 1, ',');

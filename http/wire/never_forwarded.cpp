@@ -28,7 +28,7 @@ constexpr auto names = std::to_array<std::string_view>({
     "cookie",
     "set-cookie",
     "www-authenticate",
-    // Of one connection, or llm-proxy's own.
+    // They belong to one connection, or llm-proxy writes them itself.
     "host",
     "connection",
     "keep-alive",
@@ -43,12 +43,12 @@ constexpr auto names = std::to_array<std::string_view>({
     "accept-encoding",
     "x-request-id",
     "location",
-    // Who asks, for what, from where.
+    // They say who asks, for which model, and from which address.
     "x-litellm-model",
     "x-litellm-team-id",
     "x-forwarded-for",
     "forwarded",
-    // What LiteLLM's operator relies on.
+    // They switch off what LiteLLM's operator relies on.
     "x-litellm-disable-callbacks",
     "litellm-disable-message-redaction",
     "x-litellm-keepalive-seconds",

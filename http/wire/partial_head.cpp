@@ -46,7 +46,7 @@ failure partial_head::check_line(std::string_view line) {
   return fault.empty() ? refuse(errc::none) : refuse(errc::bad_request, fault);
 }
 
-/// `known`: bytes of `rest`, a line without its end, that were looked at before.
+/// `rest` is an unfinished line, of which `known` bytes were looked at before.
 failure partial_head::check_rest(std::string_view rest, std::size_t known) const {
   const bool first = line_begin_ == 0;
   if (first && rest.size() > max_request_line) return refuse(errc::uri_too_long);

@@ -6,7 +6,7 @@
 namespace llm_proxy {
 
 std::string make_request_id() {
-  // Unique is enough: nothing is secret about an id.
+  // An id has to be unique, but not secret.
   thread_local std::mt19937_64 random{[] {
     std::random_device device;
     std::seed_seq seed{device(), device(), device(), device()};

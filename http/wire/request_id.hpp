@@ -5,7 +5,7 @@
 
 namespace llm_proxy {
 
-/// A new random id: 32 hex digits.
+/// Returns a new random id of 32 hex digits.
 std::string make_request_id();
 
 /// True if a client's x-request-id can be taken over: 1 to 128 printable ASCII characters without blanks,

@@ -16,14 +16,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::int64_t longest = 30LL * 24 * 3600;  // what is longer is as good as never
+constexpr std::int64_t longest = 30LL * 24 * 3600;  // a longer time is as good as never
 
 std::optional<int> number(std::string_view digits) {
   if (digits.empty() || !is_digit(digits.front())) return std::nullopt;
   return parse_number<int>(digits);
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), without the C library's locale.
+/// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), whatever the C library's locale
+/// is.
 std::optional<std::chrono::system_clock::time_point> parse_date(std::string_view text) {
   constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};

@@ -6,8 +6,8 @@
 
 namespace llm_proxy {
 
-/// The time that a Retry-After field asks for (RFC 9110 §10.2.3): whole seconds, or a date in the preferred
-/// form (0 when that has passed). nullopt: it says nothing that can be read.
+/// Returns the time that a Retry-After field asks for (RFC 9110 §10.2.3): whole seconds, or a date in the
+/// preferred form (0 if that has passed). More than 30 days count as 30. Returns nullopt for any other text.
 std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text,
                                                            std::chrono::system_clock::time_point now);
 

@@ -8,7 +8,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Takes pieces off the front of a text; once one is wrong all is.
+/// Takes pieces off the front of a text. If one of them is wrong, the whole text is.
 class reader {
  public:
   explicit reader(std::string_view text) : rest_{text} {}
@@ -66,7 +66,7 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   from.one_of(":");
   const auto minute = from.digits(2, 0, 59);
   from.one_of(":");
-  const auto second = from.digits(2, 0, 60);  // a leap second counts as the one after
+  const auto second = from.digits(2, 0, 60);  // a leap second counts as the second after it
   from.fraction();
   const auto zone = from.one_of("Zz+-");
   int offset = 0;  // seconds east of UTC

@@ -10,11 +10,12 @@
 
 namespace llm_proxy {
 
-/// `queue;dur=0.250, total;dur=12.004`: written in place, for every answer has one.
+/// Makes a text such as `queue;dur=0.250, total;dur=12.004`. It is written in place, because every answer has
+/// one.
 class server_timing {
  public:
-  /// `name`: a token (RFC 9110 §5.6.2) of at most 16 bytes. A negative time counts as none at all; a metric
-  /// for which there is no room is left out.
+  /// `name` is a token (RFC 9110 §5.6.2) of at most 16 bytes. A negative time counts as 0. A metric for which
+  /// there is no room is left out.
   void add(std::string_view name, std::chrono::nanoseconds time);
   std::string_view text() const { return {text_.data(), size_}; }
 
@@ -25,8 +26,8 @@ class server_timing {
   std::size_t size_ = 0;
 };
 
-/// What LiteLLM says of its own share (`x-litellm-overhead-duration-ms: 18.224`); nullopt: no number of
-/// milliseconds.
+/// Returns how long LiteLLM itself took, from its header (`x-litellm-overhead-duration-ms: 18.224`). Returns
+/// nullopt if that is not a number of milliseconds from 0 to 1e9.
 std::optional<std::chrono::nanoseconds> read_overhead(std::string_view value);
 
 }  // namespace llm_proxy

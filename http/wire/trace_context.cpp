@@ -20,10 +20,10 @@ bool is_zero(std::string_view text) {
   return text.find_first_not_of('0') == std::string_view::npos;
 }
 
-/// Sixteen digits at a time.
+/// Fills sixteen digits at a time. The result is never all zeros.
 template <std::size_t Size>
 void fill_at_random(std::array<char, Size>& id) {
-  // Unique is enough: nothing is secret about an id.
+  // An id has to be unique, but not secret.
   thread_local std::mt19937_64 random{[] {
     std::random_device device;
     std::seed_seq seed{device(), device(), device(), device()};
@@ -71,7 +71,7 @@ bool trace_sampler::samples(const trace_context* parent, std::string_view trace_
   if (parent_based && parent != nullptr) return parent->sampled;
   if (how != root::ratio) return how == root::always_on;
   if (ratio >= 1) return true;
-  // As OpenTelemetry's SDKs do it: of the id's last 64 bits the upper 63.
+  // Like OpenTelemetry's SDKs, this uses the upper 63 of the id's last 64 bits.
   constexpr double all = 9223372036854775808.0;
   const auto last = trace_id.substr(16);
   std::uint64_t number = 0;
@@ -82,7 +82,7 @@ bool trace_sampler::samples(const trace_context* parent, std::string_view trace_
 begun_span begin_span(const header_list& headers, const trace_sampler& sampler) {
   constexpr std::string_view name = "traceparent";
   begun_span span;
-  // Of two nobody can tell which is true.
+  // If there are two, nobody can tell which is right.
   if (const auto given = headers.find(name); given && headers.count(name) == 1) {
     span.parent = parse_traceparent(*given);
   }

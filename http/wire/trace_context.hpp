@@ -22,28 +22,28 @@ struct trace_context {
   std::string_view span_id() const { return {span.data(), span.size()}; }
 };
 
-/// Reads a traceparent value (§3.2): version 00 exactly, later ones by their first four fields. Nullopt: it
-/// is to be ignored, and a tracestate beside it too.
+/// Reads a traceparent value (§3.2): version 00 exactly, later ones by their first four fields. Returns
+/// nullopt if the value is invalid; then a tracestate beside it must be ignored too.
 std::optional<trace_context> parse_traceparent(std::string_view value);
 
-/// The same as a version 00 value.
+/// Returns `context` as a traceparent value of version 00.
 std::string format_traceparent(const trace_context& context);
 
-/// Which new spans are recorded, as OTEL_TRACES_SAMPLER says it.
+/// Decides which new spans are recorded, as OTEL_TRACES_SAMPLER says.
 struct trace_sampler {
   enum class root : std::uint8_t { always_on, always_off, ratio };
 
   root how = root::always_on;
-  bool parent_based = true;  ///< where there is a parent, its flag decides
-  double ratio = 1;          ///< of all traces; every service with the same ratio keeps the same ones
+  bool parent_based = true;  ///< if there is a parent, its flag decides
+  double ratio = 1;          ///< share of all traces; every service with the same ratio keeps the same ones
 
   bool samples(const trace_context* parent, std::string_view trace_id) const;
 };
 
-/// A span that begins.
+/// A new span.
 struct begun_span {
   trace_context own;
-  std::optional<trace_context> parent;  ///< none: it is the first of a new trace
+  std::optional<trace_context> parent;  ///< nullopt if the span begins a new trace
 };
 
 /// Continues the trace that the headers of a request name, or begins one.
