@@ -11,7 +11,7 @@ std::string quoted_or_null(std::string_view text) {
   return text.empty() ? "null" : json_quoted(text);
 }
 
-/// The members of an error object, without braces.
+/// Returns the members of an error object, without braces.
 std::string members(const error_words& words, std::string_view type) {
   return R"("message":)" + json_quoted(words.message) + R"(,"type":)" + quoted_or_null(type) +
          R"(,"param":)" + quoted_or_null(words.param) + R"(,"code":)" + quoted_or_null(words.code);
@@ -47,7 +47,8 @@ std::string error_event(dialect speaks, const error_words& words, std::uint64_t 
     case dialect::anthropic:
       return "event: error\n" + sse_event(error_body(speaks, words));
     case dialect::responses:
-      // The event that OpenAI documents, and the object that its SDKs raise.
+      // The members of the event that OpenAI documents, together with the object that its SDKs raise as an
+      // error.
       return "event: error\n" +
              sse_event(R"({"type":"error","code":)" + quoted_or_null(words.code) + R"(,"message":)" +
                        json_quoted(words.message) + R"(,"param":)" + quoted_or_null(words.param) +

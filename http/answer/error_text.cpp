@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Length of an IPv4 address with or without port at the front of `text`; 0 if there is none.
+/// Returns the length of an IPv4 address with or without port at the front of `text`; 0 if there is none.
 std::size_t ipv4_length(std::string_view text) {
   std::size_t at = 0;
   for (int part = 0; part < 4; ++part) {
@@ -33,8 +33,8 @@ std::size_t ipv4_length(std::string_view text) {
   return at;
 }
 
-/// Whether a URL's host is one of the inside: an address, a name without a dot, a port of its own, an inner
-/// suffix.
+/// Whether a URL's host is internal: an IP address, a name without a dot, a host with a port, or a name with
+/// an internal suffix.
 bool is_inner_host(std::string_view host) {
   const auto colon = host.find(':');
   if (host.empty() || host.front() == '[' || colon != std::string_view::npos) return true;
@@ -43,7 +43,8 @@ bool is_inner_host(std::string_view host) {
          std::any_of(suffixes.begin(), suffixes.end(), [&](auto suffix) { return host.ends_with(suffix); });
 }
 
-/// Length of a URL at the front of `text` that leads inside; 0 if there is none.
+/// Returns the length of a URL with an internal host at the front of `text`; 0 if there is none. URLs of
+/// databases always count as internal.
 std::size_t inner_url_length(std::string_view text) {
   std::size_t scheme = 0;
   for (const std::string_view each : {"http://", "https://", "redis://", "postgres://", "postgresql://"}) {
@@ -56,8 +57,8 @@ std::size_t inner_url_length(std::string_view text) {
   return text[0] == 'h' && !is_inner_host(host) ? 0 : end;
 }
 
-/// Length of `host name:port` at the front of `text`; 0 if there is none. (aiohttp's "Cannot connect to host
-/// …".)
+/// Returns the length of `host name:port` at the front of `text`, as in aiohttp's "Cannot connect to host …";
+/// 0 if there is none.
 std::size_t host_and_port_length(std::string_view text) {
   constexpr std::string_view word = "host ";
   if (text.substr(0, word.size()) != word) return 0;
@@ -69,7 +70,8 @@ std::size_t host_and_port_length(std::string_view text) {
   return has_port ? end : 0;
 }
 
-/// Length of a Python object's repr at the front of `text`, `<x.Y object at 0x7f…>`; 0 if there is none.
+/// Returns the length of a Python object's repr at the front of `text`, `<x.Y object at 0x7f…>`; 0 if there
+/// is none.
 std::size_t object_length(std::string_view text) {
   if (text.front() != '<') return 0;
   const auto end = text.find('>');

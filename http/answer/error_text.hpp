@@ -1,4 +1,4 @@
-// What can be read out of, and must be cut from, the text of an error.
+// Reads waiting times from the text of an error, and removes what a client must not see.
 #pragma once
 
 #include <string>
@@ -6,11 +6,12 @@
 
 namespace llm_proxy {
 
-/// The client's part of a message: without what LiteLLM adds to it (without_additions()), and with inner
-/// addresses and objects of Python named as such.
+/// Returns the part of a message that a client may read: without LiteLLM's additions (without_additions()),
+/// and with `[address]` and `[object]` in place of internal addresses and Python objects.
 std::string without_internals(std::string_view message);
 
-/// Seconds to wait, as text says it ("try again in 1m30s", "retry after 7 seconds"); 0: it does not.
+/// Returns the seconds to wait that a message names ("try again in 1m30s", "retry after 7 seconds"); 0 if it
+/// names no time.
 unsigned long waiting_time(std::string_view message);
 
 }  // namespace llm_proxy

@@ -90,7 +90,7 @@ constexpr std::array words{
     error_word{"empty_image_file", 400, false},
     error_word{"unsupported_image_media_type", 400, false},
     error_word{"failed_to_download_image", 400, false},
-    // Anthropic (docs.anthropic.com, "Errors"); what OpenAI has too stands above.
+    // Anthropic (docs.anthropic.com, "Errors"), without the words above that OpenAI also has.
     error_word{"billing_error", 402, false},
     error_word{"request_too_large", 413, false},
     error_word{"api_error", 500, true},
@@ -147,7 +147,7 @@ constexpr std::array words{
     error_word{"modeltimeoutexception", 504, true},
 };
 
-/// What a part of a word tells where the word is not known: the first row that fits counts.
+/// The meanings of parts of words, for words that are not in the table. The first row that matches counts.
 constexpr std::array parts{
     error_word{"context_length_exceed", 400, false, context_code},
     error_word{"context_window_exceed", 400, false, context_code},
@@ -201,7 +201,7 @@ bool contains_any(std::string_view text, const std::array<const char*, N>& parts
                      [&](const char* each) { return contains_any_case(text, each); });
 }
 
-/// The table's spelling of a word; empty if it is a sentence.
+/// Returns a word in the table's spelling; empty if it is too long to be a word.
 std::string spelled(std::string_view word) {
   constexpr std::size_t longest = 64;
   if (word.empty() || word.size() > longest) return {};
@@ -220,7 +220,8 @@ const error_word* find_row(std::string_view spelled_word) {
   return row == words.end() ? nullptr : row;
 }
 
-/// The word that tells most of an error: its code, its type, Google's status, or a text that is nothing else.
+/// Finds the most precise word of an error. In this order: its code, its type, Google's status, or its
+/// message if that is just one of the table's words.
 std::optional<error_word> word_of(const embedded_error& error) {
   for (const auto* each : {&error.code, &error.type, &error.status_name}) {
     if (auto word = find_error_word(*each)) return word;
@@ -229,12 +230,12 @@ std::optional<error_word> word_of(const embedded_error& error) {
   return std::nullopt;
 }
 
-/// What a number, then words say. `number` 0: nobody gave one.
+/// Judges an error by a status number, then by words. `number` is 0 if there is no number.
 error_meaning told_by(const embedded_error& error, unsigned number) {
   const auto word = word_of(error);
   if (number != 0) {
-    // The number counts, and the word only where it is the same fault told more precisely: LiteLLM gives a
-    // 408 the type invalid_request_error.
+    // The number decides. The word counts only if it has the same status, because it is then more precise;
+    // LiteLLM gives a 408 the type invalid_request_error.
     if (word && word->status == number) return from(*word);
     const bool passes = number == 408 || number == 409 || number == 429 || number >= 500;
     return {number, passes, false, {}};
@@ -246,12 +247,13 @@ error_meaning told_by(const embedded_error& error, unsigned number) {
 
 error_meaning judged(const embedded_error& error, unsigned number) {
   if (is_over_budget(error)) return {429, false, true, budget_code};
-  // LiteLLM makes a rate limit of it and quotes the provider's code in the message.
+  // LiteLLM turns a spent quota into a rate limit and quotes the provider's code in the message.
   constexpr std::string_view quota = "insufficient_quota";
   if ((number == 0 || number == 429) && contains_any_case(error.message, quota))
     return {429, false, true, {}};
   auto out = told_by(error, number);
-  // A context window is exceeded by a request, whoever words it: what failed for another reason is not that.
+  // Only a request can exceed a context window. So an error with a status of another kind, such as 401 or
+  // 429, does not mean that.
   const bool may_be_length = number == 0 || number == 400 || number == 413 || number == 422 || number >= 500;
   if (may_be_length && out.status != 429 && exceeds_context_window(error))
     return {out.status == 413 || out.status == 422 ? out.status : 400, false, true, context_code};
@@ -268,7 +270,7 @@ std::optional<error_word> find_error_word(std::string_view word) {
   const auto wanted = spelled(word);
   if (wanted.empty()) return std::nullopt;
   if (const auto* row = find_row(wanted)) return *row;
-  // A class of LiteLLM's, or of OpenAI's SDK, whose names vLLM uses as types.
+  // The word may be a class name of LiteLLM, or of OpenAI's SDK, whose names vLLM uses as types.
   if (const auto* known = find_litellm_class(word)) {
     const bool context = known->name == "ContextWindowExceededError";
     return error_word{known->name, known->status, known->retryable,
@@ -295,7 +297,7 @@ bool is_over_budget(const embedded_error& error) {
   }
   const std::string_view said = error.message;
   if (!contains_any_case(said, "budget")) return false;
-  // Not the tokens that a model may think for, nor a proxy's retries.
+  // These budgets are not meant: a model's tokens for thinking, and a proxy's retries.
   if (contains_any(said,
                    std::array{"budget_tokens", "thinking", "reasoning", "token budget", "retry budget"}))
     return false;

@@ -5,8 +5,8 @@
 
 namespace llm_proxy {
 
-/// A Markdown table, by status: code, whose fault it is, whether to try again, what the client reads when
-/// nothing more precise is known.
+/// Returns a Markdown table that is sorted by status. Its columns: the code, whose fault it is, whether to
+/// try again, and what the client reads when nothing more precise is known.
 std::string readme_errors_table();
 
 }  // namespace llm_proxy

@@ -60,7 +60,8 @@ const litellm_class* litellm_class_in(std::string_view message) {
   const auto at = message.find(prefix);
   if (at == std::string_view::npos) return nullptr;
   auto rest = message.substr(at + prefix.size());
-  // Python's full names: litellm.exceptions.Timeout, litellm.types.router.RouterRateLimitError.
+  // Messages may have Python's full names: litellm.exceptions.Timeout,
+  // litellm.types.router.RouterRateLimitError.
   for (const std::string_view module : {"exceptions.", "types.router."}) {
     if (rest.starts_with(module)) rest.remove_prefix(module.size());
   }

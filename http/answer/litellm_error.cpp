@@ -17,8 +17,9 @@ namespace {
 
 // -- whose fault it is -----------------------------------------------------------
 
-/// By the class that the message names; for messages of none, and LiteLLM's APIError, which it makes of any
-/// status that it has no class for, by the status.
+/// Returns whose fault an error is, by the class that the message names. The status decides if the message
+/// names no class, or names APIError with a status below 500: LiteLLM uses APIError for every status that has
+/// no class.
 blame source_of(unsigned status, std::string_view message) {
   const auto* row = litellm_class_in(message);
   if (row != nullptr && (row->name != "APIError" || status >= 500)) return row->source;
@@ -28,16 +29,17 @@ blame source_of(unsigned status, std::string_view message) {
   return blame::client;
 }
 
-/// Whether to try again, by the class that the message names, else by what status and words mean. A word that
-/// says no is more precise than its class: insufficient_quota is a RateLimitError too.
+/// Whether to try again, by the class that the message names. Without a class, or with APIError and a status
+/// below 500, `meaning` decides. A word that forbids a retry is more precise than the class:
+/// insufficient_quota also comes as a RateLimitError.
 bool may_pass(unsigned status, const error_meaning& meaning, std::string_view message) {
   const auto* row = litellm_class_in(message);
   if (row == nullptr || (row->name == "APIError" && status < 500)) return meaning.retryable;
   return row->retryable && (meaning.retryable || !meaning.in_words);
 }
 
-/// Whether that is so sure that upstream's own headers do not count: what is spent does not come back at
-/// once.
+/// Whether it is so certain that a retry cannot help that upstream's own headers are ignored. A spent budget,
+/// for example, does not come back at once.
 bool is_final(const error_meaning& meaning) {
   const bool spent = meaning.status == 402 || meaning.status == 429;
   return meaning.in_words && !meaning.retryable && (spent || !meaning.code.empty());
@@ -51,8 +53,8 @@ struct replacement {
   std::string text;
 };
 
-/// FastAPI's `detail`: a text, an object with an `error` or a `message`, or a list of faults with a `msg`
-/// each.
+/// Returns the text of an error body: that of `error` or `message`, or of FastAPI's `detail`, which may be a
+/// text, an object with an `error` or a `message`, or a list of faults with a `msg` each.
 std::string text_of_detail(std::string_view body, int depth = 0) {
   constexpr int deepest = 3;
   std::string text;
@@ -75,7 +77,7 @@ std::string text_of_detail(std::string_view body, int depth = 0) {
   return text;
 }
 
-/// What a body's `error` object needs to be a clean one, as edits of its bytes; `known`: it is an object.
+/// The edits of a body's bytes that clean its `error` object. `known`: `error` is an object with a message.
 struct body_edits {
   bool known = false;
   bool says_error = false;  // a top-level "type":"error"
@@ -127,9 +129,9 @@ std::string edited(std::string_view body, const std::vector<replacement>& edits)
   return out.append(body.substr(done));
 }
 
-/// Whether an error event is one that a client of this dialect takes for an error. OpenAI's SDKs raise on a
-/// top-level `error`, Anthropic's on the event's name, and those of the Responses API read the `type`, and
-/// count by the `sequence_number`.
+/// Whether a client of this dialect recognises an error event as an error. OpenAI's SDKs raise an error for a
+/// top-level `error`, and Anthropic's for the event's name. Those of the Responses API read the `type` and
+/// check the `sequence_number`.
 bool has_shape_of(dialect speaks, std::string_view name, std::string_view data) {
   bool says_error = false;
   bool has_error_type = false;
@@ -158,7 +160,7 @@ bool has_shape_of(dialect speaks, std::string_view name, std::string_view data) 
   }
 }
 
-/// The client's status for an error status of upstream's.
+/// Returns the status that a client gets for an error status of upstream.
 unsigned client_status(unsigned status) {
   if (status < 500 || status == 503 || status == 504 || status == 529) return status;
   return 502;
@@ -170,8 +172,8 @@ void replace_by(decoded_error& out, dialect speaks, failure fault) {
   out.body = error_body(speaks, fault);
 }
 
-/// The body in the words of a client of this dialect; empty: its own bytes are that. `object`: the body, or
-/// what stands in it as an array's first element.
+/// Returns the body in the shape of the client's dialect; empty if upstream's bytes have that shape already.
+/// `object`: the body, or its first element if it is an array.
 std::string normalized(const decoded_error& out, std::string_view body, std::string_view object,
                        const embedded_error& error, dialect speaks, std::string_view new_code) {
   // Anthropic has no codes: its SDK looks at the type.
@@ -195,7 +197,7 @@ std::string header_or_empty(const header_list& headers, std::string_view name) {
   return value ? std::string{trimmed(*value)} : std::string{};
 }
 
-/// When to try again, as a header or the text says; empty: nothing does.
+/// Returns when to try again, as a header or the message says; empty if neither does.
 std::string retry_after_of(const header_list& headers, const embedded_error& error, bool retryable) {
   auto told = header_or_empty(headers, "retry-after");
   if (told.empty()) told = header_or_empty(headers, "llm_provider-retry-after");
@@ -211,7 +213,7 @@ error_advice advice_for(errc code) {
   const auto source = row.source == error_source::downstream ? blame::client
                       : row.source == error_source::upstream ? blame::litellm
                                                              : blame::proxy;
-  // About as long as it takes until one of them is found to be back.
+  // It takes about 3 seconds to notice that an upstream is back.
   return {source, row.retryable, code == errc::upstreams_down ? "3" : "", false};
 }
 
@@ -227,12 +229,12 @@ void add_advice(header_list& headers, const error_advice& advice) {
 }
 
 bool refuses_our_key(unsigned status, const embedded_error& error) {
-  // LiteLLM without a database takes an unknown key for one that it would have to look up.
+  // Without a database LiteLLM reports an unknown key as one that it would have to look up.
   constexpr std::array<std::string_view, 3> of_the_key{"no_db_connection", "expired_key",
                                                        "token_not_found_in_db"};
   if (status == 400) return std::find(of_the_key.begin(), of_the_key.end(), error.type) != of_the_key.end();
   if (status != 401) return false;
-  // LiteLLM's key_model_access_denied and its siblings for teams, users and vector stores.
+  // LiteLLM has key_model_access_denied and similar types for teams, users and vector stores.
   return !error.type.ends_with("_access_denied") && error.type != "team_member_permission_error";
 }
 
@@ -271,7 +273,7 @@ decoded_error decode_error(const response_head& head, std::string_view body, boo
                 .message = provider ? "The model's provider refused the model gateway's key." : ""});
     return out;
   }
-  if (head.status == 401) out.status = 403;  // the key is right, and this model is not for it
+  if (head.status == 401) out.status = 403;  // the key is valid, but may not use this model
   if (head.status == 408) {
     out.detail += ": " + error.message;
     replace_by(out, speaks, {.code = errc::upstream_timeout});

@@ -24,12 +24,12 @@ bool is_word(char c) {
   return is_upper(c) || is_lower(c) || is_digit(c) || c == '_';
 }
 
-/// A character of what may stand before an equals sign: `pre-call-checks`, `litellm_params.model`.
+/// Whether `c` may occur in a name before an equals sign: `pre-call-checks`, `litellm_params.model`.
 bool is_key(char c) {
   return is_word(c) || c == '-' || c == '.';
 }
 
-/// Sentences that LiteLLM appends, with nothing in them that tells them from others.
+/// Beginnings of sentences that LiteLLM appends and that have no other mark.
 constexpr std::array<std::string_view, 11> sentences{
     "Received Model Group=",
     "Available Model Group Fallbacks=",
@@ -44,7 +44,7 @@ constexpr std::array<std::string_view, 11> sentences{
     "litellm_params",
 };
 
-/// What LiteLLM's router and keys speak of, and providers hardly.
+/// Whether a message has words that LiteLLM uses about its router and keys, and that providers hardly use.
 bool speaks_of_routing(std::string_view message) {
   constexpr std::array<std::string_view, 9> words{"eployment",  "allback",       "model_group",
                                                   "odel Group", "lookup_groups", "ooldown",
@@ -53,8 +53,9 @@ bool speaks_of_routing(std::string_view message) {
                      [&](auto each) { return message.find(each) != std::string_view::npos; });
 }
 
-/// Length of `litellm.RateLimitError: RateLimitError: OpenAIException - ` at the front of a message: the
-/// names of classes and of the provider before what is said. 0: it does not begin with `litellm.<Class>:`.
+/// Returns the length of the names of classes and of the provider at the front of a message, such as
+/// `litellm.RateLimitError: RateLimitError: OpenAIException - `. Returns 0 if the message does not begin with
+/// `litellm.<Class>:`.
 std::size_t prefix_length(std::string_view message) {
   constexpr std::string_view first = "litellm.";
   if (!message.starts_with(first)) return 0;
@@ -85,7 +86,8 @@ std::size_t prefix_length(std::string_view message) {
   }
 }
 
-/// Length of the balanced JSON (or Python) object or array at the front of `text`; 0: it is not balanced.
+/// Returns the length of the JSON (or Python) object or array at the front of `text`; 0 if its brackets are
+/// not balanced.
 std::size_t balanced_length(std::string_view text) {
   std::size_t depth = 0;
   bool quoted = false;
@@ -105,8 +107,8 @@ std::size_t balanced_length(std::string_view text) {
   return 0;
 }
 
-/// Where the sentence begins that `at` stands in, not before `begin`. LiteLLM appends sentences without a
-/// space: "Error code: 404No fallback …".
+/// Returns where the sentence around `at` begins, but not less than `begin`. LiteLLM appends sentences
+/// without a space: "Error code: 404No fallback …".
 std::size_t sentence_begin(std::string_view message, std::size_t begin, std::size_t at) {
   constexpr std::string_view stops = ".!?";
   constexpr std::string_view closing = ".!?}])'\"";
@@ -123,7 +125,8 @@ std::size_t sentence_begin(std::string_view message, std::size_t begin, std::siz
   return begin;
 }
 
-/// Where the words begin that stand before `at`, each with a capital as `at` has one; `at` if there are none.
+/// If the word at `at` has a capital, returns where the run of capitalised words before it begins; `at` if
+/// there are none.
 std::size_t heading_begin(std::string_view message, std::size_t begin, std::size_t at) {
   if (!is_upper(message[at])) return at;
   for (auto word = at; word > begin && message[word - 1] == ' ';) {
@@ -135,8 +138,8 @@ std::size_t heading_begin(std::string_view message, std::size_t begin, std::size
   return at;
 }
 
-/// Where LiteLLM's addition begins whose equals sign stands at `equals`; nullopt: it is none. `by_provider`:
-/// a provider's words stand before it, which may have equals signs of their own.
+/// Returns where the addition of LiteLLM begins that has its equals sign at `equals`; nullopt if this is not
+/// an addition. `by_provider`: the message is a provider's, whose words may have equals signs too.
 std::optional<std::size_t> addition_at(std::string_view message, std::size_t begin, std::size_t equals,
                                        bool by_provider) {
   const char next = equals + 1 < message.size() ? message[equals + 1] : ' ';
@@ -153,14 +156,14 @@ std::optional<std::size_t> addition_at(std::string_view message, std::size_t beg
   const bool is_bracket = next == '{' || next == '[';
   if (by_provider) {
     if (!is_pair && !is_bracket) return std::nullopt;
-    // OpenAI's "Invalid schema for response_format 'x': In context=('properties', 'a'), …".
+    // OpenAI writes "Invalid schema for response_format 'x': In context=('properties', 'a'), …".
     if (next == '(') return std::nullopt;
   }
   const auto sentence = sentence_begin(message, begin, key);
-  // A heading of its own, "Available Model Group Fallbacks=".
+  // The addition has a heading, as in "Available Model Group Fallbacks=".
   const auto heading = is_pair ? heading_begin(message, begin, key) : key;
   if (heading < key) return std::max(heading, sentence);
-  // A list or a table after a whole sentence: "slow down Deployments={…}".
+  // Only the list or object is the addition, and not the sentence before it: "slow down Deployments={…}".
   if (is_bracket && (by_provider || sentence == begin)) return key;
   if (sentence > begin || !by_provider) return sentence;
   return is_pair ? word : key;
@@ -173,7 +176,7 @@ std::size_t first_addition(std::string_view message, std::size_t begin) {
     const char c = message[i];
     if ((c == '{' || c == '[') && may_be_balanced) {
       const auto length = balanced_length(message.substr(i));
-      may_be_balanced = length > 0;  // else each further bracket would be looked for to the end again
+      may_be_balanced = length > 0;  // otherwise each further bracket would cause another search to the end
       if (length > 0) i += length - 1;
     } else if (c == '\n' || c == '\r') {
       return i;
@@ -184,8 +187,8 @@ std::size_t first_addition(std::string_view message, std::size_t begin) {
   return message.size();
 }
 
-/// A deployment's, provider's or team's budget, with what it is and what was spent: nothing of it is for a
-/// client.
+/// Whether a message names the budget of a deployment, provider or team and what was spent. A client must not
+/// see any of that.
 bool tells_of_a_budget(std::string_view message) {
   embedded_error error;
   error.message = message;
@@ -200,7 +203,7 @@ std::string text_of(std::string_view class_name) {
   return std::string{row != nullptr ? row->text : "The model gateway reported an error."};
 }
 
-/// For a message of which nothing remains.
+/// Returns a text for a message of which nothing remains.
 std::string plain_text(std::string_view message) {
   const auto* row = litellm_class_in(message);
   const bool by_router = row == nullptr || row->name == "BadRequestError" || row->name == "RateLimitError" ||

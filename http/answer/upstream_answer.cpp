@@ -27,7 +27,7 @@ held_verdict unusable(const answer_terms& terms, const std::string& detail, std:
           {}};
 }
 
-/// RFC 9110 §15.3.5 and §15.3.6: there is no content, and nothing is missing.
+/// These statuses have no content by definition (RFC 9110 §15.3.5 and §15.3.6).
 bool has_no_content(unsigned status) {
   return status == 204 || status == 205;
 }
@@ -36,7 +36,7 @@ held_verdict judge_error(const response_head& head, std::string_view body, const
   auto error = decode_error(head, body, !is_encoded(head), terms.wording, terms.speaks);
   held_verdict out{error.status, error.code, std::nullopt, error.advice, std::move(error.detail), {}};
   if (!error.body.empty()) out.body = std::move(error.body);
-  // Nothing that could be passed on.
+  // There is nothing that could be passed on.
   if (body.empty() && !out.body) {
     out.body = error_body(terms.speaks,
                           {out.status, bodiless, describe(out.code).type, {}, describe(out.code).name});
@@ -53,7 +53,7 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
   }
   completion_reader reader;
   reader.feed(body);
-  // The object that a response is has an error of its own, null or not.
+  // A response object has an `error` member of its own, which may be null.
   const bool whole = reader.finish();
   const bool is_error = (reader.error && !reader.is_response) || reader.is_error || reader.type() == "error";
   if (whole && !is_error)
@@ -63,12 +63,12 @@ held_verdict judge_success(const response_head& head, std::string_view body, con
     return unusable(terms, "body is not JSON", "The model gateway's answer is not valid JSON.");
   const auto error = find_error(sole_object(body));
   if (!error.present) {
-    // Rows of any media may answer with whatever JSON; all others promise an object.
+    // Routes with `any_media` may return any JSON; all others promise an object.
     if (!terms.any_media)
       return unusable(terms, "body is no JSON object", "The model gateway's answer is not a JSON object.");
     return {head.status, errc::none, std::nullopt, {}, {}, {}};
   }
-  // It counts as if it had come under the status that it means.
+  // The error is judged as if the answer had the status that the error means.
   const response_head named{meaning_of(error).status, head.headers};
   auto verdict = judge_error(named, body, terms);
   verdict.detail += ", inside a " + std::to_string(head.status);

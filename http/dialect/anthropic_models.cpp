@@ -39,7 +39,7 @@ std::string number_or_null(const std::optional<std::int64_t>& number) {
   return number ? std::to_string(*number) : "null";
 }
 
-/// `source`: the member `source_model`, or nothing.
+/// `source`: the text of the member `source_model`, or empty.
 anthropic_model make_entry(const model_entry& model, std::string id, const std::string& source) {
   auto json = R"({"type":"model","id":)" + json_quoted(id) + source + R"(,"display_name":)" +
               json_quoted(model.name.empty() ? model.id : model.name) + R"(,"created_at":")" +
@@ -71,7 +71,7 @@ std::optional<std::vector<anthropic_model>> read_anthropic_models(std::string_vi
         if (member == "id") id = json_unescaped(raw);
         if (member == "type") is_model = json_unescaped(raw) == "model";
       });
-      // An older LiteLLM answers with OpenAI's list whatever it is asked.
+      // Older versions of LiteLLM always send OpenAI's list.
       is_other = is_other || !is_model;
       if (is_model && !id.empty()) models.push_back({std::move(id), std::string{entry}});
     });
@@ -113,7 +113,7 @@ std::variant<std::string, page_fault> anthropic_list_body(const std::vector<anth
   if (begin > end) begin = end;
   const auto size = static_cast<std::size_t>(end - begin);
   const bool has_more = size > limit;
-  // What is nearest to the place that was named.
+  // A page has the entries that are nearest to the id that was named.
   if (has_more && asked.before_id && !asked.after_id)
     begin = end - static_cast<std::ptrdiff_t>(limit);
   else if (has_more)

@@ -7,10 +7,10 @@
 #include <emmintrin.h>
 #endif
 
-// Why this is safe. All that the reader looks for hangs on a key: error, usage, finish_reason, or index (a
-// choice without one is choice 0). A key is spelled in plain letters between quotes, or with a \u escape. So
-// it is enough to look at each place where a quote comes before a first letter of these keys, wherever that
-// is, and at each \u. Text that only looks like such a key costs a full reading and no more.
+// Why this is safe: everything that the reader looks for has one of the keys error, usage, finish_reason or
+// index (a choice without an index is choice 0). A key is spelled in plain letters between quotes, or with a
+// \u escape. So it is enough to look at each quote that is followed by a first letter of these keys, and at
+// each \u. If other text looks like such a key, the only cost is that the chunk is parsed.
 
 namespace llm_proxy {
 
@@ -22,8 +22,8 @@ bool is_candidate(char first, char second) {
 }
 
 #if defined(__SSE2__)
-/// One bit for each of the 16 places from `p` on where two bytes may begin a key that matters; 17 bytes are
-/// read.
+/// Returns one bit for each of the 16 places from `p` on. A bit is set if the two bytes there may begin a key
+/// that matters. Reads 17 bytes.
 unsigned candidates_among(const char* p) {
   const auto all = [](char c) { return _mm_set1_epi8(c); };
   const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -55,7 +55,7 @@ bool any_candidate(std::string_view data, Look look) {
     if (any_of(p, candidates_among(p))) return true;
   }
   if (data.size() > block) {
-    // What is left, and not again what was seen.
+    // The last block overlaps the one before; the mask drops the places that were already looked at.
     const char* const last = end - block - 1;
     return any_of(last, candidates_among(last) & ~0U << (p - last));
   }
@@ -66,7 +66,7 @@ bool any_candidate(std::string_view data, Look look) {
   return false;
 }
 
-/// What follows `key`, its colon and a space; empty: something else does.
+/// Returns the text after `key`, its colon and an optional space; empty if no colon follows the key.
 std::string_view value_after(std::string_view rest, std::string_view key) {
   rest.remove_prefix(key.size());
   if (rest.substr(0, 1) != ":") return {};
@@ -74,7 +74,7 @@ std::string_view value_after(std::string_view rest, std::string_view key) {
   return rest;
 }
 
-/// Whether `value` begins by a plain number that is a seen choice.
+/// Whether `value` begins with a plain number that is the index of a seen choice.
 bool is_seen_index(std::string_view value, const choice_set& seen) {
   std::uint64_t index = 0;
   std::size_t size = 0;
@@ -88,7 +88,7 @@ bool is_seen_index(std::string_view value, const choice_set& seen) {
 }  // namespace
 
 bool may_matter(std::string_view data, const choice_set& seen) {
-  // [DONE] begins otherwise; a choice without index is choice 0.
+  // [DONE] does not begin with a brace. A choice without an index is choice 0.
   if (data.empty() || data.front() != '{' || !seen.has(0)) return true;
   return any_candidate(data, [&](const char* place) {
     const auto rest = data.substr(static_cast<std::size_t>(place - data.data()));

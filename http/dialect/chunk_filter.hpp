@@ -1,4 +1,4 @@
-// A cheap look at the bytes of a stream's chunk, after which most chunks need not be read in full.
+// A cheap check of a stream chunk's bytes. Thanks to it most chunks need not be parsed.
 #pragma once
 
 #include "http/dialect/completion_reader.hpp"

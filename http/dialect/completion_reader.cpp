@@ -10,7 +10,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// A count as JSON may spell it: 12, 12.0, 1.2e1. nullopt: no whole number from 0 to 2^53.
+/// Reads a count as JSON may spell it: 12, 12.0, 1.2e1. Returns nullopt if it is not a whole number from 0 to
+/// 2^53.
 std::optional<std::uint64_t> read_count(std::string_view text) {
   if (const auto count = parse_number<std::uint64_t>(text)) return count;
   const auto number = parse_number<double>(text).value_or(-1);
@@ -18,7 +19,7 @@ std::optional<std::uint64_t> read_count(std::string_view text) {
   return static_cast<std::uint64_t>(number);
 }
 
-/// Whether the value that begins by `token` says something: not null, false or "".
+/// Whether the value that begins with `token` is something other than null, false or "".
 bool says_something(json_token token, std::string_view text) {
   if (token == json_token::literal_null || token == json_token::literal_false) return false;
   return token != json_token::string || !text.empty();
@@ -91,7 +92,7 @@ void completion_reader::take_top_member(json_token token) {
     }
     return;
   }
-  // A duplicate overrules what its namesake said.
+  // A duplicate key replaces the value of the earlier one.
   const auto key = scanner_.text();
   top_ = member::other;
   in_choice_ = in_nested_usage_ = in_nested_model_ = false;
@@ -129,7 +130,8 @@ void completion_reader::take_nested_member(json_token token) {
   if (!in_nested_usage_ && !in_nested_model_) scanner_.skip_value();
 }
 
-/// A text of the limit's size may have been cut, and half a name must not count as a name.
+/// A text that has the size of the limit may have been cut, and a part of a name must not be taken for a
+/// name.
 void completion_reader::take_model(json_token token) {
   const bool whole = token == json_token::string && scanner_.text().size() < model_.size();
   model_size_ = whole ? scanner_.text().copy(model_.data(), model_.size()) : 0;

@@ -44,19 +44,19 @@ class completion_reader {
   bool touched() const { return scanner_.offset() > 0; }
 
   choice_set seen;           // choices with an entry
-  choice_set finished;       // choices whose finish_reason says something (null and "" do not)
+  choice_set finished;       // choices with a finish_reason other than null and ""
   bool uncountable = false;  // a choice has an invalid index, or one beyond choice_set::capacity
   bool error = false;        // a top-level `error` that is not null, false or ""
-  bool says_more = false;    // a choice with more than an index and an empty delta
-  bool is_response = false;  // a top-level `object` says "response": its own `error` is a part of it
-  bool is_error = false;     // a top-level `object` says "error": the whole text is one (vLLM)
-  std::optional<std::uint64_t> sequence_number;  // of an event of the Responses API
+  bool says_more = false;    // a choice has more than an index and an empty delta
+  bool is_response = false;  // the top-level `object` is "response", which has an `error` member of its own
+  bool is_error = false;     // the top-level `object` is "error": the whole text is an error (vLLM)
+  std::optional<std::uint64_t> sequence_number;  // the number of an event of the Responses API
   std::optional<token_usage> usage;
   bool has_prompt_tokens = false;      // of usage
   bool has_completion_tokens = false;  // of usage
 
-  /// Returns `model`, also that of response or message; empty if there is none, or if it is not shorter than
-  /// json_scanner::text_limit.
+  /// Returns `model`, also if it is a member of `response` or `message`. Empty if there is no model, or if
+  /// its name has json_scanner::text_limit bytes or more.
   std::string_view model() const { return {model_.data(), model_size_}; }
 
   /// Returns the top-level `type`, cut at json_scanner::text_limit; empty if there is none.

@@ -12,20 +12,20 @@ namespace llm_proxy {
 
 namespace {
 
-/// An HTTP error status as `code` spells it, else 0.
+/// Returns the HTTP error status that `code` spells, or 0.
 int error_status(std::string_view code) {
   const auto status = parse_number<int>(code).value_or(0);
   return status >= 400 && status <= 599 ? status : 0;
 }
 
-/// A string's text, "None" being none.
+/// Returns a string's text; empty for "None" and for values that are not strings.
 std::string text_or_none(json_token kind, std::string_view raw) {
   if (kind != json_token::string) return {};
   auto text = json_unescaped(raw);
   return text == "None" ? std::string{} : text;
 }
 
-/// The last member of an object with that name; an empty text if there is none.
+/// Returns the last member of an object with that name; its text is empty if there is none.
 std::pair<json_token, std::string_view> member_of(std::string_view object, std::string_view name) {
   std::pair<json_token, std::string_view> found{json_token::error, {}};
   for_each_member(object, [&](std::string_view key, json_token kind, std::string_view raw) {
@@ -34,7 +34,7 @@ std::pair<json_token, std::string_view> member_of(std::string_view object, std::
   return found;
 }
 
-/// An error object may hold nothing but another one.
+/// Returns the innermost error object, because an error object may hold nothing but another one.
 std::string_view innermost_error(std::string_view object) {
   constexpr int deepest = 4;
   for (int depth = 0; depth < deepest; ++depth) {
@@ -46,7 +46,7 @@ std::string_view innermost_error(std::string_view object) {
 }
 
 void read_error_object(std::string_view object, embedded_error& error) {
-  int status = 0;  // of members that are there for it
+  int status = 0;  // from `status` or `status_code`
   for_each_member(object, [&](std::string_view key, json_token kind, std::string_view raw) {
     const auto text = kind == json_token::number ? std::string{raw} : text_or_none(kind, raw);
     if (key == "type" && kind == json_token::string) error.type = text;
@@ -87,7 +87,7 @@ std::string as_error(std::string event_data) {
 }
 
 embedded_error find_error(std::string_view json) {
-  // Usually there is no error, and one pass that keeps nothing finds that out.
+  // Usually there is no error. One pass that allocates nothing is enough to see that.
   completion_reader reader;
   reader.feed(json);
   embedded_error error;
@@ -104,7 +104,7 @@ embedded_error find_error(std::string_view json) {
   } else if (reader.type() == "error" || reader.is_error) {
     error.present = true;
     read_error_object(json, error);
-    if (reader.type() == "error") error.type.clear();  // it is the event's
+    if (reader.type() == "error") error.type.clear();  // it is the type of the event, not of the error
   }
   return error;
 }

@@ -16,10 +16,11 @@ namespace {
 using rapidjson::Document;
 using rapidjson::Value;
 
-/// Parses without recursion (a deep text must not exhaust the stack). A text that is no JSON gives null.
+/// Parses without recursion, so that a deeply nested text does not exhaust the stack. Returns null if the
+/// text is not JSON.
 Document parse(std::string_view json) {
   Document document;
-  // RapidJSON takes a NUL for the end of the text.
+  // RapidJSON takes a NUL byte for the end of the text, so the text is checked first.
   if (!is_valid_json(json)) return document;
   constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
   document.Parse<flags>(json.data(), json.size());
@@ -34,7 +35,7 @@ const Value* find(const Value* object, const char* name) {
   return member == object->MemberEnd() ? nullptr : &member->value;
 }
 
-/// Empty: no string there.
+/// Returns an empty text if there is no such string.
 std::string_view find_string(const Value* object, const char* name) {
   const Value* value = find(object, name);
   return value != nullptr && value->IsString()
@@ -42,7 +43,7 @@ std::string_view find_string(const Value* object, const char* name) {
              : "";
 }
 
-/// A whole number above 0, else nullopt.
+/// Returns the member if it is a whole number above 0, otherwise nullopt.
 std::optional<std::int64_t> find_count(const Value* object, const char* name) {
   const Value* value = find(object, name);
   if (value == nullptr || !value->IsNumber()) return std::nullopt;
@@ -52,7 +53,7 @@ std::optional<std::int64_t> find_count(const Value* object, const char* name) {
   return static_cast<std::int64_t>(number);
 }
 
-/// The elements of the array `data` of a list object; nullptr if there is none.
+/// Returns the array `data` of a list object; nullptr if there is none.
 const Value* find_data(const Document& list) {
   const Value* data = find(&list, "data");
   return data != nullptr && data->IsArray() ? data : nullptr;
@@ -87,7 +88,7 @@ void enrich_models(std::vector<model_entry>& models, std::string_view model_info
   const Document list = parse(model_info_json);
   const Value* data = find_data(list);
   if (data == nullptr) return;
-  // One name may stand for several deployments: the first one that says a thing counts.
+  // One name may stand for several deployments. Each fact is taken from the first deployment that has it.
   struct facts {
     std::optional<std::int64_t> context_length;
     std::optional<std::int64_t> max_output_tokens;

@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// First LF or CR in [p, end), or end.
+/// Returns the first LF or CR in [p, end), or `end`.
 const char* find_line_end(const char* p, const char* end) {
 #if defined(__SSE2__)
   const __m128i lf = _mm_set1_epi8('\n');
@@ -57,7 +57,7 @@ sse_part sse_scanner::next(std::string_view& input) {
           ++p;
           if (++bom_size_ == byte_order_mark.size()) state_ = state::line_start;
         } else {
-          // A part of a mark begins an unknown field's name.
+          // An incomplete byte order mark is the beginning of an unknown field's name.
           state_ = bom_size_ == 0 ? state::line_start : state::name;
           name_size_ = bom_size_ == 0 ? 0 : unknown_name;
         }
@@ -116,7 +116,7 @@ sse_part sse_scanner::next(std::string_view& input) {
   return part;
 }
 
-/// `p` stands at the line's CR or LF.
+/// `p` points to the line's CR or LF.
 sse_part sse_scanner::end_line(const char*& p, const char* end, sse_part part) {
   state_ = state::line_start;
   if (*p++ == '\r') {

@@ -1,5 +1,5 @@
-// Server-sent events (WHATWG HTML, section 9.2.6): takes bytes at any split and returns parts or events. It
-// does no IO.
+// Reads and writes server-sent events (WHATWG HTML, section 9.2.6). The bytes may be split anywhere. It does
+// no IO.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ enum class sse_part : std::uint8_t {
   value,       // a piece of field()'s value: piece()
   line_end,    // a line with field() ended
   blank_line,  // the event ended
-  line_feed,   // only the LF of a CR LF whose CR ended the input before
+  line_feed,   // the LF of a CR LF whose CR was the last byte of the previous input
 };
 
 /// Cuts a stream into lines and fields without keeping or copying bytes.
@@ -45,19 +45,20 @@ class sse_scanner {
   std::string_view piece_;
   state state_ = state::stream_start;
   sse_field field_ = sse_field::unknown;
-  std::uint8_t name_size_ = 0;  // unknown_name: longer than name_
+  std::uint8_t name_size_ = 0;  // unknown_name: the name does not fit into name_
   std::uint8_t bom_size_ = 0;
   std::array<char, 5> name_{};  // the field's name so far
 };
 
 /// One event as an EventSource would dispatch it.
 struct sse_message {
-  std::string event;  // empty: none named ("message")
+  std::string event;  // empty if the event has no name, which means "message"
   std::string data;
   std::string id;  // the last id that the stream named
 };
 
-/// Collects whole events. Holds an event's data in memory: for streams of known size (tests, tools).
+/// Collects whole events. It holds an event's data in memory, so it is meant for streams of known size
+/// (tests, tools).
 class sse_decoder {
  public:
   /// Takes the next bytes and returns the events that they complete. An event without its blank line is not

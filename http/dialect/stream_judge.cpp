@@ -8,15 +8,15 @@ namespace llm_proxy {
 
 namespace {
 
-// As OpenAI's SDKs do it: data that begins so ends the stream. No JSON text does.
+// Data that begins with this mark ends the stream, as in OpenAI's SDKs. No JSON text begins with it.
 constexpr std::string_view done_mark = "[DONE]";
 constexpr std::string_view done_event = "data: [DONE]\n\n";
 constexpr std::string_view error_name = "error";
 constexpr std::string_view failed_name = "response.failed";
 constexpr std::uint8_t mismatch = 0xFF;
 
-/// Compares a text that comes in pieces to the beginning of `wanted`: `matched` counts its bytes, or is
-/// mismatch.
+/// Compares the beginning of a text that arrives in pieces with `wanted`. `matched` is the number of bytes
+/// that were equal so far, or `mismatch`. Returns its new value.
 std::uint8_t match_on(std::string_view wanted, std::uint8_t matched, std::string_view piece) {
   if (matched == mismatch || matched == wanted.size()) return matched;
   const auto compared = std::min(wanted.size() - matched, piece.size());
@@ -41,22 +41,22 @@ bool ends_stream(dialect speaks, std::string_view name) {
   return false;
 }
 
-/// Whether an event ends behind a line: a line end and an empty line.
+/// Whether `rest` begins with a line end and an empty line, so that the event ends here.
 bool ends_event(std::string_view rest) {
   return rest.substr(0, 2) == "\n\n" || rest.substr(0, 4) == "\r\n\r\n";
 }
 
 }  // namespace
 
-/// Most events come whole, and thousands of streams wait for their next one: between events they share one
-/// reader.
+/// Most events arrive whole, and thousands of streams wait for their next event. So the streams of a thread
+/// share one reader; a stream has a reader of its own only while an event is unfinished.
 void stream_judge::open_reader() {
   static thread_local completion_reader shared;
   if (unfinished_) {
     reader_ = unfinished_.get();
   } else {
     reader_ = &shared;
-    // Clean, unless an exception came between.
+    // It is clean unless an exception was thrown.
     if (shared.touched()) shared.reset();
   }
 }
@@ -81,7 +81,7 @@ std::string_view stream_judge::feed(std::string_view bytes) {
 }
 
 std::string_view stream_judge::take(std::string_view bytes) {
-  std::size_t passable = 0;  // of `bytes`
+  std::size_t passable = 0;  // a number of bytes of `bytes`
   std::size_t kept_from = 0;
   bool left_out = false;
   std::string_view rest = bytes;
@@ -105,10 +105,10 @@ std::string_view stream_judge::take(std::string_view bytes) {
         break;
       default:
         boundary = at_boundary_;
-        break;  // the LF goes with its CR
+        break;  // the LF belongs to its CR
     }
     if (lacks_line_feed_ && boundary) {
-      // Everything before the chunk, and not the chunk.
+      // Pass on everything before the event that is left out, but not that event.
       if (!std::exchange(left_out, true) && passable > 0) out_ = std::move(held_);
       held_.clear();
       out_.append(bytes.substr(kept_from, passable - kept_from));
@@ -188,7 +188,7 @@ void stream_judge::take_name(std::string_view piece) {
   name_size_ = static_cast<std::uint8_t>(name_size_ + piece.copy(name_.data() + name_size_, room));
 }
 
-/// `rest` follows the value.
+/// `rest`: the bytes that follow the value.
 void stream_judge::take_value(std::string_view rest) {
   const auto piece = lines_.piece();
   if (lines_.field() == sse_field::event) take_name(piece);
@@ -266,7 +266,7 @@ bool stream_judge::judge_event(bool ended) {
   return true;
 }
 
-/// The event at hand is a [DONE].
+/// The current event is a [DONE].
 void stream_judge::judge_done() {
   if (speaks_ == dialect::chat) {
     done_ = true;
@@ -276,7 +276,7 @@ void stream_judge::judge_done() {
   }
 }
 
-/// The event at hand is the usage chunk that the proxy asked for, and nothing else.
+/// Whether the current event is the usage chunk that the proxy asked for, and has nothing else.
 bool stream_judge::is_extra_usage() const {
   return swallows_usage_ && reader_->usage && all_finished() && !inside_event_ && !reader_->error &&
          !reader_->says_more && reader_->finished.empty();
@@ -284,7 +284,7 @@ bool stream_judge::is_extra_usage() const {
 
 void stream_judge::merge_usage() {
   if (!reader_->usage) return;
-  // Anthropic tells the prompt's tokens first and the answer's last.
+  // Anthropic sends the number of prompt tokens first and the number of completion tokens last.
   const auto before = std::exchange(usage, reader_->usage).value_or(token_usage{});
   if (!reader_->has_prompt_tokens) usage->prompt_tokens = before.prompt_tokens;
   if (!reader_->has_completion_tokens) usage->completion_tokens = before.completion_tokens;

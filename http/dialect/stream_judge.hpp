@@ -44,9 +44,9 @@ class stream_judge {
   /// Returns how many bytes of the last feed() follow an error event; usually 0.
   std::size_t unread() const { return unread_; }
 
-  /// Says that the body ended cleanly. Returns the bytes that were held if the stream is complete; a last
-  /// event counts even without its blank line if its data is complete. Otherwise the bytes are dropped, so
-  /// that they do not mix with what the session writes next.
+  /// Says that the body ended cleanly. If the stream is complete, returns the bytes that were held; a last
+  /// event without its blank line counts if its data is complete. Otherwise the bytes are dropped, so that
+  /// they do not mix with what the session writes next.
   std::string_view finish();
 
   /// Says that the rest of the body after the dialect's last event is not waited for, or was cut. Returns the
@@ -113,10 +113,10 @@ class stream_judge {
   bool swallows_usage_;
   sse_scanner lines_;
   completion_reader* reader_ = nullptr;            // of the event being read, within feed() and finish()
-  std::unique_ptr<completion_reader> unfinished_;  // of an event whose end has not come
+  std::unique_ptr<completion_reader> unfinished_;  // of an event whose end has not arrived
   std::string held_;
   std::string out_;
-  std::unique_ptr<std::string> error_event_;  // null: none
+  std::unique_ptr<std::string> error_event_;  // null if there is none
   std::size_t unread_ = 0;
   std::uint64_t events_ = 0;
   std::uint64_t progress_ = 0;
@@ -130,14 +130,14 @@ class stream_judge {
   bool done_left_out_ = false;  // a [DONE] came that was not this dialect's end
   bool inside_event_ = false;
   // Of the event being read:
-  bool at_boundary_ = true;  // nothing of it has come
-  bool has_fields_ = false;  // it is more than comments
+  bool at_boundary_ = true;  // no byte of it has arrived
+  bool has_fields_ = false;  // it has more than comments
   bool has_data_ = false;
   bool in_data_line_ = false;
-  bool lacks_line_feed_ = false;  // an event that was left out ended with a CR: its LF may come
+  bool lacks_line_feed_ = false;  // an event that was left out ended with a CR, and its LF may follow
   bool is_left_out_ = false;      // the client does not get it
   bool is_error_ = false;         // it is an error event
-  bool is_plain_ = false;         // its data was not read, for it holds nothing new
+  bool is_plain_ = false;         // its data was not parsed, because it holds nothing new
   std::array<char, 40> name_;     // NOLINT: its last `event:` line, cut
   std::uint8_t name_size_ = 0;
   bool in_name_line_ = false;

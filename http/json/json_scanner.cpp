@@ -18,7 +18,7 @@ namespace llm_proxy {
 namespace {
 
 bool is_space(char c) {
-  // Most bytes are decided by the first comparison.
+  // The first comparison decides for most bytes.
   return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 const char* skip_digits(const char* p, const char* end) {
@@ -26,13 +26,13 @@ const char* skip_digits(const char* p, const char* end) {
   return p;
 }
 
-/// Whether a byte in a string is more than text: a quote, a backslash, a control byte or part of a non-ASCII
+/// Whether a byte in a string needs attention: a quote, a backslash, a control byte or part of a non-ASCII
 /// character.
 bool is_special(char c) {
   return c == '"' || c == '\\' || static_cast<signed char>(c) < 0x20;
 }
 
-/// First special byte in [p, end), or end.
+/// Returns the first special byte in [p, end), or `end`.
 const char* find_special(const char* p, const char* end) {
 #if defined(__SSE2__)
   const __m128i quote = _mm_set1_epi8('"');
@@ -40,7 +40,7 @@ const char* find_special(const char* p, const char* end) {
   const __m128i space = _mm_set1_epi8(0x20);
   for (; end - p >= 16; p += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    // Compared as signed, bytes from 0x80 are below a space too.
+    // As signed numbers, bytes from 0x80 on are also less than a space.
     const __m128i found =
         _mm_or_si128(_mm_cmplt_epi8(bytes, space),
                      _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
@@ -50,7 +50,7 @@ const char* find_special(const char* p, const char* end) {
 #else
   constexpr std::uint64_t ones = 0x0101010101010101U;
   constexpr std::uint64_t highs = ones << 7;
-  // Has a byte of 0? https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord
+  // Finds a zero byte in a word: https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord
   const auto has_zero = [](std::uint64_t word) { return (word - ones) & ~word & highs; };
   for (; end - p >= 8; p += 8) {
     std::uint64_t word;
@@ -198,7 +198,7 @@ inline json_token json_scanner::step(cursor& in) {
   }
 }
 
-/// False: there is nothing behind the white space yet.
+/// Returns false if no byte follows the white space yet.
 inline bool json_scanner::skip_space(cursor& in) {
   while (in.p != in.end && is_space(*in.p)) ++in.p;
   return in.p != in.end;
@@ -237,7 +237,7 @@ inline json_token json_scanner::end_container(cursor& in) {
   return show(in, object ? json_token::end_object : json_token::end_array);
 }
 
-/// `in.p` stands at its first byte.
+/// `in.p` points to the scalar's first byte.
 inline void json_scanner::begin_scalar(cursor& in, state first) {
   token_begin_ = in.offset();
   if (first == state::string) ++in.p;
@@ -261,7 +261,7 @@ inline json_token json_scanner::scan_string(cursor& in) {
     if (static_cast<signed char>(*in.p) >= 0) break;
     do {
       const auto size = utf8_sequence(in.p, in.end);
-      if (size == 0) {  // ill-formed, or cut: the slow way tells
+      if (size == 0) {  // ill-formed or cut: the slow path decides
         keep(in, piece, in.p);
         return begin_utf8(in);
       }
@@ -397,8 +397,8 @@ json_token json_scanner::scan_number(cursor& in) {
   return json_token::more;
 }
 
-// The text of a token is a view into the input as long as one piece of the input holds all of it as it is
-// spelled. An escape or the input's end makes it go through kept_, piece by piece.
+// The text of a token is a view into the input if one piece of the input holds all of it and it has no
+// escapes. Otherwise the text is copied to kept_, piece by piece.
 
 inline void json_scanner::keep(const cursor& in, const char* piece, const char* end) {
   if (watched(in) && piece != end) keep(piece, end);

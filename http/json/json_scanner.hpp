@@ -1,7 +1,7 @@
-// A strict JSON (RFC 8259) scanner that is fed bytes in pieces of any size and shows their tokens.
-// It never recurses and needs one bit per open container, so nesting costs neither stack nor time.
-// It keeps no document: whoever reads tokens sees keys, kinds and byte ranges down to a chosen depth; what
-// lies deeper is validated at full speed and not shown.
+// A strict JSON (RFC 8259) scanner that is fed bytes in pieces of any size and shows their tokens. It never
+// recurses and needs one bit per open container, so nesting costs neither stack nor time. It keeps no
+// document. The reader of the tokens sees keys, kinds and byte ranges down to a chosen depth. Deeper values
+// are validated at full speed and not shown.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ namespace llm_proxy {
 
 enum class json_token : std::uint8_t {
   more,   // no token: the input is used up
-  error,  // no token: the text is no JSON, see fault()
+  error,  // no token: the text is not JSON, see fault()
   begin_object,
   end_object,
   begin_array,
@@ -43,7 +43,7 @@ enum class json_fault : std::uint8_t {
   too_deep,
 };
 
-/// What is wrong, as half a sentence for people.
+/// Returns what is wrong, as a part of a sentence for people.
 std::string_view describe(json_fault fault);
 
 class json_scanner {
@@ -53,12 +53,12 @@ class json_scanner {
   static constexpr std::uint32_t any_depth = std::numeric_limits<std::uint32_t>::max();
 
   /// Tokens with more than `watch_depth` containers around them are not shown (the top value has none, its
-  /// members have one). Nesting beyond `max_depth` is a fault: a bound on memory (one bit a level).
+  /// members have one). Nesting beyond `max_depth` is a fault, which limits the memory (one bit per level).
   explicit json_scanner(std::uint32_t watch_depth = 0, std::uint32_t max_depth = any_depth)
       : watched_below_(watch_depth + 1), shown_below_(watch_depth + 1), max_depth_(max_depth) {}
 
   /// Takes all of `input` and calls `show(json_token)` for each watched token: for scalars and keys when they
-  /// end, for containers when they begin and when they end. False: the text is no JSON.
+  /// end, for containers when they begin and when they end. Returns false if the text is not JSON.
   template <class Show>
   bool feed(std::string_view input, Show&& show) {
     using callable = std::remove_reference_t<Show>;
@@ -69,23 +69,26 @@ class json_scanner {
     return feed(input, [](json_token) {});
   }
 
-  /// While a key is shown: its value, and whatever is in it, will not be.
+  /// May be called while a key is shown. Its value and everything inside the value will not be shown.
   void skip_value() { shown_below_ = token_depth_; }
 
-  /// The text ends here. False: it is no JSON. (A number as the top value ends only now and is not shown.)
+  /// Says that the text ends here. Returns false if it is not JSON. (A number as the top value ends only now
+  /// and is not shown.)
   bool finish();
 
   /// Begins a new text.
   void reset();
 
-  /// Containers around the last token.
+  /// Returns the number of containers around the last token.
   std::uint32_t depth() const { return token_depth_; }
-  /// Unescaped text of the last key or string, or the spelling of a number; its first `text_limit` bytes. The
-  /// same at any split of the input. A lone surrogate escape reads as U+FFFD. Valid while the token is shown.
+  /// Returns the unescaped text of the last key or string, or the spelling of a number, cut after
+  /// `text_limit` bytes. It does not depend on how the input is split. A lone surrogate escape becomes
+  /// U+FFFD. The view is valid while the token is shown.
   std::string_view text() const { return text_; }
-  /// Offset in the whole text of the last token's first byte (a string's opening quote).
+  /// Returns the offset in the whole text of the last token's first byte (a string's opening quote).
   std::uint64_t token_begin() const { return token_begin_; }
-  /// Bytes taken so far: while a token is shown its end; after a fault the offset of the byte at fault.
+  /// Returns the number of bytes taken so far. While a token is shown this is the token's end; after a fault
+  /// it is the offset of the faulty byte.
   std::uint64_t offset() const { return offset_; }
   json_fault fault() const { return fault_; }
 
@@ -114,13 +117,13 @@ class json_scanner {
     number_exponent,
   };
 
-  /// Who is shown the tokens, behind one pointer: the automaton is compiled once, and called once a piece.
+  /// The callback without its type. So the state machine is compiled once, and not once per kind of callback.
   struct audience {
     void (*show)(void* it, json_token token);
     void* it;
   };
 
-  /// What scan() works on, in registers.
+  /// The state that scan() works on, kept in registers.
   struct cursor {
     bool in_object() const { return (nesting & 1U) != 0; }
     std::uint64_t offset() const { return origin + reinterpret_cast<std::uintptr_t>(p); }
@@ -168,31 +171,31 @@ class json_scanner {
   std::uint64_t nesting_ = 0;           // the innermost 64 containers, one bit each: object or array
   std::vector<std::uint64_t> outer_;    // the containers around those
   std::string_view text_;               // into the input, or into kept_
-  const char* literal_rest_ = nullptr;  // what must still come of true, false, null
+  const char* literal_rest_ = nullptr;  // the part of true, false or null that has not arrived
   std::uint32_t depth_ = 0;
   std::uint32_t token_depth_ = 0;
   std::uint32_t watched_below_;
-  std::uint32_t shown_below_;  // less than watched_below_: a value is skipped, until the next key there
+  std::uint32_t shown_below_;  // less than watched_below_ while a value is skipped
   std::uint32_t max_depth_;
   std::uint16_t hex_value_ = 0;
-  std::uint16_t high_surrogate_ = 0;  // of an escaped pair whose second half may follow
+  std::uint16_t high_surrogate_ = 0;  // the first half of an escaped pair, if the second may follow
   state state_ = state::value;
   json_fault fault_ = json_fault::none;
   json_token literal_ = json_token::error;
   std::uint8_t hex_left_ = 0;
-  std::uint8_t utf8_left_ = 0;  // bytes that must still come, the next one in [utf8_low_, utf8_high_]
+  std::uint8_t utf8_left_ = 0;  // missing bytes; the next one must be in [utf8_low_, utf8_high_]
   std::uint8_t utf8_low_ = 0;
   std::uint8_t utf8_high_ = 0;
   std::uint8_t kept_size_ = 0;
-  bool is_key_ = false;  // of the string being read
-  bool keeps_ = false;   // its text goes through kept_: it has escapes, or the input's end cut it
+  bool is_key_ = false;  // whether the string being read is a key
+  bool keeps_ = false;   // its text is copied to kept_, because it has escapes or the input's end cut it
   std::array<char, text_limit> kept_;  // NOLINT: written before it is read
 };
 
 /// Whether `text` is one JSON text by RFC 8259, in valid UTF-8, with nothing after it.
 bool is_valid_json(std::string_view text);
 
-/// The same, and its top value is an object.
+/// The same, and also whether its top value is an object.
 bool is_json_object(std::string_view text);
 
 }  // namespace llm_proxy

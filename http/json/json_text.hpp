@@ -1,5 +1,5 @@
-// JSON strings to bytes and back, and the replacement of a byte range: all the writing that passing JSON on
-// needs.
+// Converts JSON strings to bytes and back, and replaces a byte range. A proxy that passes JSON on needs no
+// other writing.
 #pragma once
 
 #include <cstddef>
@@ -9,27 +9,28 @@
 
 namespace llm_proxy {
 
-/// `text` as a JSON string, quotes included. Takes any bytes: what is not UTF-8 becomes U+FFFD.
+/// Returns `text` as a JSON string with its quotes. Accepts any bytes; those that are not valid UTF-8 become
+/// U+FFFD.
 std::string json_quoted(std::string_view text);
 
-/// The text of a JSON string given with its quotes, which must be valid. A lone surrogate escape becomes
-/// U+FFFD.
+/// Returns the text of a JSON string that is given with its quotes and must be valid. A lone surrogate escape
+/// becomes U+FFFD.
 std::string json_unescaped(std::string_view quoted);
 
-/// Replaces the bytes [begin, end) of `body`, where it is: a large one is not copied.
+/// Replaces the bytes [begin, end) of `body` in place, so that a large body is not copied.
 void splice(std::string& body, std::size_t begin, std::size_t end, std::string_view replacement);
 
-// The parts that the scanner shares.
+// The functions below are shared with the scanner.
 
-/// What the escape of one letter `c` stands for; NUL: there is no such escape.
+/// Returns the character that a backslash followed by `c` stands for; NUL if there is no such escape.
 char unescaped_character(char c);
 
 /// Writes `code_point` (no surrogate, at most U+10FFFF) as UTF-8 to `out`, which has room for four. Returns
 /// its length.
 std::size_t encode_utf8(std::uint32_t code_point, char* out);
 
-/// Length of the well-formed UTF-8 sequence of two to four bytes at `p` (RFC 3629 section 4); 0: it is
-/// ill-formed, or `end` cuts it.
+/// Returns the length of the well-formed UTF-8 sequence of two to four bytes at `p` (RFC 3629 section 4); 0
+/// if it is ill-formed, or cut by `end`.
 inline std::size_t utf8_sequence(const char* p, const char* end) {
   const auto size = static_cast<std::size_t>(end - p);
   const auto byte = [p](std::size_t i) { return static_cast<unsigned char>(p[i]); };

@@ -1,5 +1,5 @@
-// Reads one level of a JSON text that is in memory as a whole: the callback gets each member's bytes and
-// walks into them itself if it wants to. For small or rare texts; each level reads its bytes again.
+// Reads one level of a JSON text that is completely in memory. The callback gets each member's bytes and may
+// walk into them itself. This is for small or rare texts, because each level reads its bytes again.
 #pragma once
 
 #include "http/json/json_scanner.hpp"
@@ -8,9 +8,9 @@
 
 namespace llm_proxy {
 
-/// Calls `f(key, kind, raw)` for each member of the object `json`, in order, duplicates too; a key is cut at
-/// json_scanner::text_limit. `kind` is the token that begins the value. False: not a valid JSON object (some
-/// members may have been seen by then).
+/// Calls `f(key, kind, raw)` for each member of the object `json`, in order and including duplicates; a key
+/// is cut at json_scanner::text_limit. `kind` is the token that begins the value. Returns false if `json` is
+/// not a valid JSON object; `f` may have been called for some members by then.
 template <class F>
 bool for_each_member(std::string_view json, F f);
 

@@ -9,7 +9,7 @@ void key_uses::note(const std::string& name, const key_use_ptr& use, std::int64_
   if (use->load(std::memory_order_relaxed) == now) return;
   if (use->exchange(now, std::memory_order_relaxed) == 0) {
     const std::lock_guard lock{changing_};
-    // One place is that of `other`.
+    // One place is reserved for `other`.
     if (listed_.size() + 1 < most_ && room_->take(bytes_of(name)))
       listed_.push_back({name, use});
     else
@@ -37,7 +37,7 @@ std::vector<key_uses::last> key_uses::all() const {
   return every;
 }
 
-/// Of its sample: the family's name, `{key="…"} `, a number and a line feed.
+/// Returns the size of the name's sample: the family's name, `{key="…"} `, a number and a line feed.
 std::size_t key_uses::bytes_of(const std::string& name) {
   constexpr std::size_t rest = 31 + 9 + 20;
   return rest + name.size();

@@ -1,6 +1,7 @@
-// When each key's name was last let in, for llm_proxy_key_last_use_seconds. The names used first have a
-// sample of their own, as long as a table of keys has them; the newest use of all others is that of `other`.
-// Shared by all threads and by all tables of keys that follow each other.
+// When each key's name was last used, for llm_proxy_key_last_use_seconds. The names that were used first have
+// their own samples for as long as the table of keys contains them. All other names share the sample `other`,
+// which has their newest use. The object is shared by all threads, and by all tables of keys that replace
+// each other.
 #pragma once
 
 #include "http/telemetry/metric_labels.hpp"
@@ -18,10 +19,10 @@
 
 namespace llm_proxy {
 
-/// Second since 1970 in which a name was last let in; 0: never.
+/// The time when a name was last used, in seconds since 1970; 0 if never.
 struct key_use : std::atomic<std::int64_t> {
   using std::atomic<std::int64_t>::atomic;
-  std::atomic<bool> unlisted{false};  ///< used, and among those that share `other`
+  std::atomic<bool> unlisted{false};  ///< was used and shares the sample `other`
 };
 using key_use_ptr = std::shared_ptr<key_use>;
 
@@ -31,18 +32,18 @@ class key_uses {
                     std::size_t most = most_combinations)
       : room_{std::move(room)}, most_{most} {}
 
-  /// Notes that the key `name` was let in at `now`. Reads one value that all threads share, and writes it
-  /// at most once a second, since a write makes the other threads' processors fetch it again.
+  /// Records that the key `name` was used at `now`. It reads one value that all threads share and writes it
+  /// at most once a second, because a write makes the other processors fetch the value again.
   void note(const std::string& name, const key_use_ptr& use, std::int64_t now);
 
-  /// A newer table has these names: others are forgotten.
+  /// Forgets the names that a newer table does not have, which are those for which `stays` returns false.
   void keep_if(const std::function<bool(const std::string&)>& stays);
 
   struct last {
     std::string name;
     std::int64_t time;
   };
-  /// In the order in which they were used first, `other` behind them.
+  /// Returns the last uses in the order in which the names were first used; `other` comes last.
   std::vector<last> all() const;
 
  private:

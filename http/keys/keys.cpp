@@ -12,7 +12,7 @@ namespace {
 
 using rules_by_name = std::unordered_map<std::string_view, key_rules_ptr>;
 
-/// Of each name its first rules; the table outlives what is returned.
+/// Returns the first rules of each name. The names are views, so `table` must outlive the result.
 rules_by_name names_of(const key_table& table) {
   rules_by_name all;
   for (const auto& entry : table.entries) all.emplace(entry.rules->name, entry.rules);
@@ -41,7 +41,7 @@ key_table_ptr make_key_table(std::vector<key_entry> entries, const key_table_ptr
                              std::shared_ptr<key_uses> uses) {
   auto table = std::make_shared<key_table>();
   table->uses = before ? before->uses : uses ? std::move(uses) : std::make_shared<key_uses>();
-  // One set of rules per name, which its entries share.
+  // All entries of a name share one set of rules.
   rules_by_name known;
   const auto old = before ? names_of(*before) : rules_by_name{};
   const auto shared = [&](key_rules rules) {

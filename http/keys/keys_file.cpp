@@ -22,7 +22,7 @@ constexpr std::size_t longest_name = 100;
 constexpr std::uint64_t most = 1'000'000'000'000;
 constexpr std::string_view members = "name, sha256, expires, max_concurrent, rpm, tpm, models";
 
-/// A word for the log and for metrics: nothing that needs escaping.
+/// Whether `text` can be a name. Names appear in the log and in metrics, so they must not need escaping.
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= longest_name && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -52,7 +52,7 @@ class entry_reader {
   entry_reader(std::string place, std::vector<std::string>& faults)
       : place_{std::move(place)}, faults_{faults} {}
 
-  /// nullopt: it has faults.
+  /// Returns nullopt if the element has faults.
   std::optional<key_entry> read(std::string_view object) {
     const auto before = faults_.size();
     for_each_member(object, [this](std::string_view member, json_token kind, std::string_view raw) {
@@ -102,7 +102,7 @@ class entry_reader {
     } else if (member == "models") {
       read_models(member, kind, raw);
     } else {
-      // A misspelt limit would be none.
+      // A misspelt limit would otherwise mean that there is no limit.
       faults_.push_back(place_ + ": has an unknown member; it takes " + std::string{members});
     }
   }
@@ -141,7 +141,7 @@ bool same_rules(const key_rules& a, const key_rules& b) {
   return a.max_concurrent == b.max_concurrent && a.rpm == b.rpm && a.tpm == b.tpm && a.models == b.models;
 }
 
-/// What is wrong between entries.
+/// Adds the faults that an entry has in comparison with earlier entries.
 void compare(std::size_t index, const key_entry& entry, std::map<key_digest, std::size_t>& digests,
              std::map<std::string, std::pair<std::size_t, key_rules_ptr>>& names,
              std::vector<std::string>& faults) {
@@ -161,7 +161,7 @@ parsed_keys parse_keys(std::string_view json) {
   parsed_keys out;
   std::map<key_digest, std::size_t> digests;
   std::map<std::string, std::pair<std::size_t, key_rules_ptr>> names;
-  if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(3);  // what some editors put before UTF-8
+  if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(3);  // the byte order mark of some editors
   if (!is_valid_json(json)) {
     out.faults.emplace_back("is not valid JSON");
     return out;

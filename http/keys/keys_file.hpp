@@ -1,5 +1,6 @@
 // LLM_PROXY__INTERNAL_API_KEYS_FILE: `{"keys":[{"name","sha256","expires","max_concurrent","rpm","tpm",
-// "models"}]}`. Name and sha256 must be there; what else is absent is unlimited.
+// "models"}]}`. `name` and `sha256` are required. Any other member that is absent means that there is no such
+// limit.
 #pragma once
 
 #include "http/keys/keys.hpp"
@@ -11,8 +12,8 @@
 
 namespace llm_proxy {
 
-/// The entries, or every fault of the file, each with its place: `keys[2].rpm: …`. No fault shows a value
-/// that might be a key.
+/// The entries, or all faults of the file, each with its place: `keys[2].rpm: …`. A fault never contains a
+/// value that might be a key.
 struct parsed_keys {
   std::vector<key_entry> entries;
   std::vector<std::string> faults;
@@ -20,10 +21,10 @@ struct parsed_keys {
 
 parsed_keys parse_keys(std::string_view json);
 
-/// A file of more bytes is refused: some 400,000 keys have room in it.
+/// The size in bytes above which a file is refused. About 400,000 keys fit into it.
 inline constexpr std::size_t largest_keys_file = std::size_t{64} << 20;
 
-/// The same for a file; one that cannot be read, is no regular file or is too large is a fault.
+/// The same for a file. It is a fault if the file cannot be read, is not a regular file or is too large.
 parsed_keys read_keys_file(const std::string& path);
 
 }  // namespace llm_proxy

@@ -25,7 +25,7 @@ std::string_view text_of(const Value& object, const char* member) {
   return {at->value.GetString(), at->value.GetStringLength()};
 }
 
-/// The file as it is; its shape is right where there are no faults.
+/// Parses the file into `file` if it has no faults, and returns the faults.
 std::vector<std::string> load(std::string_view json, Document& file) {
   if (json.empty()) json = R"({"keys":[]})";
   if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(3);
@@ -34,7 +34,8 @@ std::vector<std::string> load(std::string_view json, Document& file) {
   return faults;
 }
 
-/// Written and read again: what is handed out is a file that the service takes.
+/// Writes the file and parses the result again, so that the returned text is always one that the service
+/// accepts.
 edited_keys written(const Document& file, std::size_t changed) {
   rapidjson::StringBuffer text;
   rapidjson::PrettyWriter<rapidjson::StringBuffer> writer{text};

@@ -1,4 +1,4 @@
-// Changes to the text of a keys file: an entry more, the entries of a name less.
+// Changes the text of a keys file: adds an entry, or removes the entries of a name.
 #pragma once
 
 #include "http/keys/keys.hpp"
@@ -11,7 +11,7 @@
 
 namespace llm_proxy {
 
-/// An entry to be: what is absent is not written.
+/// An entry to add. Absent members are not written.
 struct new_key_entry {
   std::string name;
   key_digest digest{};
@@ -21,19 +21,18 @@ struct new_key_entry {
 };
 
 struct edited_keys {
-  std::string json;                 ///< the new text, indented; empty where there are faults
-  std::vector<std::string> faults;  ///< of the old text, or of what would have become of it
+  std::string json;                 ///< the new text, indented; empty if there are faults
+  std::vector<std::string> faults;  ///< of the old text, or of the text that the change would have produced
   std::size_t changed = 0;          ///< entries added or removed
-  std::vector<std::string> differing =
-      {};  ///< members by which a new key would differ from those of its name
+  std::vector<std::string> differing = {};  ///< members in which a new key would differ from its name
 };
 
-/// `json` (empty: a new file) with an entry more. Limits and models that `entry` does not name are those of
-/// the name's other entries, which share them: so a key is rotated.
+/// Returns `json` (empty: a new file) with one more entry. If `entry` does not name limits or models, it gets
+/// those of the name's other entries, because all entries of a name share them. This is how a key is rotated.
 edited_keys add_key(std::string_view json, const new_key_entry& entry);
 
-/// `json` without the entries of `name`; with `sha256`, only those whose digest begins with these hexadecimal
-/// digits.
+/// Returns `json` without the entries of `name`. If `sha256` is given, only the entries are removed whose
+/// digest begins with these hexadecimal digits.
 edited_keys remove_keys(std::string_view json, std::string_view name, std::string_view sha256 = {});
 
 std::string hex_of(const key_digest& digest);

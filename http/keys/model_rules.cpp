@@ -10,8 +10,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// Members of a body that bring models of their own: LiteLLM 1.103.2, route_llm_request.py and
-/// auth/auth_utils.py.
+/// Members of a body that can name other models (LiteLLM 1.103.2, route_llm_request.py and
+/// auth/auth_utils.py).
 constexpr std::array<std::string_view, 8> bringing_models{"fallbacks",
                                                           "context_window_fallbacks",
                                                           "content_policy_fallbacks",

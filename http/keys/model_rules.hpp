@@ -1,5 +1,5 @@
-// Which models a key with a list of models may ask for. LiteLLM can be told of models in more places than
-// `model`: a key with such a list must not reach another model by any of them.
+// Which models a key with a list of models may ask for. LiteLLM accepts model names in more places than
+// `model`, and a key with such a list must not reach another model through any of them.
 #pragma once
 
 #include <string>
@@ -8,17 +8,17 @@
 
 namespace llm_proxy {
 
-/// Whether `patterns` (exact names, or beginnings with a `*` behind) allow `model`. A comma in it makes
-/// several of it, as LiteLLM reads it: all must be allowed. Of an id that stands for another model it is that
-/// model which counts.
+/// Whether `patterns` (exact names, or prefixes followed by `*`) allow `model`. LiteLLM reads a name with
+/// commas as several names, so all of them must be allowed. If an id stands for another model, that other
+/// model must be allowed.
 bool allows_model(const std::vector<std::string>& patterns, std::string_view model);
 
-/// Whether the query of a target names a model, as an Azure client's does: LiteLLM takes it before the
-/// body's.
+/// Whether the query of a target names a model, as Azure's clients do. LiteLLM prefers it to the model in the
+/// body.
 bool has_model_in_query(std::string_view target);
 
-/// `name` again, for as long as the program runs, if it is a member of a body by which LiteLLM could use
-/// another model than the body's `model`. Returns an empty view for any other member.
+/// Returns `name`, as a view that stays valid, if it is a member of a body through which LiteLLM could use a
+/// model other than the body's `model`. Returns an empty view for any other member.
 std::string_view member_bringing_models(std::string_view name);
 
 }  // namespace llm_proxy

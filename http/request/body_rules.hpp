@@ -1,5 +1,5 @@
-// What the members of a JSON request must be, one table per endpoint. Only what the proxy has to rely on, or
-// what no upstream can make sense of, is a rule; everything else passes.
+// What the members of a JSON request must be, one table per endpoint. There is a rule only where the proxy
+// relies on a member, or where no upstream could understand a wrong value. Everything else passes.
 #pragma once
 
 #include "http/json/json_scanner.hpp"
@@ -19,23 +19,23 @@ constexpr json_kinds json_kind(json_token token) {
 struct member_rule {
   std::string_view name;
   json_kinds allowed;
-  std::string_view wanted;  // what it must be, for people; empty: anything goes
+  std::string_view wanted;  // what it must be, in words for people; empty if any value is allowed
 };
 
 /// The rules of one endpoint, in the order in which faults are reported.
 struct body_rules {
-  /// The first members, by their place in every table.
+  /// The places of the first members, which are the same in every table.
   enum member : std::size_t { model, messages, stream, stream_options };
   static constexpr std::size_t largest = 20;
 
   std::span<const member_rule> members;
-  bool checks_messages = false;  // each element of `messages` too
+  bool checks_messages = false;  // also check each element of `messages`
 };
 
-/// Of each element of `messages`.
+/// Returns the rules for each element of `messages`.
 std::span<const member_rule> message_rules();
 
-/// The kinds of a member that did not come.
+/// Stands for the kind of a member that is absent.
 inline constexpr json_kinds absent_member = json_kind(json_token::more);
 
 extern const body_rules chat_rules;

@@ -9,7 +9,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// What pydantic calls a kind of JSON value, and a value that is not of that kind.
+/// A kind of JSON value: what pydantic calls it, and pydantic's error type for a value that is not of this
+/// kind.
 struct kind_words {
   json_kinds kind;
   std::string_view name;
@@ -24,8 +25,8 @@ constexpr std::array all_kinds{
     kind_words{json_kind(json_token::begin_object), "dictionary", "dict_type"},
 };
 
-/// `messages[3].role` as `["body","messages",3,"role"]`. The names are those of rules: they hold no dot and
-/// no bracket.
+/// Returns `messages[3].role` as `["body","messages",3,"role"]`. The names come from rules, so they have no
+/// dot and no bracket.
 std::string location_of(std::string_view param) {
   std::string loc = R"(["body")";
   while (!param.empty()) {

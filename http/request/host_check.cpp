@@ -11,8 +11,8 @@ namespace {
 
 using ip_v6 = std::array<unsigned char, 16>;
 
-/// The 16 bytes of an IPv6 address, or of an IPv4 address mapped to one. Only the dotted form of IPv4 counts:
-/// what else inet_aton() understands is a name to RFC 3986 §3.2.2.
+/// Returns the 16 bytes of an IPv6 address, or of an IPv4 address mapped to IPv6. Only the dotted form of
+/// IPv4 is accepted; the other forms that inet_aton() accepts are names according to RFC 3986 §3.2.2.
 std::optional<ip_v6> parse_address(const std::string& text) {
   ip_v6 address{};
   if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return address;
@@ -52,9 +52,9 @@ bool is_local_authority(std::string_view authority, std::string_view own_host) {
   const auto own = lower_case(own_host);
   const auto address = parse_address(name);
   const bool in_brackets = address && name.find(':') != std::string::npos;
-  if (literal != in_brackets) return false;  // an IPv6 address has brackets, nothing else does
+  if (literal != in_brackets) return false;  // only an IPv6 address has brackets
   if (address) return is_loopback(*address) || address == parse_address(own);
-  if (name.ends_with('.')) name.pop_back();  // the root, which every full name ends in
+  if (name.ends_with('.')) name.pop_back();  // the DNS root, which may end a full name
   return name == "localhost" || (name.size() > 10 && name.ends_with(".localhost")) ||
          (!name.empty() && name == own && !parse_address(own));
 }

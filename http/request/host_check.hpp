@@ -1,6 +1,7 @@
-// Whether a request is addressed to this machine by a name that no one else can give it. A web page may have
-// its own host name resolve to 127.0.0.1 after it was loaded (DNS rebinding) and then call this service as if
-// it were its own; the Host header, which a page cannot choose, still has that name.
+// Whether a request is addressed to this machine by a name that no one else can give it. A web page may let
+// its own host name resolve to 127.0.0.1 after it was loaded (DNS rebinding). It can then call this service
+// as if it were the page's own server. A page cannot choose the Host header, so that header still has the
+// page's host name.
 #pragma once
 
 #include "http/wire/message.hpp"

@@ -15,10 +15,10 @@ constexpr json_kinds object = json_kind(json_token::begin_object);
 constexpr json_kinds array = json_kind(json_token::begin_array);
 constexpr json_kinds string = json_kind(json_token::string);
 
-/// The faults of a body. No memory is taken while there are none.
+/// The faults of a body. It allocates no memory while there are none.
 class fault_list {
  public:
-  /// `wanted`: what the field must be, for people.
+  /// `wanted`: what the field must be, in words for people.
   void add(field_fault field, std::string_view wanted) {
     if (fields_.empty()) {
       wanted_ = wanted;
@@ -33,7 +33,7 @@ class fault_list {
   void clear() { fields_.clear(); }
   bool empty() const { return fields_.empty(); }
 
-  /// In the words of the first one.
+  /// Returns all faults, with the message of the first one.
   request_fault told() const {
     const auto& first = fields_.front();
     request_fault fault;
@@ -56,14 +56,15 @@ class fault_list {
   std::string_view wanted_;  // of the first one
 };
 
-/// Kinds of an object's members as they were last seen, by their rules.
+/// The kinds of an object's members as they were last seen, in the order of the rules.
 class member_kinds {
  public:
   explicit member_kinds(std::span<const member_rule> rules) : rules_{rules} { reset(); }
 
   void reset() { last_.fill(absent_member); }
 
-  /// A key comes: its value is the one that place() and set() speak of. Of duplicates the last counts.
+  /// Says that the value of `key` follows, to which place() and set() then refer. Of duplicates the last one
+  /// counts.
   void begin(std::string_view key) {
     place_ = 0;
     while (place_ != rules_.size() && rules_[place_].name != key) ++place_;
@@ -75,7 +76,7 @@ class member_kinds {
   }
   bool is(std::size_t place, json_kinds wanted) const { return (last_[place] & wanted) != 0; }
 
-  /// Adds the faults in the rules' order; `prefix()` comes before the member's name in `param`.
+  /// Adds the faults in the order of the rules. `prefix()` is put before the member's name in `param`.
   template <class Prefix>
   void find_faults(fault_list& found, Prefix prefix) const {
     for (std::size_t i = 0; i != rules_.size(); ++i) {
@@ -205,7 +206,7 @@ class request_reader {
       message_.reset();
       return;
     }
-    if (token == json_token::begin_array) return;  // its end tells
+    if (token == json_token::begin_array) return;  // the array's end adds the fault
     in_message_ = false;
     if (token == json_token::end_object) {
       message_.find_faults(message_faults_, [&] { return prefix() + "."; });
@@ -229,10 +230,10 @@ class request_reader {
   member_kinds message_{message_rules()};  // of the message being read
   fault_list message_faults_;              // of the last "messages"
   std::size_t message_count_ = 0;
-  std::size_t inside_object_ = 0;  // behind the body's first brace
+  std::size_t inside_object_ = 0;  // the offset after the body's first brace
   std::string_view brings_models_;
   byte_range model_at_;
-  byte_range options_at_;   // the last stream_options; of an object its brace
+  byte_range options_at_;   // the last stream_options; if it is an object, its first brace
   byte_range usage_value_;  // its last include_usage
   bool is_object_ = false;
   bool in_message_ = false;

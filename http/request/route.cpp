@@ -21,7 +21,7 @@ constexpr std::array routes{
     route{"GET", "/health/ready", endpoint::ready},
     route{"GET", "/metrics", endpoint::metrics},
     route{"GET", "/v1/models", endpoint::models},
-    route{"GET", "/v1/models/", endpoint::model},  // ending in '/': the rest of the path is the id
+    route{"GET", "/v1/models/", endpoint::model},  // a path that ends in '/': the rest is the id
     route{"GET", "/v1/llm/models", endpoint::llm_models},
 
     route{"POST", "/v1/chat/completions", upstream, {}, body_kind::json, dialect::chat, &chat_rules},
@@ -58,7 +58,7 @@ constexpr std::array routes{
     route{"GET", "/favicon.ico", endpoint::page},
 };
 
-/// The operator's prefixes.
+/// The row of all prefixes that the operator passes through.
 constexpr route passed_through{.method = "",
                                .path = "",
                                .target = upstream,
@@ -67,8 +67,8 @@ constexpr route passed_through{.method = "",
                                .any_media = true,
                                .headers = header_policy::resource};
 
-/// First segments (behind a version) of LiteLLM's own management and of what shows its inside: its routes of
-/// 1.103.2 without those that speak to models.
+/// First path segments (after a version) of LiteLLM's own management and of pages that show its internals:
+/// the routes of LiteLLM 1.103.2 without those that ask models.
 constexpr std::array<std::string_view, 78> management{
     "_next", "access_group", "active", "add", "agents", "alerting", "apply_guardrail", "audit", "authorize", "budget",
     "cache", "callback", "callbacks", "claude-code", "cloudzero", "compliance", "config", "config_overrides", "cost",
@@ -84,11 +84,11 @@ std::string_view first_segment(std::string_view path) {
   return path.substr(0, path.find('/'));
 }
 
-/// No upstream, and no proxy before it, may read another path out of this segment than we do.
+/// Whether an upstream, or a proxy before it, must read the same path from this segment as we do.
 bool is_plain_segment(std::string_view segment) {
   const auto decoded = percent_decoded(segment);
   if (decoded.empty() || decoded == "." || decoded == "..") return false;
-  // Decoded twice: a second proxy might do so.
+  // The segment is decoded twice, because a second proxy might do so.
   const auto again = percent_decoded(decoded);
   return std::none_of(again.begin(), again.end(),
                       [](char c) {
@@ -124,7 +124,7 @@ bool lies_below(std::string_view path, std::string_view prefix) {
          (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-/// Whether `path` is the row's; `parameter` gets the part that stands for {id} or for the rest.
+/// Whether `path` belongs to the row. If the row's path ends in '/', `parameter` becomes the rest of `path`.
 bool matches(const route& row, std::string_view path, std::string_view& parameter) {
   if (row.path.size() > 1 && row.path.back() == '/') {
     if (path.size() <= row.path.size() || path.substr(0, row.path.size()) != row.path) return false;
@@ -154,7 +154,7 @@ route_match found(const route& row, std::string_view path, std::string_view para
 
 route_match find_in(std::span<const route> table, std::string_view method, std::string_view path, bool ui) {
   const auto counts = [ui](const route& row) { return ui || !is_ui(row); };
-  // Most paths are a row's as they stand, and differ from the others' by their size.
+  // Most paths are equal to a row's path, and a comparison of sizes rules out most other rows.
   for (const auto& row : table) {
     if (row.path != path || !counts(row) || !takes(row, method)) continue;
     if (std::string_view parameter; matches(row, path, parameter)) return found(row, path, parameter);
@@ -176,7 +176,8 @@ route_match find_in(std::span<const route> table, std::string_view method, std::
 route_match find_route(std::string_view method, std::string_view path,
                        const std::vector<std::string>& passthrough, bool ui, std::span<const route> own) {
   auto match = find_in(routes, method, path, ui);
-  // A path of the table is the table's, whatever the method: what needs no key must not become anything else.
+  // A path of the table always belongs to the table, whatever the method. A path that needs no key must not
+  // get another meaning.
   if (match.target == endpoint::none) match = find_in(own, method, path, ui);
   if (match.target != endpoint::none) return match;
   constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",

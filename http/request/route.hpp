@@ -1,4 +1,5 @@
-// The one table of what is served: method and path to endpoint, and what an upstream endpoint takes and says.
+// The table of all routes: it maps a method and a path to an endpoint, and says what an upstream endpoint
+// accepts and returns.
 #pragma once
 
 #include "http/dialect/dialect.hpp"
@@ -25,22 +26,23 @@ enum class endpoint : std::uint8_t {
   models,        ///< GET /v1/models
   model,         ///< GET /v1/models/{id}
   llm_models,    ///< GET /v1/llm/models, the original service's list
-  page,          ///< a page or its asset, carried by the binary
-  ui_events,     ///< GET /ui/events, what the dashboard shows
+  page,          ///< a page or its asset, contained in the binary
+  ui_events,     ///< GET /ui/events, the data of the dashboard
   own,           ///< answered by its row's function
   upstream,      ///< passed on, as its row says
 };
 
-/// The body that a request to upstream brings.
+/// The body that a request to upstream may have.
 enum class body_kind : std::uint8_t {
-  none,           ///< nothing; what comes is not passed on
+  none,           ///< no body; one that arrives is not passed on
   json,           ///< a JSON object, checked by the row's rules
-  optional_json,  ///< the same, or nothing
-  multipart,      ///< multipart/form-data, passed on as it comes
-  any,            ///< whatever it is, passed on as it comes
+  optional_json,  ///< the same, or no body
+  multipart,      ///< multipart/form-data, passed on as it arrives
+  any,            ///< any body, passed on as it arrives
 };
 
-/// What a row answers by itself. Runs on the I/O thread of its request: it must not wait for anything.
+/// The answer of a row's own function. The function runs on the I/O thread of its request, so it must not
+/// wait for anything.
 struct own_answer {
   response_head head;
   std::string body;
@@ -49,18 +51,18 @@ using answer_function = own_answer (*)(const request_head& request, const key_ru
 
 /// A row of the table. `{id}` in a path is one segment.
 struct route {
-  std::string_view method;  // GET stands for HEAD too; empty: every method
+  std::string_view method;  // GET includes HEAD; empty: every method
   std::string_view path;
   endpoint target = endpoint::none;
-  std::string_view upstream_path = {};  // empty: the path as it came
+  std::string_view upstream_path = {};  // empty: the request's own path
   body_kind body = body_kind::none;
   dialect speaks = dialect::chat;
   const body_rules* rules = nullptr;
   bool any_media = false;            // a 2xx need not be JSON: audio, text
   answer_function answer = nullptr;  // for endpoint::own
   header_policy headers = header_policy::model_call;
-  bool is_new = false;  // since this version: a prefix of the operator's that it takes over is warned about
-  /// False if it asks no model for anything: then it takes nothing of its key's requests and tokens per
+  bool is_new = false;  // in this version: an operator's prefix that it replaces causes only a warning
+  /// False if it asks no model for anything. Then it does not count towards its key's requests and tokens per
   /// minute.
   bool is_rated = true;
 };
@@ -73,14 +75,14 @@ struct route_match {
   std::string_view path = {};  ///< for upstream: the path to ask for, the row's or the request's own
 };
 
-/// Finds the endpoint of a request. `path` has no query and outlives the match. `passthrough`: prefixes the
-/// operator added (`/v1/files` stands for itself and what lies below it). `ui` false: there are no pages.
-/// `own`: rows for paths that the table has not (docs/extend.md).
+/// Finds the endpoint of a request. `path` has no query and must outlive the match. `passthrough`: the
+/// prefixes that the operator added (`/v1/files` covers itself and every path below it). `ui`: whether the
+/// pages are served. `own`: more rows, for paths that the table does not have (docs/extend.md).
 route_match find_route(std::string_view method, std::string_view path,
                        const std::vector<std::string>& passthrough = {}, bool ui = true,
                        std::span<const route> own = {});
 
-/// What else than health is answered without a key.
+/// Which paths besides those of health are answered without a key.
 struct public_paths {
   bool pages = true;
   bool metrics = false;
@@ -88,22 +90,23 @@ struct public_paths {
 inline constexpr public_paths admin_paths{false, true};
 inline constexpr public_paths health_paths{false, false};
 
-/// True for paths that are answered without a key.
+/// Whether a path is answered without a key.
 bool is_public_path(std::string_view path, public_paths which = {});
 
-/// Every path of the table that is ours: not the operator's prefixes.
+/// Returns the rows of the built-in table, without the operator's prefixes.
 std::span<const route> all_routes();
 
-/// The error shapes that a client of this path expects, whether it exists or not.
+/// Whether a client of this path expects errors in Anthropic's shape. The path need not exist.
 bool speaks_anthropic(std::string_view path);
 
-/// What is to be said of a prefix that an operator wants passed through.
+/// Whether a prefix that an operator wants to pass through is accepted.
 struct passthrough_verdict {
-  std::string_view reason;  ///< to be put behind it; empty: nothing, it is passed through
-  bool is_warning = false;  ///< it had an effect until this version, and is no fault yet
+  std::string_view reason;  ///< follows the prefix in a message; empty if the prefix is accepted
+  bool is_warning = false;  ///< it had an effect before this version, and is not an error yet
 };
-/// LiteLLM's own management (keys, users, models, configuration …) is never reachable, whatever the prefix. A
-/// prefix that is a path of `table` would change nothing, unless it is the parent of others.
+/// Judges a prefix. LiteLLM's own management (keys, users, models, configuration …) is never reachable,
+/// whatever the prefix. A prefix that is itself a path of `table` would change nothing, so it is refused
+/// unless other paths of the table lie below it.
 passthrough_verdict judge_passthrough(std::string_view prefix, std::span<const route> table = all_routes());
 
 }  // namespace llm_proxy

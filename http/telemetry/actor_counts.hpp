@@ -1,4 +1,5 @@
-// How many actors there are, for metrics. Written where they come and go, which is not in a request's path.
+// How many actors there are, for metrics. The numbers change when actors start and end, which is not on the
+// path of a request.
 #pragma once
 
 #include <atomic>
@@ -9,8 +10,8 @@ namespace llm_proxy {
 
 struct actor_counts {
   std::atomic<std::size_t> pools{0};
-  std::atomic<std::size_t> adapters{0};    ///< those of a replaced pool that still serve too
-  std::atomic<std::uint64_t> replaced{0};  ///< that died
+  std::atomic<std::size_t> adapters{0};    ///< including those of a replaced pool that still serve
+  std::atomic<std::uint64_t> replaced{0};  ///< actors that died and were replaced
 };
 
 }  // namespace llm_proxy

@@ -1,4 +1,4 @@
-// A histogram as Prometheus has it, and the bounds of those that this service counts.
+// A histogram in Prometheus' sense, and the bounds of the histograms of this service.
 #pragma once
 
 #include "http/telemetry/prometheus_text.hpp"
@@ -11,7 +11,7 @@
 
 namespace llm_proxy {
 
-// Bounds as the OTel semantic conventions for GenAI metrics advise
+// These bounds are those that the OTel semantic conventions for GenAI metrics advise
 // (https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/).
 inline constexpr std::array duration_bounds{0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64,
                                             1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
@@ -22,14 +22,14 @@ inline constexpr std::array per_token_bounds{0.01, 0.025, 0.05, 0.075, 0.1, 0.15
 inline constexpr std::array token_bounds{1.0,       4.0,       16.0,       64.0,      256.0,
                                          1024.0,    4096.0,    16384.0,    65536.0,   262144.0,
                                          1048576.0, 4194304.0, 16777216.0, 67108864.0};
-/// Of what should take microseconds.
+/// For durations that should be microseconds.
 inline constexpr std::array delay_bounds{0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0};
 
-/// `Bounds`: the upper ends of its buckets, each included.
+/// `Bounds`: the inclusive upper limits of its buckets.
 template <const auto& Bounds>
 class metric_histogram {
  public:
-  /// Lines of text: its buckets, their sum and their number.
+  /// The number of lines of text: the buckets (one more than `Bounds`), the sum and the count.
   static constexpr std::size_t samples = Bounds.size() + 3;
 
   void add(double value) {
@@ -47,7 +47,7 @@ class metric_histogram {
   void write(prometheus_text& text, metric_labels labels) const {
     text.histogram(labels, Bounds, counts_, sum_);
   }
-  /// `labels` as prometheus_text::labels() makes them.
+  /// `labels`: a text from prometheus_text::labels().
   void write_as(prometheus_text& text, std::string_view labels) const {
     text.histogram_as(labels, Bounds, counts_, sum_);
   }

@@ -6,14 +6,15 @@ namespace llm_proxy {
 
 namespace {
 
-/// No model's id is as long; what is would make every scrape so.
+/// In bytes. No real model id is longer, and a longer label would make every scrape larger.
 constexpr std::size_t longest_label = 128;
-/// Places and bytes that combinations with `other` in them find even when all others are taken: there are as
-/// many as operations times verdicts.
+/// Places and bytes that are reserved for combinations with `other` in them. There are as many such
+/// combinations as operations times verdicts.
 constexpr std::size_t coarse_places = 150;
 constexpr std::size_t coarse_bytes = std::size_t{256} << 10;
-/// Of a sample beside its name and labels: braces, a blank, a line feed, `,le="67108864"` and a number of 14
-/// digits, which nobody counts up to; and what the sum of a histogram may have beyond that.
+/// The bytes of a sample besides its name and labels: braces, a blank, a line feed, `,le="67108864"` and a
+/// number of 14 digits, which no counter reaches. `rest_of_sum`: how much longer the sum of a histogram may
+/// be.
 constexpr std::size_t rest_of_sample = 4 + 14 + 14;
 constexpr std::size_t rest_of_sum = 10;
 

@@ -11,12 +11,12 @@ namespace llm_proxy {
 
 namespace {
 
-/// No model's id is as long, and nobody reads more of it.
+/// In bytes. No real model id is longer, and longer values are cut.
 constexpr std::size_t longest_value = 256;
-// Of the protocol.
+// Numbers that the protocol defines.
 constexpr std::string_view kind_client = "3", status_error = "2";
 
-/// LiteLLM's names for providers that the conventions spell otherwise.
+/// LiteLLM's names for providers, and the different names in the conventions.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> provider_names{{
     {"azure", "azure.ai.openai"},
     {"azure_ai", "azure.ai.inference"},
@@ -35,7 +35,7 @@ std::string_view provider_name(std::string_view litellm_name) {
   return litellm_name;
 }
 
-/// Cut between characters.
+/// Returns `text`, cut between two characters if it is too long.
 std::string_view shortened(std::string_view text) {
   if (text.size() <= longest_value) return text;
   auto size = longest_value;
@@ -44,7 +44,7 @@ std::string_view shortened(std::string_view text) {
 }
 
 std::string in_digits(std::int64_t number) {
-  return '"' + std::to_string(number) + '"';  // 64 bits are strings in protobuf's JSON
+  return '"' + std::to_string(number) + '"';  // 64-bit numbers are strings in protobuf's JSON
 }
 
 /// A list of attributes that is being written.
@@ -84,7 +84,7 @@ void add_attributes(std::string& out, const span_record& span) {
   all.text("gen_ai.operation.name", span.operation);
   const auto provider = provider_name(span.provider);
   all.text("gen_ai.provider.name", provider);
-  all.text("gen_ai.system", provider);  // what it was called before, and most tools still look for
+  all.text("gen_ai.system", provider);  // the earlier name, which most tools still look for
   all.text("gen_ai.request.model", span.model);
   all.text("gen_ai.response.model", span.response_model);
   if (span.usage) {

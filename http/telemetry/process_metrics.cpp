@@ -21,7 +21,7 @@ double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-/// Counts what /proc/self/fd lists, a few at a time: with 100,000 of them that takes tens of milliseconds.
+/// Counts the entries of /proc/self/fd, a few at a time, because 100,000 of them take tens of milliseconds.
 class descriptor_count {
  public:
   bool count_some() {
@@ -30,7 +30,7 @@ class descriptor_count {
     for (int i = 0; i < some && !failed_ && at_ != end; ++i, at_.increment(failed_)) ++open_;
     return failed_ || at_ == end;
   }
-  /// nullopt if they could not be counted.
+  /// Returns the number of descriptors, or nullopt if they could not be counted.
   std::optional<std::uint64_t> open() const { return failed_ ? std::nullopt : std::optional{open_}; }
 
  private:

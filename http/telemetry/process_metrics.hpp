@@ -1,4 +1,5 @@
-// process_* as every Prometheus client names them: CPU, memory, descriptors, start.
+// The process_* metrics, with the names that all Prometheus clients use: CPU, memory, descriptors, start
+// time.
 #pragma once
 
 #include "http/telemetry/prometheus_text.hpp"
@@ -6,8 +7,8 @@
 
 namespace llm_proxy {
 
-/// Adds the steps that write them; `text` outlives them. What cannot be read (without /proc, or without a
-/// free descriptor) is left out: a 0 would be a lie.
+/// Adds the steps that write them; `text` must outlive the steps. A value that cannot be read (because there
+/// is no /proc, or no free descriptor) is left out, because a 0 would be wrong.
 void write_process_metrics(prometheus_text& text, text_steps& steps);
 
 }  // namespace llm_proxy

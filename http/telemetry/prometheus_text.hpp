@@ -14,7 +14,7 @@ namespace llm_proxy {
 
 struct metric_label {
   std::string_view name;
-  std::string_view value;  ///< empty: left out, which means the same
+  std::string_view value;  ///< if empty, the label is left out, which means the same
 };
 using metric_labels = std::initializer_list<metric_label>;
 
@@ -22,20 +22,22 @@ class prometheus_text {
  public:
   static constexpr std::string_view content_type = "text/plain; version=0.0.4; charset=utf-8";
 
-  /// Labels as they stand between the braces of a sample, escaped; empty if all values are.
+  /// Returns the labels as they are written between the braces of a sample, escaped; empty if all values are
+  /// empty.
   static std::string labels(metric_labels of);
 
-  /// Begins a metric family: the samples that follow are its own. `type`: counter, gauge or histogram.
+  /// Begins a metric family, to which the following samples belong. `type`: counter, gauge or histogram.
   void family(std::string_view name, std::string_view type, std::string_view help);
   void sample(metric_labels of, double value) { sample_as(labels(of), value); }
   void sample(metric_labels of, std::uint64_t value) { sample_as(labels(of), value); }
-  /// A histogram: `counts` holds one more than `bounds`, each of its own bucket alone.
+  /// Writes a histogram. `counts` has one element more than `bounds`; each element counts its own bucket
+  /// only.
   void histogram(metric_labels of, std::span<const double> bounds, std::span<const std::uint64_t> counts,
                  double sum) {
     histogram_as(labels(of), bounds, counts, sum);
   }
 
-  // The same with labels that labels() made before: for those that are written again and again.
+  // The same with a text that labels() returned before, for labels that are written repeatedly.
   void sample_as(std::string_view labels, double value);
   void sample_as(std::string_view labels, std::uint64_t value);
   void histogram_as(std::string_view labels, std::span<const double> bounds,

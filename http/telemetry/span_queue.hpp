@@ -1,7 +1,7 @@
-// Finished spans on their way from the I/O threads to the one that exports them. Bounded: what finds no room
-// is counted and gone, and nobody waits for it.
+// Finished spans on their way from the I/O threads to the thread that exports them. The queue is bounded: a
+// span that finds no room is counted and dropped, and no thread waits.
 //
-// A lock and no message for each: the exporter's thread is woken for a batch, not for a span.
+// It uses a lock instead of one message per span, so the exporter's thread is woken once per batch.
 #pragma once
 
 #include "http/telemetry/otlp.hpp"
@@ -18,10 +18,10 @@ namespace llm_proxy {
 
 class span_queue {
  public:
-  /// `most`: spans that wait at once; `batch`: how many are exported together.
+  /// `most`: how many spans may wait; `batch`: how many are exported together.
   span_queue(std::size_t most, std::size_t batch) : most_{most}, batch_{batch} {}
 
-  /// True where a batch has come together: the exporter is to be told.
+  /// Returns true when a batch is complete and the exporter must be told.
   bool push(span_record&& span) {
     const std::lock_guard lock{changing_};
     if (waiting_.size() >= most_) {
@@ -31,7 +31,7 @@ class span_queue {
     waiting_.push_back(std::move(span));
     return waiting_.size() == batch_;
   }
-  /// The oldest of them, a batch at most.
+  /// Removes and returns the oldest spans, at most one batch.
   std::vector<span_record> take() {
     const std::lock_guard lock{changing_};
     std::vector<span_record> taken;
@@ -47,7 +47,7 @@ class span_queue {
     return waiting_.size();
   }
 
-  // Spans so far; of any thread.
+  // Counts of spans so far. May be called from any thread.
   void note_exported(std::uint64_t count) { exported_.fetch_add(count, std::memory_order_relaxed); }
   void note_dropped(std::uint64_t count) { dropped_.fetch_add(count, std::memory_order_relaxed); }
   std::uint64_t exported() const { return exported_.load(std::memory_order_relaxed); }

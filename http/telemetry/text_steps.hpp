@@ -1,4 +1,5 @@
-// Work that is done a little at a time: a text that is too long for one turn of an I/O thread.
+// Work that is done in small steps, such as writing a text that would take too long for one turn of an I/O
+// thread.
 #pragma once
 
 #include <chrono>
@@ -10,12 +11,12 @@ namespace llm_proxy {
 
 class text_steps {
  public:
-  /// Does a part of its work that takes microseconds; called again until it returns true, which is when all
-  /// of it is done.
+  /// Does a part of its work, which takes microseconds. It is called again until it returns true, which means
+  /// that all of its work is done.
   using step = std::function<bool()>;
 
   void add(step next) { left_.push_back(std::move(next)); }
-  /// A part that is done in one go.
+  /// Adds a step that is done in one call.
   void add_once(std::function<void()> part) {
     left_.push_back([part = std::move(part)] {
       part();
@@ -23,7 +24,8 @@ class text_steps {
     });
   }
 
-  /// Goes on in the order in which steps were added, until `most` is over. True: nothing is left.
+  /// Continues in the order in which the steps were added, for about the time `most`. Returns true if no step
+  /// is left.
   bool run(std::chrono::steady_clock::duration most) {
     const auto end = std::chrono::steady_clock::now() + most;
     while (!left_.empty()) {

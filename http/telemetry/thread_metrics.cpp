@@ -28,7 +28,7 @@ label_text request_labels(std::string_view route, std::string_view status, std::
   return {prometheus_text::labels({{"route", route}, {"status", status}, {"verdict", verdict}})};
 }
 
-/// The gap is where gen_ai_token_type stands.
+/// The gap is where gen_ai_token_type is inserted.
 label_text model_labels_text(std::string_view operation, std::string_view model,
                              std::string_view response_model, std::string_view error, std::string_view key) {
   label_text labels;
@@ -46,7 +46,7 @@ std::string with_token_type(const label_text& labels, std::string_view type) {
   return text.insert(labels.gap, ",gen_ai_token_type=\"" + std::string{type} + "\"");
 }
 
-/// The one with that number; there is one from now on.
+/// Returns the element with that number, which is created if it does not exist.
 template <class Counted>
 Counted& at(std::vector<Counted>& all, std::uint32_t number) {
   if (number >= all.size()) all.resize(number + 1);
@@ -64,7 +64,7 @@ void add_all(std::vector<Histogram>& sum, const std::vector<Histogram>& more) {
   for (std::size_t i = 0; i < more.size(); ++i) sum[i].add(more[i]);
 }
 
-/// A step per number: `write_one(number, labels)`.
+/// Adds a step that calls `write_one(element, labels)` for one element of `all` at a time.
 template <class Counted, class Write>
 void add_numbers(text_steps& steps, const std::vector<Counted>& all, const label_sets& family,
                  Write write_one) {
@@ -120,7 +120,7 @@ std::uint32_t thread_metrics::place_of_request(const request_facts& facts) {
   const auto coarse = request_labels(other_label, other_label, facts.verdict);
   const auto place = families->requests.find_or_add(
       request_labels(facts.route, std::to_string(facts.status), facts.verdict), coarse);
-  // What has no place of its own is not kept either: there may be any number of such.
+  // Combinations without their own place are not stored here, because their number is unlimited.
   if (place.own) request_places_.emplace(wanted, place.number);
   return place.number;
 }
@@ -129,7 +129,8 @@ label_text thread_metrics::text_of(const model_view& labels) {
   return model_labels_text(labels.operation, labels.model, labels.response_model, labels.error, labels.key);
 }
 
-/// What an operator sums by is kept; what a client or a file of keys can multiply is not.
+/// Keeps the labels by which operators build sums. Labels whose number a client or the keys file can increase
+/// become `other`.
 label_text thread_metrics::coarse_text_of(const model_view& labels) {
   return model_labels_text(labels.operation, other_label, other_label, labels.error, other_label);
 }
@@ -138,7 +139,8 @@ thread_metrics::model_entry& thread_metrics::entry_of(const request_facts& facts
   const auto error = facts.complete ? std::string_view{} : facts.verdict;
   model_view wanted{facts.model, facts.response_model, facts.key, facts.operation, error};
   if (const auto found = by_model_.find(wanted); found != by_model_.end()) return *found;
-  // A name that upstream refused, or that never got there, is anybody's invention: it gets no label.
+  // If the request was refused, by upstream or before it got there, the client may have invented the model's
+  // name. Such a name gets no label.
   const bool refused = facts.status >= 400 && facts.status < 500;
   wanted.model = families->models.label_of(facts.model, !refused);
   wanted.response_model = families->models.label_of_answer(wanted.model, facts.response_model, !refused);

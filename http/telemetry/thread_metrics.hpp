@@ -1,10 +1,9 @@
-// What one I/O thread counts, and how the counts of all become the text of GET /metrics.
+// The counts of one I/O thread, and how the counts of all threads become the text of GET /metrics.
 //
-// A thread writes its own block and no other: plain numbers, no atomics, no shared cache line. Who wants to
-// read it asks by message (actors/telemetry/metrics.hpp) and gets a copy. The hot path allocates for the
-// first request of a label set only. Label sets are numbered over all threads (metric_labels.hpp), so a block
-// is a handful of arrays, and its copy is quick: 0.1 ms where as many label sets are in use as fit into a
-// scrape.
+// A thread writes only its own block, which has plain numbers, no atomics and no shared cache line. A reader
+// asks for a copy by message (actors/telemetry/metrics.hpp). The hot path allocates only for the first
+// request of a label set. Label sets are numbered over all threads (metric_labels.hpp), so a block is a few
+// arrays and quick to copy: 0.1 ms with as many label sets as fit into a scrape.
 #pragma once
 
 #include "http/dialect/token_usage.hpp"
@@ -28,25 +27,25 @@
 
 namespace llm_proxy {
 
-/// How one request ended. Views need to live for the call; those marked static for ever.
+/// How one request ended. The views must stay valid during the call, those marked static for ever.
 struct request_facts {
-  std::string_view route;      ///< static: the pattern of its path
+  std::string_view route;      ///< static: the path pattern of its route
   std::string_view operation;  ///< static: gen_ai.operation.name; empty if no model is asked
   std::string_view verdict;    ///< static
-  bool complete = false;       ///< the verdict is that of a success
+  bool complete = false;       ///< whether the verdict is a success
   unsigned status = 0;
-  std::string_view key;             ///< the name of its key; empty: none
-  std::string_view model;           ///< the id upstream knows it by
-  std::string_view response_model;  ///< that answered, as upstream tells it; empty: it does not
+  std::string_view key;             ///< the name of its key; empty if there is none
+  std::string_view model;           ///< the id by which upstream knows the model
+  std::string_view response_model;  ///< the model that answered, as upstream names it; empty if it does not
   double seconds = 0;
-  std::optional<double> first_token_seconds;  ///< of a stream
+  std::optional<double> first_token_seconds;  ///< of streams only
   std::optional<token_usage> usage;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   unsigned retries = 0;
 };
 
-/// gen_ai.operation.name of a route's path; empty: it speaks to no model.
+/// Returns the gen_ai.operation.name of a route's path; empty if the route asks no model.
 std::string_view operation_of(std::string_view path);
 
 /// The label sets of all families, shared by all threads.
@@ -60,17 +59,18 @@ struct metric_families {
   label_sets duration;
   label_sets first_token;
   label_sets per_token;
-  label_sets tokens;  ///< of input and of output: two combinations each
+  label_sets tokens;  ///< of input and output tokens: each label set stands for two combinations
 };
 
-/// The counts of one thread, or of several together. Arrays are by the numbers of the families' label sets.
+/// The counts of one thread, or of several together. The arrays are indexed by the numbers of the families'
+/// label sets.
 struct metric_counts {
   explicit metric_counts(std::shared_ptr<metric_families> families_of_all)
       : families{std::move(families_of_all)} {}
 
-  /// Adds what another thread counted, by the same families.
+  /// Adds the counts of another thread, which must use the same families.
   void add(const metric_counts& other);
-  /// Adds the steps that write all of it. This and `text` outlive them.
+  /// Adds the steps that write all counts. This object and `text` must outlive the steps.
   void write(prometheus_text& text, text_steps& steps) const;
 
   std::shared_ptr<metric_families> families;
@@ -84,10 +84,9 @@ struct metric_counts {
   std::uint64_t bytes_out = 0;
   std::uint64_t retries = 0;
   std::uint64_t connections_accepted = 0;
-  std::uint64_t upstream_resends =
-      0;  ///< requests sent again by themselves (upstream_connection_options::on_resend)
+  std::uint64_t upstream_resends = 0;  ///< by a connection itself (upstream_connection_options::on_resend)
   std::uint64_t connections_evicted = 0;
-  std::uint64_t response_bytes_unsent = 0;  ///< set where a copy is made
+  std::uint64_t response_bytes_unsent = 0;  ///< set when a copy is made
   std::int64_t sessions = 0;
   std::int64_t streams_open = 0;
   metric_histogram<duration_bounds> queue_wait;
@@ -96,7 +95,8 @@ struct metric_counts {
   double longest_turn = 0;  ///< seconds
 };
 
-/// The block of one thread. What ends with a request is recorded at once, the rest counted where it happens.
+/// The block of one thread. record() counts a request when it ends; everything else is counted where it
+/// happens.
 class thread_metrics : public metric_counts {
  public:
   explicit thread_metrics(
@@ -116,7 +116,7 @@ class thread_metrics : public metric_counts {
     std::string_view operation;
     std::string_view error;
   };
-  /// The same without owning anything: for look-ups.
+  /// The same without ownership, for look-ups.
   struct model_view {
     std::string_view model;
     std::string_view response_model;
@@ -134,7 +134,7 @@ class thread_metrics : public metric_counts {
     std::size_t operator()(const auto& of) const {
       const auto v = view(of);
       const std::hash<std::string_view> hash;
-      // Operation and error are few: their sizes tell most of them apart.
+      // There are few operations and errors, and their sizes distinguish most of them.
       return hash(v.model) * 31 + hash(v.response_model) * 23 + hash(v.key) * 17 + v.operation.size() * 7 +
              v.error.size();
     }
@@ -143,7 +143,7 @@ class thread_metrics : public metric_counts {
     using is_transparent = void;
     bool operator()(const auto& a, const auto& b) const { return view(a) == view(b); }
   };
-  /// Where a label set is counted in each family; `nowhere` until it is for the first time.
+  /// The number of a label set in each family; `nowhere` until it is first counted there.
   struct model_places {
     std::uint32_t duration = nowhere;
     std::uint32_t first_token = nowhere;

@@ -1,4 +1,4 @@
-// Secrets in texts that others read: logs, and what clients are told.
+// Hides secrets in texts that others read: the log, and answers to clients.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// ASCII text: what a byte is, texts compared without letter case, numbers and escapes read.
+// Functions for ASCII text: they classify bytes, compare without letter case, and read numbers and escapes.
 #pragma once
 
 #include <algorithm>
@@ -44,7 +44,8 @@ inline bool has_control(std::string_view text) {
   });
 }
 
-/// ASCII letters compared without case (RFC 9110 §5.1: field names are case-insensitive).
+/// Compares two texts without regard to the case of ASCII letters (RFC 9110 §5.1: field names are
+/// case-insensitive).
 inline bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   const auto same = [](char x, char y) {
@@ -52,14 +53,14 @@ inline bool iequals(std::string_view a, std::string_view b) {
            detail::lower_case[static_cast<unsigned char>(y)];
   };
   if (a.empty()) return true;
-  if (!same(a.front(), b.front())) return false;  // most are decided here
+  if (!same(a.front(), b.front())) return false;  // most comparisons end here
   return std::memcmp(a.data(), b.data(), a.size()) == 0 || std::equal(a.begin(), a.end(), b.begin(), same);
 }
 inline bool istarts_with(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
 }
 
-/// Without blanks and tabs at both ends.
+/// Returns `text` without the blanks and tabs at both ends.
 std::string_view trimmed(std::string_view text);
 
 /// Reads `text` as one number. Returns nullopt if it is anything else, or too large for the type. A minus
@@ -71,7 +72,8 @@ std::optional<Number> parse_number(std::string_view text) {
   return fault == std::errc{} && end == text.data() + text.size() ? std::optional{number} : std::nullopt;
 }
 
-/// The bytes that percent-encoded `text` stands for (RFC 3986 §2.1). What is no escape stays as it is.
+/// Returns the bytes that the percent-encoded `text` stands for (RFC 3986 §2.1). Text that is not an escape
+/// is unchanged.
 std::string percent_decoded(std::string_view text);
 
 }  // namespace llm_proxy

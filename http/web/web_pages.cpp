@@ -35,13 +35,13 @@ constexpr std::array pages{
     web_page{"/favicon.ico", "favicon.svg", "image/svg+xml"},
 };
 
-/// Nothing but this service's own files; images also from the style sheets' data: addresses.
+/// Allows only this service's own files; images may also be data: URLs of the style sheets.
 constexpr std::string_view policy =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
 
-/// The weight of gzip in an Accept-Encoding (RFC 9110 §12.5.3) is told by being named or starred, and not
-/// with q=0.
+/// Whether the client accepts gzip (Accept-Encoding, RFC 9110 §12.5.3): the header has `gzip`, `x-gzip` or
+/// `*` without q=0.
 bool takes_gzip(const request_head& request) {
   bool starred = false;
   for (const auto& [name, value] : request.headers) {
@@ -63,7 +63,7 @@ bool takes_gzip(const request_head& request) {
   return starred;
 }
 
-/// Weak comparison (RFC 9110 §8.8.3.2): If-None-Match asks for no more.
+/// Whether If-None-Match has this tag. It uses the weak comparison (RFC 9110 §8.8.3.2).
 bool client_has(const request_head& request, const std::string& etag) {
   for (const auto& [name, value] : request.headers) {
     if (!iequals(name, "if-none-match")) continue;
@@ -87,8 +87,8 @@ std::string inflate_file(const web_file& file) {
   return text;
 }
 
-/// The uncompressed bytes of `file`, one of web_files: made at first use, and kept for all who ask for them.
-/// May be called from any thread.
+/// Returns the uncompressed bytes of `file`, which is one of web_files. They are made at the first call and
+/// kept. May be called from any thread.
 std::string_view inflated(const web_file& file) {
   struct text_of_file {
     std::once_flag made;
@@ -125,10 +125,10 @@ web_answer answer_page(const request_head& request) {
     return answer;
   }
   const bool gzip = takes_gzip(request);
-  // A strong tag names one representation (§8.8.3.3).
+  // A strong tag names one representation (RFC 9110 §8.8.3.3).
   const auto etag = '"' + std::string{file->hash} + (gzip ? "-gzip\"" : "\"");
   headers.add("etag", etag);
-  headers.add("cache-control", "no-cache");  // kept, but asked for again: a new version is seen at once
+  headers.add("cache-control", "no-cache");  // stored but revalidated, so a new version is seen at once
   headers.add("vary", "accept-encoding");
   headers.add("content-security-policy", policy);
   headers.add("x-content-type-options", "nosniff");

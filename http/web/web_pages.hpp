@@ -1,5 +1,5 @@
-// The pages that the binary carries: API description, docs page, dashboard. Their sources are in http/web,
-// what Vite made of them in http/web/dist; the build compresses that and links it in (http/web/embed.cmake).
+// The pages in the binary: API description, docs page, dashboard. Their sources are in http/web, and Vite's
+// output is in http/web/dist. The build compresses that output and links it in (http/web/embed.cmake).
 #pragma once
 
 #include "http/wire/message.hpp"
@@ -10,7 +10,7 @@
 
 namespace llm_proxy {
 
-/// A file of http/web/dist as the binary holds it.
+/// A file of http/web/dist in the binary.
 struct web_file {
   std::string_view name;
   std::string_view hash;  ///< of the uncompressed bytes
@@ -25,11 +25,12 @@ extern const std::size_t web_file_count;
 struct web_answer {
   response_head head;
   std::string_view body;
-  std::size_t length = 0;  ///< of the body, also where a 304 leaves it out (§8.6)
+  std::size_t length = 0;  ///< of the body, also if a 304 leaves the body out (RFC 9110 §8.6)
 };
 
-/// What a GET of `request.path()`, a path of the table with endpoint::page, is answered. A 304 where the
-/// client has it (RFC 9110 §13.1.2); compressed unless the client does not take that (§12.5.3).
+/// Returns the answer to a GET of `request.path()`, which is a path of the route table with endpoint::page.
+/// It is a 304 if the client has the current page (RFC 9110 §13.1.2), and compressed if the client accepts
+/// gzip (§12.5.3).
 web_answer answer_page(const request_head& request);
 
 }  // namespace llm_proxy

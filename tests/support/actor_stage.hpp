@@ -1,5 +1,5 @@
-// A stage for actors: one I/O thread's worth of them, run by the test itself, step by step, with time moved
-// by hand. Nothing sleeps and nothing happens behind the test's back.
+// A stage for actors. The test itself runs the actors of one I/O thread step by step and moves the time by
+// hand. Nothing sleeps, and nothing runs unless the test runs it.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -38,7 +38,7 @@ class staged_scheduler final : public caf::scheduler::abstract_coordinator {
   no_clock clock_;
 };
 
-/// What became of a question.
+/// The result of a request to an actor.
 template <class Answer>
 struct reply {
   std::optional<Answer> value;
@@ -57,7 +57,7 @@ class actor_stage {
   ~actor_stage() {
     for (const auto& each : cast_) caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     poll();
-    // ~actor_system would wait without end, and say nothing.
+    // Otherwise ~actor_system would wait for ever without a message.
     const auto left = system_->registry().running();
     if (left != 0) {
       std::fprintf(stderr, "actor_stage: %zu actors are left when the test ends\n", left);
@@ -70,21 +70,22 @@ class actor_stage {
   caf::actor_system& system() { return *system_; }
   io_worker& home() { return dynamic_cast<staged_scheduler&>(system_->scheduler()).worker(); }
 
-  /// Runs messages, sockets and writes until all is quiet.
+  /// Runs messages, sockets and writes until nothing is left to do.
   void poll() { home().poll(); }
-  /// Moves time on. It also goes by itself, as the machine's: what must not have happened yet needs a margin.
+  /// Moves the time forward. The machine's time also passes, so a test that something has not happened yet
+  /// needs a margin.
   void advance(std::chrono::milliseconds time) {
     home().timers().advance(time);
     poll();
   }
 
-  /// Ends `actor` with the stage.
+  /// Makes `actor` end together with the stage.
   template <class Handle>
   Handle cast(Handle actor) {
     cast_.push_back(caf::actor_cast<caf::strong_actor_ptr>(actor));
     return actor;
   }
-  /// An actor that stands in for the real one, on the same thread.
+  /// Spawns an actor that replaces the real one, on the same thread.
   template <class Handle, class Behavior>
   Handle scripted(Behavior behavior_of) {
     return cast(Handle{system_->spawn([behavior_of](typename Handle::pointer self) ->
@@ -96,7 +97,7 @@ class actor_stage {
     poll();
   }
 
-  /// Asks, and lets all happen that can happen at once.
+  /// Sends a request, and runs everything that can run at once.
   template <class Answer, class Handle, class Message>
   std::shared_ptr<reply<Answer>> ask(const Handle& whom, Message message) {
     auto got = std::make_shared<reply<Answer>>();

@@ -1,4 +1,4 @@
-// An upstream that answers every path alike, and what it was asked.
+// An upstream that answers all paths in the same way, and the last request that it got.
 #pragma once
 
 #include "support/catch.hpp"
@@ -28,7 +28,7 @@ inline bool asks_for_models(const upstream_request& req) {
   return req.target == "/v1/models" || req.target == "/model/info";
 }
 
-/// An upstream that answers everything but the model list's requests so.
+/// Returns a script that gives this answer to all requests except those for the model list.
 inline upstream_script always(int status, std::string body, std::string type = "application/json") {
   return [=](const upstream_request& req, upstream_reply& reply) {
     if (asks_for_models(req)) {
@@ -42,7 +42,7 @@ inline upstream_script always(int status, std::string body, std::string type = "
   };
 }
 
-/// What upstream got last, the model list's requests aside.
+/// Returns the last request that upstream got, without those for the model list.
 inline upstream_request last_of(const scripted_upstream& up) {
   auto all = up.requests();
   std::erase_if(all, asks_for_models);

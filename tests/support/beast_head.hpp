@@ -1,4 +1,4 @@
-// A head as Beast's parser reads it: what ours is held against.
+// A head as Beast's parser reads it, to compare our parser with.
 #pragma once
 
 #include "http/wire/message.hpp"
@@ -18,8 +18,8 @@
 
 namespace llm_proxy {
 
-/// By name, and those of one name in the order they came: Beast keeps no other. Blanks within a value, of
-/// which a fold may leave more or fewer, are one.
+/// Fields sorted by name; fields of one name keep their order, because Beast keeps no other order. Several
+/// blanks within a value become one, because a folded line may leave more or fewer.
 using plain_fields = std::vector<std::pair<std::string, std::string>>;
 
 inline void sort_by_name(plain_fields& fields) {
@@ -48,7 +48,7 @@ inline plain_fields plain(const header_list& headers) {
   return fields;
 }
 
-/// What Beast makes of `text`, a whole head. Nullopt: it refuses it.
+/// Parses `text`, a whole head, with Beast. Nullopt if Beast refuses it.
 template <bool is_request>
 struct beast_head {
   plain_fields fields;

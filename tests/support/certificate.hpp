@@ -7,8 +7,8 @@
 
 namespace llm_proxy::test {
 
-/// A self-signed certificate for `localhost`, made by openssl in a directory of its own. `key_kind`: what
-/// `openssl req -newkey` makes.
+/// A self-signed certificate for `localhost`, made by openssl in a directory of its own. `key_kind`: the
+/// argument of `openssl req -newkey`.
 class certificate {
  public:
   explicit certificate(const std::string& key_kind = "ec -pkeyopt ec_paramgen_curve:prime256v1") {

@@ -34,7 +34,7 @@ int milliseconds_left(test_clock::time_point deadline) {
 child_process::child_process(const std::string& program, const options& how) {
   const auto out = make_pipe();
   const auto err = make_pipe();
-  // Between fork and exec only what is async-signal-safe: all is prepared here.
+  // Between fork and exec only async-signal-safe functions may be called, so everything is prepared here.
   std::vector<std::string> environment;
   for (const auto& [name, value] : how.environment) environment.push_back(name + "=" + value);
   for (const auto* name : {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"}) {

@@ -1,4 +1,5 @@
-// A program run by a test: its own environment and directory, its output read, its end waited for.
+// A program that a test runs in an environment and a directory of its own. The test reads its output and
+// waits for its end.
 #pragma once
 
 #include "support/http_client.hpp"
@@ -16,29 +17,30 @@ class child_process {
  public:
   struct options {
     std::vector<std::string> arguments;
-    std::map<std::string, std::string> environment;  // all of it, beside PATH and the sanitizers'
+    std::map<std::string, std::string> environment;  // all variables besides PATH and those of the sanitizers
     std::string directory = "/tmp";
-    bool closed_output = false;  // stdout's reader is gone from the start
-    std::string output_file;     // what stdout is, instead of a pipe that is read here
-    std::vector<int> closed{};   // descriptors of 0, 1 and 2 that it begins without
+    bool closed_output = false;  // stdout is a pipe without a reader
+    std::string output_file;     // stdout is this file instead of a pipe
+    std::vector<int> closed{};   // which of the descriptors 0, 1 and 2 are closed at its start
     int listening = -1;          // handed over as descriptor 3, with LISTEN_FDS and LISTEN_PID
-    std::size_t max_files = 0;   // its limit on open files; 0: as here
+    std::size_t max_files = 0;   // its limit on open files; 0: the same as ours
   };
 
-  /// Starts it; throws std::system_error when that fails.
+  /// Starts the program; throws std::system_error if that fails.
   child_process(const std::string& program, const options& how);
-  /// Kills it if it still runs.
+  /// Kills the program if it still runs.
   ~child_process();
   child_process(const child_process&) = delete;
   child_process& operator=(const child_process&) = delete;
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  /// Its exit code (128 + n: ended by signal n), output read to the end; -1 when it did not end in time.
+  /// Reads the output to its end and returns the exit code (128 + n: ended by signal n); -1 if the program
+  /// did not end in time.
   int wait(milliseconds timeout);
-  /// Reads until stdout holds `text`; false when it does not come.
+  /// Reads until stdout contains `text`. Returns false if it does not in time.
   bool wait_for_output(std::string_view text, milliseconds timeout);
-  /// What came so far.
+  /// Returns the output so far.
   const std::string& out() const { return out_; }
   const std::string& err() const { return err_; }
 

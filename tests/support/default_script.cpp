@@ -1,5 +1,4 @@
-// What a scripted_upstream answers when a test does not say: chat, models, and the stage directions by model
-// name.
+// The default answers of a scripted_upstream: chat, models, and special behaviour for some model names.
 
 #include "support/scripted_upstream.hpp"
 
@@ -63,13 +62,13 @@ void streamed_answer(const std::string& model, const std::string& said, bool wit
   } else {
     std::string_view rest = said;
     while (!rest.empty()) {
-      // Cut before a space only, never inside an escape.
+      // Cut only before a space, so never inside an escape.
       std::string_view word = rest.substr(0, rest.find(' ', 1));
       rest.remove_prefix(word.size());
       if (model == "slow" && !reply.sleep(milliseconds{50})) return;
       reply.event(delta_chunk(model, R"({"content":")" + std::string(word) + "\"}", ""));
       if (model == "cut-stream") {
-        // Long enough for what was sent to be read: a reset throws unread bytes away.
+        // Gives the peer time to read what was sent, because a reset discards unread bytes.
         reply.sleep(milliseconds{300});
         return reply.reset();
       }

@@ -1,4 +1,4 @@
-// Server-sent events, cut out of an answer's body.
+// Reads server-sent events from an answer's body.
 #include "support/http_client.hpp"
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// Takes one line with its ending (LF, CRLF or CR) from `text`; nothing when its end is not there yet.
+/// Takes one line with its ending (LF, CRLF or CR) from `text`. Returns nullopt if its end has not arrived.
 std::optional<std::string_view> take_line(std::string_view& text, bool at_end) {
   std::size_t end = text.find_first_of("\r\n");
   if (end == std::string_view::npos) return std::nullopt;
@@ -26,7 +26,8 @@ std::optional<std::string_view> take_line(std::string_view& text, bool at_end) {
   return line;
 }
 
-/// Takes events from `text`; how many bytes they took. A trailing piece without its blank line stays.
+/// Reads events from `text` and returns the number of bytes that they have. An event without its blank line
+/// is left.
 std::size_t parse_events(std::string_view text, bool with_unfinished, std::vector<std::string>& out) {
   std::string_view rest = text;
   std::size_t taken = 0;

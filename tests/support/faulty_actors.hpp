@@ -1,5 +1,6 @@
-// Doubles of the shared actors whose handlers throw when told to. Each stands before the real actor, passes
-// on what it gets, and ends it when it dies: as if the exception had come from the real one's own handler.
+// Doubles of the shared actors, whose handlers throw when a test wants it. A double passes its messages on to
+// the real actor, and ends the real actor when it dies. So it looks as if the real actor's own handler had
+// thrown.
 #pragma once
 
 #include "actors/runtime/io_scheduler.hpp"
@@ -17,12 +18,12 @@
 
 namespace llm_proxy::test {
 
-/// Which handler throws, and how often yet.
+/// Which handler throws, and how many more times.
 class fault_plan {
  public:
   explicit fault_plan(std::string handler, int times = 1) : handler_{std::move(handler)}, left_{times} {}
 
-  /// Throws if `handler` is the one, and its faults are not used up.
+  /// Throws if `handler` is the chosen one and has throws left.
   void pass(std::string_view handler) {
     if (handler != handler_ || left_.fetch_sub(1) <= 0) return;
     ++struck;
@@ -52,7 +53,7 @@ struct faulty_state {
 template <class Handle>
 using faulty_pointer = pinned_pointer<Handle, faulty_state<Handle>>;
 
-/// A handler that asks the plan, then passes the question on.
+/// A handler that throws if the plan says so, and otherwise passes the request on.
 #define FAULTY_QUESTION(self, message, answer)                 \
   [self](message& asked) -> caf::result<answer> {              \
     self->state.plan->pass(#message);                          \
@@ -99,7 +100,7 @@ inline registry_actor::behavior_type faulty_registry(faulty_pointer<registry_act
           FAULTY_NOTE(self, refresh_due),
           [self](registry_peers& peers) {
             self->state.plan->pass("registry_peers");
-            // The real one knows itself by its own handle, not by its double's.
+            // The real actor knows itself by its own handle, not by that of its double.
             for (auto& each : peers.all) {
               if (each == self) each = self->state.real;
             }
@@ -139,7 +140,8 @@ inline metrics_actor::behavior_type faulty_metrics(faulty_pointer<metrics_actor>
           }};
 }
 
-/// Puts doubles that follow `plan` before all shared actors; adapters are fake ones that play `author`.
+/// Puts doubles that follow `plan` in front of all shared actors. The adapters are fake ones that use
+/// `author`.
 inline factory_editor with_faults(const fault_plan_ptr& plan, const fake_author& author) {
   return [plan, author](caf::actor_system& system, actor_factories& all) {
     auto& first = io_scheduler::of(system).worker(0);

@@ -1,4 +1,4 @@
-// Requests and the reading of answers.
+// Writes requests and reads answers.
 #include "support/http_client.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// Splits "name: value" lines into `out`; false when a line has no colon.
+/// Splits "name: value" lines into `out`. Returns false if a line has no colon.
 bool parse_fields(std::string_view text, header_list& out) {
   while (!text.empty()) {
     std::size_t end = text.find("\r\n");
@@ -257,7 +257,7 @@ std::string make_request(std::string_view method, std::string_view target, const
 response request(std::uint16_t port, std::string_view method, std::string_view target,
                  const header_list& headers, std::string_view body, milliseconds timeout) {
   raw_connection connection(port);
-  // An early answer may come before all was sent, so a failed send is no reason not to read.
+  // An early answer may come before the whole request was sent, so read even if sending fails.
   connection.send(make_request(method, target, headers, body), timeout);
   return read_response(connection, timeout, method == "HEAD");
 }

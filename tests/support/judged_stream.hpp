@@ -1,4 +1,4 @@
-// Helpers for the tests of stream_judge: they write a stream of events and collect what the judge said of it.
+// Helpers for the tests of stream_judge: they write a stream of events and collect the judge's results.
 #pragma once
 
 #include "http/dialect/stream_judge.hpp"
@@ -19,7 +19,7 @@ inline std::string delta(std::string_view text) {
                R"("},"finish_reason":null}]})");
 }
 
-/// A chunk of one choice, as `index` and `finish_reason` are spelled.
+/// Returns a chunk with one choice. `index` and `finish_reason` are inserted as they are.
 inline std::string chunk(std::string_view index, std::string_view finish_reason) {
   return event(R"({"choices":[{"index":)" + std::string{index} + R"(,"delta":{},"finish_reason":)" +
                std::string{finish_reason} + "}]}");
@@ -27,14 +27,14 @@ inline std::string chunk(std::string_view index, std::string_view finish_reason)
 
 inline const std::string done = "data: [DONE]\n\n";
 
-/// A stream, and what came out of it.
+/// A stream judge and the bytes that it passed on.
 struct run {
   std::string out;   // by feed()
   std::string last;  // by finish()
   stream_judge stream;
 
   run& feed(std::string_view piece) {
-    // In memory of its own: reads beyond the piece are then the sanitizer's to see.
+    // The copy has its own memory, so that the sanitizer detects reads beyond the piece.
     const std::vector<char> copy{piece.begin(), piece.end()};
     std::string_view rest{copy.data(), copy.size()};
     do {
@@ -62,7 +62,8 @@ inline std::string state(const stream_judge& stream) {
   return text;
 }
 
-/// Feeds `bytes` whole, at every split in two, and byte by byte: the end must be the same, and the bytes too.
+/// Feeds `bytes` whole, split in two at every place, and byte by byte. The outcome and the passed bytes must
+/// always be the same.
 inline void check_at_every_split(std::string_view bytes, const std::string& wanted,
                                  std::string_view dropped = "") {
   CAPTURE(bytes);

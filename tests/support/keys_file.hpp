@@ -1,4 +1,4 @@
-// A file of keys for a test, gone with it.
+// A file of keys for a test, which is deleted with its object.
 #pragma once
 
 #include "http/keys/keys.hpp"

@@ -1,4 +1,4 @@
-// What is logged while a test acts, line by line.
+// Collects the lines that are logged while a test runs an action.
 #pragma once
 
 #include "config/access_log.hpp"
@@ -15,7 +15,8 @@
 
 namespace llm_proxy::test {
 
-/// A pipe; what was written to it is read after the log has stopped, so keep it below 64 KiB.
+/// A pipe that the log is written to. It is read only after the log has stopped, so the log must be smaller
+/// than 64 KiB.
 struct log_pipe {
   log_pipe() {
     std::array<int, 2> ends{};
@@ -56,7 +57,7 @@ inline std::vector<std::string> split_lines(const std::string& text) {
   return lines;
 }
 
-/// What is logged by `act`, line by line.
+/// Returns the lines that `act` logs.
 template <class Act>
 std::vector<std::string> logged(log_format format, Act act, log_level level = log_level::info) {
   log_pipe pipe;

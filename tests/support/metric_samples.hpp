@@ -1,4 +1,4 @@
-// A scrape as the tests read it.
+// Reads the samples of a scrape.
 #pragma once
 
 #include "http/telemetry/thread_metrics.hpp"

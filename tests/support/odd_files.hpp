@@ -1,4 +1,5 @@
-// Files of a test in a folder of their own, and what an operator may put in the place of one by mistake.
+// Files of a test in their own folder, and things that are not regular files, which an operator may name by
+// mistake.
 #pragma once
 
 #include <cstdlib>
@@ -12,7 +13,7 @@
 
 namespace llm_proxy::test {
 
-/// A directory, gone with the test.
+/// A directory that is removed with this object.
 class file_folder {
  public:
   file_folder() {
@@ -26,13 +27,13 @@ class file_folder {
 
   std::string path() const { return path_; }
   std::string path(std::string_view name) const { return path_ / name; }
-  /// Writes a file; its path.
+  /// Writes a file and returns its path.
   std::string write(std::string_view name, std::string_view text) const {
     std::filesystem::remove_all(path_ / name);
     std::ofstream{path_ / name, std::ios::binary} << text;
     return path(name);
   }
-  /// Puts a FIFO there that nobody writes to; its path.
+  /// Creates a FIFO to which nobody writes, and returns its path.
   std::string put_fifo(std::string_view name) const {
     std::filesystem::remove_all(path_ / name);
     if (::mkfifo(path(name).c_str(), 0600) != 0) throw std::runtime_error{"mkfifo"};
@@ -48,7 +49,7 @@ class file_folder {
     std::filesystem::create_directory(path_ / name);
     return path(name);
   }
-  /// A file of so many bytes, which takes no room on the disk.
+  /// Creates a file of `bytes` bytes that takes no room on the disk, and returns its path.
   std::string put_sparse(std::string_view name, std::size_t bytes) const {
     write(name, "");
     std::filesystem::resize_file(path_ / name, bytes);
@@ -61,10 +62,10 @@ class file_folder {
 
 struct odd_file {
   std::string path;
-  std::string fault;  ///< a part of what is said of it
+  std::string fault;  ///< a part of the error message for it
 };
 
-/// A FIFO, an endless device and a directory, under names that begin with `name`.
+/// Returns a FIFO, an endless device and a directory; the names begin with `name`.
 inline std::vector<odd_file> odd_files(const file_folder& folder, const std::string& name) {
   return {{folder.put_fifo(name + "-fifo"), "is a pipe (FIFO)"},
           {folder.put_link(name + "-zero", "/dev/zero"), "is a device"},

@@ -1,4 +1,4 @@
-// One option as the tests of the settings read it.
+// Parses one option, for the tests of the settings.
 #pragma once
 
 #include "config/settings.hpp"
@@ -13,7 +13,7 @@ namespace llm_proxy::test {
 using variables = std::map<std::string, std::string>;
 
 inline parsed_settings parse_one(const std::string& name, const std::string& value) {
-  // A key of one's own keeps the default key's warning out of the way.
+  // With another key than the default there is no warning about the default key.
   variables environment{{"LLM_PROXY__INTERNAL_API_KEY", "unit-test-key"}};
   environment["LLM_PROXY__" + name] = value;
   return parse_settings(environment);
@@ -28,7 +28,7 @@ inline settings accept(const std::string& name, const std::string& value) {
   return parsed.values;
 }
 
-/// The one fault that `value` must cause; it names its variable.
+/// Returns the fault that `value` must cause. There must be exactly one, and it must name the variable.
 inline std::string refuse(const std::string& name, const std::string& value) {
   const auto parsed = parse_one(name, value);
   INFO(name << "=" << value);

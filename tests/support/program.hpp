@@ -15,7 +15,7 @@ namespace llm_proxy::test {
 using environment = std::map<std::string, std::string>;
 
 inline const std::string program = LLM_PROXY_BINARY;
-/// Sanitized builds start and stop slowly.
+/// A long timeout, because sanitized builds start and stop slowly.
 inline constexpr milliseconds long_patience{20'000};
 
 inline environment mock_environment(environment more = {}) {
@@ -39,7 +39,7 @@ inline child_process::options with_argument(std::string argument, environment va
   return how;
 }
 
-/// The port that the program took, from its first log line; 0 when it does not come up.
+/// Returns the port that the program listens on, from its log; 0 if it does not start.
 inline std::uint16_t port_of(child_process& service) {
   const std::string before = "listens on 127.0.0.1:";
   if (!service.wait_for_output(before, long_patience) || !service.wait_for_output("\n", long_patience))
@@ -48,7 +48,7 @@ inline std::uint16_t port_of(child_process& service) {
       std::stoi(service.out().substr(service.out().find(before) + before.size(), 5)));
 }
 
-/// A port nobody listens on, as far as can be known.
+/// Returns a port on which nobody listened a moment ago.
 inline std::uint16_t free_port() {
   return refused_port{}.port();
 }

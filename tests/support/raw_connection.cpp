@@ -1,4 +1,4 @@
-// A socket of a test: sends and reads with a deadline.
+// A test's socket, which sends and reads with a deadline.
 #include "support/http_client.hpp"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ int left_until(test_clock::time_point deadline) {
   return static_cast<int>(std::clamp<long long>(left, 0, 1'000'000'000));
 }
 
-/// Waits for one of the events; false when time was up.
+/// Waits for one of the events. Returns false if the deadline passed.
 bool wait_for(int fd, short events, test_clock::time_point deadline) {
   for (;;) {
     pollfd entry{fd, events, 0};

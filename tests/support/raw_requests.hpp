@@ -1,4 +1,4 @@
-// Requests spelled out byte by byte, for tests of what a client may send.
+// Requests written byte by byte, for tests of what a client may send.
 #pragma once
 
 #include "support/catch.hpp"
@@ -19,17 +19,17 @@ inline const header_list with_key{{"x-internal-auth", std::string{test_key}},
 
 inline constexpr milliseconds patience{10'000};
 
-/// A chat completion request with the key and a content-length; `more`: header lines.
+/// Returns a chat completion request with the key and a content-length. `more`: further header lines.
 inline std::string chat_bytes(std::string_view body, std::string_view more = {}) {
   return "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" + key_line + std::string{more} +
          "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string{body};
 }
 
-/// Head of a chat completion request whose body comes in chunks.
+/// The head of a chat completion request with a chunked body.
 inline const std::string chunked_chat_head =
     "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" + key_line + "transfer-encoding: chunked\r\n\r\n";
 
-/// `body` in chunks of `size` bytes, with the last one.
+/// Returns `body` in chunks of `size` bytes, followed by the last chunk.
 inline std::string in_chunks(std::string_view body, std::size_t size) {
   std::string framed;
   char digits[20];
@@ -43,7 +43,7 @@ inline std::string in_chunks(std::string_view body, std::size_t size) {
   return framed + "0\r\n\r\n";
 }
 
-/// Sends raw bytes, reads one answer.
+/// Sends raw bytes and reads one answer.
 inline response say(std::uint16_t port, std::string_view bytes) {
   raw_connection client{port};
   REQUIRE(client.send(bytes));
@@ -54,7 +54,7 @@ inline response chat(const proxy& service, std::string_view body) {
   return request(service.port(), "POST", "/v1/chat/completions", with_key, body);
 }
 
-/// Waits until `holds()`; false when it does not within `patience`.
+/// Waits until `holds()` is true. Returns false if that takes longer than `patience`.
 inline bool eventually(const std::function<bool()>& holds) {
   const auto end = test_clock::now() + patience;
   while (!holds()) {
@@ -64,7 +64,7 @@ inline bool eventually(const std::function<bool()>& holds) {
   return true;
 }
 
-/// Whether `text` holds `part`.
+/// Whether `text` contains `part`.
 inline bool holds(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }

@@ -31,7 +31,7 @@ inline settings mock_settings() {
   return values;
 }
 
-/// In front of `url`, which stands for LiteLLM.
+/// Settings for a service in front of `url`, which plays LiteLLM.
 inline settings litellm_settings(std::string url) {
   auto values = test_settings();
   values.llm_mode = llm_mode::litellm;
@@ -40,7 +40,7 @@ inline settings litellm_settings(std::string url) {
   return values;
 }
 
-/// A chat completion request's body with one user message.
+/// Returns the body of a chat completion request with one user message.
 inline std::string chat_body(std::string_view model, bool stream = false, std::string_view text = "Hello") {
   std::string body = R"({"model":")";
   body += model;

@@ -27,7 +27,7 @@ namespace {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// A socket bound to loopback; the port it got goes to `port`.
+/// Returns a socket that is bound to loopback, and sets `port` to its port.
 int bound_socket(bool ipv6, std::uint16_t& port) {
   int fd = ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) fail("socket");
@@ -77,7 +77,7 @@ void scripted_upstream::stop() {
   [[maybe_unused]] ssize_t written = ::write(stop_fd_, &one, sizeof one);
   acceptor_.join();
   ::close(listener_);
-  // No worker is added any more, and none needs the map to end.
+  // No worker is added any more, and no worker needs the map in order to end.
   for (auto& [connection, worker] : workers_) worker.join();
   workers_.clear();
 }
@@ -131,7 +131,7 @@ void scripted_upstream::serve(int fd, std::size_t connection) {
       }
       changed_.notify_all();
       script(request, reply);
-      // What the script left of a body would be taken for the next request.
+      // The part of a body that the script did not read would be taken for the next request.
       if (reply.body_chunked_ ? !reply.decoder_.done() : reply.body_left_ > 0) break;
     }
   } catch (const std::exception& problem) {
@@ -258,7 +258,7 @@ blackhole::blackhole() {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port_);
-  // Until one is left hanging: then the backlog is full.
+  // Connect until a connection is not accepted: then the backlog is full.
   for (int i = 0; i < 16; ++i) {
     int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) fail("socket");

@@ -1,6 +1,6 @@
-// An HTTP/1.1 server inside the test, one thread per connection, that answers each request as a C++ script
-// says: well-formed, slow, cut, reset or not HTTP at all. It records what it got. Its destructor interrupts
-// whatever the scripts wait for and returns at once.
+// An HTTP/1.1 server inside the test, with one thread per connection. A C++ script answers each request:
+// well-formed, slow, cut, reset or not HTTP at all. The server records the requests. Its destructor
+// interrupts the scripts' waits and returns at once.
 #pragma once
 
 #include "support/http_client.hpp"
@@ -21,27 +21,27 @@
 
 namespace llm_proxy::test {
 
-/// One request as it came in.
+/// One request as it was received.
 struct upstream_request {
   std::string method;
   std::string target;
   std::string head;  // raw, with its blank line
   header_list headers;
-  std::string body;            // without chunk framing
-  bool body_complete = false;  // false when the peer left before its end, or with options::read_bodies off
-  std::size_t connection = 0;  // counts from 0 in order of accept
-  std::size_t number = 0;      // which request on that connection, from 0
+  std::string body;                // without chunk framing
+  bool body_complete = false;      // false if the peer left early, or if options::read_bodies is off
+  std::size_t connection = 0;      // counts from 0 in order of accept
+  std::size_t number = 0;          // which request on that connection, from 0
   test_clock::time_point arrived;  // when its head was complete
 
   std::string header(std::string_view name) const { return find_header(headers, name); }
   std::vector<std::string> all(std::string_view name) const { return find_headers(headers, name); }
   bool has(std::string_view name) const { return !all(name).empty(); }
-  /// First `"name": "text"` in the body, escapes as they are; "" without one. A text search, not a JSON
-  /// parser.
+  /// Returns the text of the first `"name": "text"` in the body, with its escapes; "" if there is none. This
+  /// is a text search, not a JSON parser.
   std::string text(std::string_view name) const;
-  /// Last such text: of "content" the last message's.
+  /// Returns the last such text. For "content" this is that of the last message.
   std::string last_text(std::string_view name) const;
-  /// Whether the body says `"name": true`.
+  /// Whether the body has `"name": true`.
   bool is_true(std::string_view name) const;
 };
 
@@ -54,49 +54,51 @@ struct upstream_closing {
 
 class scripted_upstream;
 
-/// What a script answers with. Sending functions return false once the peer is gone or the server stops; then
-/// nothing more is sent. A script that returns with the connection open goes on to the next request.
+/// The functions with which a script answers. A sending function returns false if the peer is gone or the
+/// server stops; then nothing more is sent. If a script returns and the connection is open, the next request
+/// is read.
 class upstream_reply {
  public:
   // Whole answers.
-  /// Status line, content-type application/json, content-length, body.
+  /// Sends a status line, content-type application/json, content-length and the body.
   bool json(int status, std::string_view body, const header_list& more = {});
-  /// A whole event stream: head, one chunk per event with the pause between, zero chunk. Add "[DONE]"
-  /// yourself.
+  /// Sends a whole event stream: the head, one chunk per event with the pause between them, and the zero
+  /// chunk. The caller adds "[DONE]".
   bool sse(const std::vector<std::string>& events, const header_list& more = {},
            milliseconds pause = milliseconds{0});
-  /// One of the recorded answers in tests/data/, byte for byte: recorded("litellm/up-429.txt").
+  /// Sends one of the recorded answers in tests/data/, byte for byte: recorded("litellm/up-429.txt").
   bool recorded(std::string_view file);
 
   // Pieces.
-  /// Status line and exactly these headers.
+  /// Sends a status line and exactly these headers.
   bool head(int status, const header_list& headers = {}, std::string_view reason = "Scripted");
-  /// Head of a chunked event stream.
+  /// Sends the head of a chunked event stream.
   bool sse_head(const header_list& more = {});
-  /// Bytes as they are; with it a script can say anything, HTTP or not.
+  /// Sends bytes unchanged, so that a script can send anything, HTTP or not.
   bool send(std::string_view bytes);
   bool chunk(std::string_view bytes);
-  /// One chunk with `data: <data>` and its blank line.
+  /// Sends one chunk with `data: <data>` and its blank line.
   bool event(std::string_view data);
   bool end_chunks(const header_list& trailers = {});
 
   // Time. All return early when the server stops.
-  /// False when the server stops. A peer that leaves meanwhile is noted (see scripted_upstream::closings).
+  /// Returns false if the server stops. If the peer leaves meanwhile, that is recorded (see
+  /// scripted_upstream::closings).
   bool sleep(milliseconds time);
-  /// Waits for FIN or RST of the peer; when it came, or nothing.
+  /// Waits for a FIN or RST of the peer. Returns when it arrived, or nullopt if it did not.
   std::optional<test_clock::time_point> wait_until_closed(milliseconds timeout);
-  /// Waits until the peer leaves or the server stops, and answers nothing.
+  /// Waits until the peer leaves or the server stops, and sends no answer.
   void hang();
 
   // Ends.
   void half_close();  ///< FIN; still reads.
-  void close();       ///< FIN, or RST where unread bytes are left, as the kernel has it.
+  void close();       ///< FIN; the kernel sends an RST instead if there are unread bytes.
   void reset();       ///< RST.
 
-  /// With options::read_bodies off: the rest of the request's body, as far as it comes in time.
+  /// If options::read_bodies is off, returns the rest of the request's body, as far as it arrives in time.
   std::string read_body(milliseconds timeout);
-  /// Whether the connection is open and no end of the peer was seen yet; a half-closed peer can still be sent
-  /// to.
+  /// Whether the connection is open and no FIN or RST of the peer was seen. A peer that only half-closed can
+  /// still receive.
   bool alive() const { return open_ && !peer_end_; }
   bool stopping() const;
 
@@ -120,7 +122,7 @@ class upstream_reply {
   bool open_ = true;
   std::optional<upstream_closing> peer_end_;
   std::string buffer_;
-  // The body of the request at hand.
+  // The body of the current request.
   bool body_chunked_ = false;
   std::size_t body_left_ = 0;
   chunk_decoder decoder_;
@@ -128,17 +130,18 @@ class upstream_reply {
 
 using upstream_script = std::function<void(const upstream_request&, upstream_reply&)>;
 
-/// Answers like LiteLLM would: GET …/models, GET …/model/info, POST …/chat/completions, 404 elsewhere. Chat
-/// says "Upstream heard: <last content>", streamed when asked. Some model names are stage directions, so that
-/// a real LiteLLM in front can give them (tests/litellm/config.yaml): status-<n>, tools, html, hang, slow
-/// (one delta per 50 ms), cut-stream, cut-body, stall (half an answer, then silence), error-event, no-done.
+/// Answers as LiteLLM would: GET …/models, GET …/model/info, POST …/chat/completions, and 404 for other
+/// paths. A chat is answered with "Upstream heard: <last content>", as a stream if the request asks for one.
+/// Some model names select special behaviour, so that a real LiteLLM in front can do so too
+/// (tests/litellm/config.yaml): status-<n>, tools, html, hang, slow (one delta per 50 ms), cut-stream,
+/// cut-body, stall (half an answer, then silence), error-event, no-done.
 void default_script(const upstream_request& request, upstream_reply& reply);
 
 class scripted_upstream {
  public:
   struct options {
     bool ipv6 = false;        // listens on [::1] instead of 127.0.0.1
-    std::uint16_t port = 0;   // 0: any free one
+    std::uint16_t port = 0;   // 0: any free port
     bool read_bodies = true;  // the script is called after the body; otherwise after the head
     int receive_buffer = 0;   // SO_RCVBUF of accepted sockets
     int send_buffer = 0;      // SO_SNDBUF of accepted sockets
@@ -153,30 +156,31 @@ class scripted_upstream {
   scripted_upstream& operator=(const scripted_upstream&) = delete;
 
   std::uint16_t port() const { return port_; }
-  /// "http://127.0.0.1:<port>" and the path.
+  /// Returns "http://127.0.0.1:<port>" followed by the path, or with [::1] if it listens on IPv6.
   std::string url(std::string_view path = "") const;
-  /// For requests whose head comes from now on.
+  /// Sets the script for all requests whose head arrives from now on.
   void set_script(upstream_script script);
-  /// Closes the listener and every connection and joins all threads; what was recorded stays. Not from a
-  /// script.
+  /// Closes the listener and all connections and joins all threads. The records stay. A script must not call
+  /// this.
   void stop();
 
-  // What was recorded, as copies.
+  // Copies of the records.
   std::vector<upstream_request> requests() const;
   std::size_t request_count() const;
-  /// Waits for it if need be; throws std::runtime_error when it does not come in time.
+  /// Returns a request and waits for it if necessary. Throws std::runtime_error if it does not arrive in
+  /// time.
   upstream_request request_at(std::size_t index, milliseconds timeout = milliseconds{5000}) const;
   upstream_request last_request() const;
   std::size_t accepted() const;
   std::size_t open() const;
   std::vector<upstream_closing> closings() const;
-  /// The end of one connection, waited for; nothing when it stays open.
+  /// Waits for the end of one connection. Returns nullopt if it stays open.
   std::optional<upstream_closing> closing_of(std::size_t connection, milliseconds timeout) const;
-  /// What scripts threw.
+  /// Returns the messages of the exceptions that scripts threw.
   std::vector<std::string> script_errors() const;
   void clear_requests();
 
-  // Waiting; false when time was up.
+  // These functions wait, and return false if the timeout passed.
   bool wait_for_requests(std::size_t count, milliseconds timeout = milliseconds{5000}) const;
   bool wait_for_accepted(std::size_t count, milliseconds timeout = milliseconds{5000}) const;
   bool wait_for_open(std::size_t count, milliseconds timeout = milliseconds{5000}) const;
@@ -208,10 +212,10 @@ class scripted_upstream {
   std::thread acceptor_;
 };
 
-/// A file of tests/data/ as it is; throws std::runtime_error when it is not there.
+/// Returns the bytes of a file of tests/data/. Throws std::runtime_error if there is no such file.
 std::string test_data(std::string_view file);
 
-/// A port where a connect is never answered: it listens with a full backlog and accepts nothing.
+/// A port where a connect is never answered, because it listens with a full backlog and accepts nothing.
 class blackhole {
  public:
   blackhole();
@@ -227,7 +231,8 @@ class blackhole {
   std::uint16_t port_ = 0;
 };
 
-/// A port that refuses connects and is kept from everybody else as long as this lives: bound, not listening.
+/// A port that refuses connects. It is bound but does not listen, so nobody else gets it while this object
+/// lives.
 class refused_port {
  public:
   refused_port();

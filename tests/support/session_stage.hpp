@@ -1,4 +1,4 @@
-// One session on an actor_stage: its peers scripted, its client a real socket of the same thread.
+// One session on an actor_stage. Its peers are scripted, and its client is a real socket of the same thread.
 #pragma once
 
 #include "actors/access/admission.hpp"
@@ -16,10 +16,10 @@
 
 namespace llm_proxy::test {
 
-/// What a peer does with a question.
+/// What a peer does with a request.
 enum class manner : std::uint8_t { answers, refuses, keeps_silent };
 
-/// An adapter that records its orders; the test gives its answers.
+/// An adapter that records its messages. The test sends its answers.
 struct recording_adapter {
   std::vector<open_stream> opened;
   std::vector<caf::typed_response_promise<stream_head>> heads;
@@ -85,14 +85,14 @@ class session_stage final : public connection_owner {
     context->in_flight = std::make_shared<std::atomic<std::size_t>>(0);
   }
 
-  /// A real admission actor; every request needs a slot of it.
+  /// Uses a real admission actor, so that every request needs a slot.
   void limit(admission_options options) {
     context->options.limits_all = true;
     context->admission =
         stage.cast(spawn_on(stage.system(), stage.home(), admission, &stage.home(), options, gauges));
   }
 
-  /// Somebody else has a slot, until `occupied` is reset.
+  /// Takes a slot for another request, until `occupied` is reset.
   void occupy() {
     const auto answer = stage.ask<slot_decision>(context->admission, request_slot{~std::uint64_t{0}, rules});
     REQUIRE(answer->value);
@@ -121,11 +121,11 @@ class session_stage final : public connection_owner {
     boost::asio::write(*client, boost::asio::buffer(bytes.data(), bytes.size()));
     settle();
   }
-  /// Bytes between two sockets of one machine arrive at once, but not in the same turn.
+  /// Bytes between two sockets of one machine arrive immediately, but not in the same turn.
   void settle() {
     for (int i = 0; i < 3; ++i) stage.poll();
   }
-  /// Reads what has come, and returns all that came so far.
+  /// Reads the bytes that have arrived, and returns all bytes so far.
   const std::string& received() {
     settle();
     std::array<char, 64 * 1024> block{};
@@ -158,7 +158,7 @@ class session_stage final : public connection_owner {
     settle();
   }
 
-  /// Nothing of the request is left: its slot, its place in the count, its actor.
+  /// Checks that nothing of the request is left: no slot, no place in the count, no actor.
   void check_over() {
     settle();
     CHECK(leased == 0);
@@ -178,7 +178,7 @@ class session_stage final : public connection_owner {
   }
   void on_closed(const std::shared_ptr<connection>&) override { ++closed; }
 
-  /// What sessions are spawned with.
+  /// The behavior with which sessions are spawned.
   session_actor::behavior_type (*behavior_of)(session_state::self_pointer,
                                               std::shared_ptr<const session_context>,
                                               std::shared_ptr<connection>) = session;
@@ -192,7 +192,7 @@ class session_stage final : public connection_owner {
   manner pool_manner = manner::answers;
   recording_adapter record;
   std::shared_ptr<session_context> context;
-  key_rules_ptr rules = make_key_table({})->internal;  // of the key that every client has
+  key_rules_ptr rules = make_key_table({})->internal;  // the rules of the key that every client has
   std::shared_ptr<const void> occupied;
   std::shared_ptr<admission_gauges> gauges = std::make_shared<admission_gauges>();
   connection_timeouts timeouts{std::chrono::seconds{10}, std::chrono::seconds{60}, std::chrono::seconds{60},
@@ -216,7 +216,7 @@ class session_stage final : public connection_owner {
   }
 
   tcp::acceptor listener_;
-  std::vector<std::shared_ptr<void>> promises_;  // of silent peers
+  std::vector<std::shared_ptr<void>> promises_;  // the open promises of silent peers
   std::string received_;
 };
 
@@ -228,7 +228,7 @@ inline std::string chat_request_bytes(std::string_view body) {
 
 inline const std::string plain_chat = chat_request_bytes(R"({"model":"m","messages":[]})");
 inline const std::string streamed_chat = chat_request_bytes(R"({"model":"m","messages":[],"stream":true})");
-inline const std::string chat_head = plain_chat.substr(0, plain_chat.size() - 5);  // its body is not whole
+inline const std::string chat_head = plain_chat.substr(0, plain_chat.size() - 5);  // its body is incomplete
 
 inline const std::string delta_event =
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";

@@ -1,4 +1,4 @@
-// The service as it is when the files that a SIGHUP reads lie on a mount that hangs.
+// The service in the case that the files which a SIGHUP reads are on a mount that hangs.
 #include "actors/service/configuration.hpp"
 #include "actors/service/serve.hpp"
 

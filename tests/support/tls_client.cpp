@@ -45,7 +45,8 @@ void set_timeout(int fd, milliseconds time) {
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
-/// TLS and a client's socket, both non-blocking, at most one block held for each side.
+/// Copies bytes between TLS and a client's socket. Both are non-blocking, and at most one block is held for
+/// each side.
 struct passage {
   SSL* tls;
   int client;
@@ -212,7 +213,8 @@ void tls_tunnel::pass(int client) const {
     }
     passage both{server.native(), client};
     while (!stop_ && !both.broken && !(both.server_ended && both.to_client.empty() && both.client_ended)) {
-      // A client that has left entirely is not told from one that has only closed its side: it has left.
+      // A client that has left cannot be distinguished from one that has only half-closed. It is treated as
+      // having left.
       if (both.client_ended && both.to_server.empty()) break;
       if (both.step()) continue;
       std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server.socket().fd(), POLLIN, 0}};

@@ -17,26 +17,26 @@
 namespace llm_proxy::test {
 
 struct tls_options {
-  int highest = 0;            // TLS1_2_VERSION …; 0: any
+  int highest = 0;            // the highest version, such as TLS1_2_VERSION; 0: any
   std::string protocols{};    // ALPN, in wire format
   std::string certificate{};  // the client's own, with its key
   std::string key{};
-  std::string trusted{};  // verifies the server by this file; empty: takes any
-  std::string suites{};   // of TLS 1.2, in OpenSSL's names; empty: OpenSSL's choice
+  std::string trusted{};  // the file to verify the server with; empty: accepts any server
+  std::string suites{};   // the cipher suites of TLS 1.2, in OpenSSL's names; empty: OpenSSL's choice
 };
 
-/// One TLS connection; what goes wrong in the handshake is told by ok().
+/// One TLS connection. ok() says whether the handshake succeeded.
 class tls_client {
  public:
   explicit tls_client(std::uint16_t port, const tls_options& how = {});
   bool ok() const { return ok_; }
   bool send(std::string_view bytes);
-  /// Until the peer ends; `done`: by close_notify, `eof`: without.
+  /// Reads until the peer ends: `done` if it sent close_notify, `eof` if not.
   received read_to_end(milliseconds timeout);
   received read_until(std::string_view delimiter, milliseconds timeout);
-  /// The protocol that ALPN agreed on.
+  /// Returns the protocol that was chosen by ALPN.
   std::string protocol() const;
-  /// The server's certificate, as DER.
+  /// Returns the server's certificate as DER.
   std::string server_certificate() const;
   SSL* native() { return ssl_.get(); }
   raw_connection& socket() { return socket_; }
@@ -48,7 +48,7 @@ class tls_client {
   bool ok_ = false;
 };
 
-/// A plain port in front of a TLS port: bytes, ends and resets are passed on both ways.
+/// A plain port in front of a TLS port. It passes bytes, ends and resets on in both directions.
 class tls_tunnel {
  public:
   explicit tls_tunnel(std::uint16_t behind);

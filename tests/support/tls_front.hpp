@@ -20,15 +20,15 @@
 
 namespace llm_proxy::test {
 
-/// Accepts one connection after the other and copies bytes: one request, then its answer, then the connection
-/// ends without a goodbye.
+/// Accepts one connection after the other. It copies one request and its answer, and then ends the connection
+/// without a close_notify.
 class tls_front {
  public:
   struct options {
-    std::string certificate;  // a chain, perhaps
+    std::string certificate;  // may be a chain
     std::string key;
-    std::string client_ca{};  // who must have signed the certificate that clients then need
-    int highest = 0;          // TLS1_2_VERSION …; 0: any
+    std::string client_ca{};  // if set, clients need a certificate that this authority signed
+    int highest = 0;          // the highest version, such as TLS1_2_VERSION; 0: any
   };
 
   tls_front(const options& how, std::uint16_t behind) : behind_{behind} {
@@ -64,7 +64,8 @@ class tls_front {
   std::uint16_t port() const { return port_; }
   std::string url() const { return "https://localhost:" + std::to_string(port_); }
   int served() const { return served_; }
-  /// The common names of the certificates that clients have shown, "" for none, in order.
+  /// Returns the common names of the certificates that clients have shown, in order; "" for a client without
+  /// one.
   std::vector<std::string> shown() const {
     const std::lock_guard held{lock_};
     return shown_;
@@ -72,7 +73,7 @@ class tls_front {
 
  private:
   void serve() {
-    // A client that refuses the certificate is gone when OpenSSL writes its tickets.
+    // A client that refuses the certificate may be gone when OpenSSL writes its session tickets.
     sigset_t broken_pipe;
     sigemptyset(&broken_pipe);
     sigaddset(&broken_pipe, SIGPIPE);
@@ -88,7 +89,7 @@ class tls_front {
         note_client(*tls);
         copy(*tls);
       } else {
-        // Why it was refused must reach the client before the reset that unread bytes would cause.
+        // The reason for the refusal must reach the client before the reset that unread bytes would cause.
         ::shutdown(fd, SHUT_WR);
         char block[4096];
         while (::recv(fd, block, sizeof block, 0) > 0) {

@@ -1,5 +1,4 @@
-// A service that exports its spans to a collector that the test plays, and the spans as the collector got
-// them.
+// A service that exports its spans to a collector played by the test, and the spans that the collector got.
 #pragma once
 
 #include "support/catch.hpp"
@@ -20,7 +19,7 @@ inline const std::string caller_span = "b7ad6b7169203331";
 inline const std::string caller = "00-" + caller_trace + "-" + caller_span + "-01";
 inline const std::string caller_unsampled = "00-" + caller_trace + "-" + caller_span + "-00";
 
-/// One span as a collector got it: its attributes as texts, whatever their type.
+/// One span as a collector got it. All attributes are kept as texts, whatever their type.
 struct seen_span {
   std::string trace, span, parent, state, name;
   std::map<std::string, std::string> attributes;
@@ -63,7 +62,7 @@ inline upstream_script accepts_spans() {
   return [](const upstream_request&, upstream_reply& reply) { reply.json(200, "{}"); };
 }
 
-/// All spans that `collector` got, once there are `count` of them.
+/// Waits until `collector` has `count` spans, and returns all that it got.
 inline std::vector<seen_span> spans_of(const scripted_upstream& collector, std::size_t count) {
   std::vector<seen_span> all;
   eventually([&] {
@@ -87,7 +86,8 @@ inline settings traced_settings(const scripted_upstream& up, const std::string& 
 inline const std::string usage_stop =
     R"({"model":"m-2026-01","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":9}})";
 
-/// A stream for who asks for one, an error for the model "fails", else a completion.
+/// Returns a script that answers with a stream if the request asks for one, with an error for the model
+/// "fails", and otherwise with a completion.
 inline upstream_script answers() {
   return chats([](const upstream_request& req, upstream_reply& reply) {
     if (contains(req.body, "\"fails\"")) {

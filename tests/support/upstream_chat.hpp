@@ -1,5 +1,5 @@
-// What the tests of the upstream side share: a chat over the proxy, the frame of a scripted upstream's
-// script, events.
+// Helpers for the tests of the upstream side: a chat through the proxy, scripts for a scripted upstream,
+// events.
 #pragma once
 
 #include "support/running_proxy.hpp"
@@ -20,7 +20,7 @@ namespace llm_proxy::test {
 
 inline const std::pair<std::string, std::string> key_field{"x-internal-auth", std::string{test_key}};
 
-/// One chat on a connection of its own.
+/// Sends one chat on a connection of its own and returns the answer.
 inline response chat(const proxy& service, std::string_view body, header_list more = {},
                      milliseconds timeout = milliseconds{10'000}) {
   more.push_back(key_field);
@@ -39,7 +39,7 @@ inline bool is_chat(const upstream_request& req) {
   return req.method == "POST";
 }
 
-/// An upstream whose chats are answered by `script`; its model list is empty.
+/// Returns a script that answers chats with `script`, and requests for the model list with an empty list.
 inline upstream_script chats(upstream_script script) {
   return [script = std::move(script)](const upstream_request& req, upstream_reply& reply) {
     if (is_chat(req)) {
@@ -50,7 +50,7 @@ inline upstream_script chats(upstream_script script) {
   };
 }
 
-/// Sends `text` in chunks of `piece` bytes, then the zero chunk.
+/// Returns a script that sends `text` in chunks of `piece` bytes, and then the zero chunk.
 inline upstream_script streams(std::string text, std::size_t piece) {
   return chats([text = std::move(text), piece](const auto&, auto& reply) {
     reply.sse_head();
@@ -61,14 +61,14 @@ inline upstream_script streams(std::string text, std::size_t piece) {
   });
 }
 
-/// The chats that an upstream got.
+/// Returns the chats that an upstream got.
 inline std::vector<upstream_request> chats_of(const scripted_upstream& up) {
   auto all = up.requests();
   std::erase_if(all, [](const auto& req) { return !is_chat(req); });
   return all;
 }
 
-/// Polls until `holds()`, for conditions nothing can be waited on for.
+/// Polls until `holds()` is true, for conditions that nothing signals.
 template <class Condition>
 bool eventually(Condition holds, milliseconds timeout = milliseconds{5000}) {
   const auto deadline = test_clock::now() + timeout;
@@ -79,14 +79,14 @@ bool eventually(Condition holds, milliseconds timeout = milliseconds{5000}) {
   return true;
 }
 
-/// Waits until `count` chats came; the newest one.
+/// Waits until `count` chats have arrived, and returns the newest one.
 inline upstream_request wait_for_chat(const scripted_upstream& up, std::size_t count = 1) {
   eventually([&] { return chats_of(up).size() >= count; });
   const auto all = chats_of(up);
   return all.empty() ? upstream_request{} : all.back();
 }
 
-/// Opened once by a test; scripts wait for it.
+/// A test opens it once, and scripts wait for that.
 class gate {
  public:
   void open() {
@@ -109,7 +109,7 @@ inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-/// `data` as an event.
+/// Returns `data` as an event.
 inline std::string event_of(const std::string& data) {
   return "data: " + data + "\n\n";
 }

@@ -1,4 +1,4 @@
-// One connection to the scripted upstream: what it was asked, and its answer, step by step.
+// One connection to the scripted upstream: the request, and the functions that send the answer step by step.
 #include "support/scripted_upstream.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t npos = std::string_view::npos;
 
-/// Where the value of `"name":` begins, from `from` on.
+/// Returns where the value of the first `"name":` at or after `from` begins.
 std::size_t find_value(std::string_view body, std::string_view name, std::size_t from) {
   std::string key = "\"" + std::string(name) + "\"";
   for (std::size_t at = body.find(key, from); at != npos; at = body.find(key, at + 1)) {
@@ -29,7 +29,7 @@ std::size_t find_value(std::string_view body, std::string_view name, std::size_t
   return npos;
 }
 
-/// The text that begins at the quote, escapes as they are.
+/// Returns the text that begins at the quote, with its escapes unchanged.
 std::string quoted(std::string_view body, std::size_t at) {
   if (at == npos || body[at] != '"') return {};
   std::size_t end = at + 1;
@@ -264,7 +264,7 @@ bool upstream_reply::sleep(milliseconds time) {
 std::optional<test_clock::time_point> upstream_reply::wait_until_closed(milliseconds timeout) {
   auto deadline = test_clock::now() + timeout;
   while (open_ && !peer_end_) {
-    // Without reading: bytes that the peer sent on stay where they are.
+    // This does not read, so bytes that the peer still sent are kept.
     if (wait(POLLRDHUP, deadline) != wake::ready) return std::nullopt;
     int problem = 0;
     socklen_t size = sizeof problem;

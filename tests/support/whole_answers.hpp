@@ -1,4 +1,4 @@
-// An upstream that answers every chat by the same status, headers and body.
+// An upstream that answers every chat with the same status, headers and body.
 #pragma once
 
 #include "support/upstream_chat.hpp"
@@ -8,7 +8,7 @@
 
 namespace llm_proxy::test {
 
-/// An answer as a test wants it: all chats get it.
+/// The answer that all chats get.
 struct wanted {
   int status = 200;
   std::string body;
