@@ -5,7 +5,8 @@
 namespace llm_proxy {
 
 admission_state::~admission_state() {
-  // CAF bounces the requests in a dead actor's mailbox, not those that it was to answer later.
+  // When an actor dies, CAF answers the requests in its mailbox with an error, but not those whose promises
+  // it still holds.
   for (auto& [who, answer] : waiting)
     answer.deliver(to_error({.code = errc::internal, .detail = "the admission actor died"}));
 }
@@ -20,7 +21,8 @@ void admission_state::begin(self_pointer me, io_worker* worker, admission_option
 }
 
 slot_decision admission_state::grant(const key_rules_ptr& rules) {
-  // The last copy may go on any thread, in a message that nobody took, or with a session that was killed.
+  // The last copy may be destroyed on any thread: in a message that nobody received, or with a session that
+  // was killed.
   std::shared_ptr<const void> slot{this, [to = admission_actor{self}, name = rules->name](const void*) {
                                      caf::anon_send(to, slot_freed{name});
                                    }};
@@ -49,7 +51,8 @@ caf::result<slot_decision> admission_state::ask(const request_slot& request) {
 void admission_state::settle() {
   auto admitted = book.admit();
   auto late = book.expire(now());
-  // Before anybody hears of it: who has an answer finds the figures true.
+  // The gauges are set before the answers are sent, so that whoever gets an answer already finds correct
+  // values.
   gauges->slots.store(book.in_use(), std::memory_order_relaxed);
   gauges->waiting.store(book.waiting(), std::memory_order_relaxed);
   if (const auto due = book.next_expiry()) {

@@ -18,7 +18,7 @@ seconds rounded_up(std::chrono::duration<double> time) {
   return seconds{static_cast<std::int64_t>(std::ceil(time.count()))};
 }
 
-/// As OpenAI writes it: `250ms`, `12s`, `1m5s`.
+/// Returns a duration as OpenAI writes it: `250ms`, `12s`, `1m5s`.
 std::string reset_text(std::chrono::duration<double> time) {
   if (time.count() < 1)
     return std::to_string(static_cast<std::int64_t>(std::ceil(time.count() * 1000))) + "ms";
@@ -59,7 +59,7 @@ seconds departures::expected(std::size_t count, steady_clock::time_point now) co
 
 admission_book::key_state& admission_book::state_of(const key_rules_ptr& rules, time_point now) {
   auto& key = keys_[rules->name];
-  // A newer file may have given the name other limits.
+  // A newer keys file may give the same name other limits.
   if (key.rules != rules) {
     key.rules = rules;
     key.requests.set_limit(static_cast<double>(rules->rpm), now);
@@ -103,7 +103,7 @@ void admission_book::freed(const std::string& name, time_point now) {
   freed_.add(now);
 }
 
-/// It was never served: what it took of its key's requests comes back.
+/// The request was never served, so the token that it took of its key's rpm is given back.
 void admission_book::forget(key_state& key, std::deque<waiter>::iterator which, time_point now) {
   if (which->cost == request_cost::full) key.requests.give_back(1, now);
   waiting_by_ticket_.erase(which->who);
@@ -121,7 +121,8 @@ void admission_book::leave(ticket who, time_point now) {
 }
 
 void admission_book::spent(const key_rules_ptr& rules, std::uint64_t tokens, time_point now) {
-  // The file may have changed since the request began: the name's limits stay the newest ones.
+  // The keys file may have changed since the request began. `rules` may be outdated, so the limits stay as
+  // they are.
   const auto at = keys_.find(rules->name);
   if (at != keys_.end()) at->second.tokens.take(static_cast<double>(tokens), now);
 }

@@ -26,7 +26,7 @@
 
 namespace llm_proxy {
 
-/// When slots came free lately, and how soon that lets a request expect one.
+/// Remembers when slots came free lately, and estimates when the next ones will.
 class departures {
  public:
   void add(steady_clock::time_point now);
@@ -103,7 +103,7 @@ class admission_book {
 
   admission_options options_;
   std::map<std::string, key_state, std::less<>> keys_;
-  std::deque<key_state*> turn_;  // keys with waiters, the one whose turn it is in front
+  std::deque<key_state*> turn_;  // keys with waiters; the next one to get a slot is in front
   std::unordered_map<ticket, key_state*> waiting_by_ticket_;
   std::size_t in_use_ = 0;
   departures freed_;

@@ -14,7 +14,8 @@ const failure refused{.code = errc::unauthorized};
 }  // namespace
 
 bool equal_in_constant_time(std::string_view given, std::string_view wanted) {
-  // With another length the wanted bytes are compared with themselves, so that it takes no less time.
+  // If the lengths differ, the wanted bytes are compared with themselves, so that the comparison takes as
+  // long.
   const bool same_length = given.size() == wanted.size();
   const auto* bytes = same_length ? given.data() : wanted.data();
   return CRYPTO_memcmp(bytes, wanted.data(), wanted.size()) == 0 && same_length;
@@ -39,7 +40,7 @@ std::variant<principal, failure> auth_state::check(const request_head& head, std
 }
 
 std::variant<principal, failure> auth_state::accept(std::string_view given, std::int64_t now) const {
-  // Without a file of keys nothing is hashed.
+  // If there is no keys file, nothing is hashed.
   const auto* entry = table->entries.empty() ? nullptr : table->find(given);
   const bool internal = !internal_key.empty() && equal_in_constant_time(given, internal_key);
   if (entry != nullptr && entry->expires && *entry->expires <= now) {

@@ -12,15 +12,15 @@
 
 namespace llm_proxy {
 
-/// Whether both texts are equal. Takes the same time wherever they differ, so that a key cannot be guessed
-/// byte by byte.
+/// Returns whether both texts are equal. It takes the same time wherever they differ, so that a key cannot be
+/// guessed byte by byte.
 bool equal_in_constant_time(std::string_view given, std::string_view wanted);
 
 struct auth_state {
   static inline const char* name = "auth";
 
-  /// Reads the credential of a head: `x-internal-auth` alone if it is there, else `Authorization: Bearer` or
-  /// `x-api-key`. `now` in seconds since 1970.
+  /// Checks the credential of a request. If there is a header `x-internal-auth`, it alone counts; otherwise
+  /// `Authorization: Bearer` and then `x-api-key` are tried. `now` is in seconds since 1970.
   std::variant<principal, failure> check(const request_head& head, std::int64_t now) const;
 
   std::string internal_key;  ///< empty if only the keys of the table count

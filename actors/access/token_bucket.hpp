@@ -1,4 +1,4 @@
-// A limit per minute: a full minute's worth may go at once, and comes back evenly.
+// A limit per minute: a burst may use a full minute's worth at once, which then refills at a constant rate.
 #pragma once
 
 #include "http/loop/deadlines.hpp"
@@ -12,7 +12,7 @@ class token_bucket {
   using time_point = steady_clock::time_point;
   using seconds = std::chrono::duration<double>;
 
-  /// A new limit keeps what was used of the old one.
+  /// Changes the limit. What was used of the old limit counts against the new one.
   void set_limit(double per_minute, time_point now) {
     if (per_minute == limit_) return;
     const double used = limit_ - left(now);
@@ -20,7 +20,7 @@ class token_bucket {
     left_ = per_minute - used;
   }
   double limit() const { return limit_; }
-  /// Below 0: so much more was taken than there was.
+  /// Returns what is left. The result is negative if more was taken than there was.
   double left(time_point now) {
     left_ = std::min(limit_, left_ + seconds(now - as_of_).count() * limit_ / 60);
     as_of_ = now;
@@ -28,7 +28,8 @@ class token_bucket {
   }
   void take(double amount, time_point now) { left_ = left(now) - amount; }
   void give_back(double amount, time_point now) { left_ = std::min(limit_, left(now) + amount); }
-  /// Until there is `amount`, at most a full bucket. 0: now.
+  /// Returns the time until `amount` is available, or until the bucket is full if `amount` exceeds the limit.
+  /// Returns 0 if there is enough now.
   seconds until(double amount, time_point now) {
     return limit_ > 0 ? seconds{std::max(0.0, std::min(amount, limit_) - left(now)) * 60 / limit_}
                       : seconds{0};

@@ -1,4 +1,4 @@
-// The arguments behind a command's name.
+// Parses the arguments that follow a command's name.
 #pragma once
 
 #include <map>
@@ -11,9 +11,9 @@
 namespace llm_proxy {
 
 struct parsed_arguments {
-  std::map<std::string, std::string, std::less<>> options;  ///< by their long names, dashes included
+  std::map<std::string, std::string, std::less<>> options;  ///< by their long names, including the dashes
   std::vector<std::string> words;
-  std::string fault;  ///< what is wrong with them; empty: nothing
+  std::string fault;  ///< what is wrong with them; empty if nothing is
 
   std::optional<std::string> option(std::string_view name) const;
 };
@@ -21,10 +21,11 @@ struct parsed_arguments {
 /// An option that takes a value: `--name value`, `--name=value` or `-n value`.
 struct option_name {
   std::string_view name;
-  std::string_view letter = {};  ///< `-n`; empty: none
+  std::string_view letter = {};  ///< `-n`; empty if there is none
 };
 
-/// Reads them; an unknown option, one without its value or given twice is a fault. Behind `--` all are words.
+/// Returns the parsed arguments. It is a fault if an option is unknown, lacks its value or is given twice.
+/// After `--` all arguments are words.
 parsed_arguments parse_arguments(std::span<const char* const> arguments, std::span<const option_name> known);
 
 }  // namespace llm_proxy

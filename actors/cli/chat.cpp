@@ -1,4 +1,4 @@
-// llm-proxy chat: one question to the running service, its answer as it streams.
+// llm-proxy chat: sends one question to the running service, and prints the answer as it streams.
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
 #include "config/log_safe.hpp"
@@ -26,7 +26,7 @@ std::string chat_body(std::string_view model, const std::optional<std::string>& 
   return body + "{\"role\":\"user\",\"content\":" + json_quoted(text) + "}]}";
 }
 
-/// What a chunk adds to the answer's text, and whether it is an error instead.
+/// The text that a chunk adds to the answer, and whether the chunk is an error instead.
 struct chunk_text {
   std::string text;
   bool error = false;
@@ -49,7 +49,7 @@ chunk_text read_chunk(std::string_view json) {
   return out;
 }
 
-/// Prints a stream as it comes.
+/// Prints a stream while it arrives.
 class printer {
  public:
   explicit printer(std::ostream& out) : out_{out}, terminal_{isatty(STDOUT_FILENO) != 0} {}
@@ -79,13 +79,13 @@ class printer {
   std::ostream& out_;
   bool terminal_;
   sse_decoder events_;
-  std::string refusal_;  // an error's body
+  std::string refusal_;  // the body of an error
   bool done_ = false;
   bool any_ = false;
 };
 
-/// Where the service does not know the model that was asked for: which it knows.
-/// `asked`: empty if that was left to the service, whose default may be any.
+/// If the service does not know the model `asked`, writes to `err` which models it knows. `asked` is empty if
+/// the service was to use its default model, whose name is not known here.
 void tell_models(std::ostream& err, const running_service& service, std::string_view asked) {
   auto request = request_to(service);
   request.path = "/v1/models";
@@ -126,7 +126,7 @@ int chat_command(std::span<const char* const> arguments, const parsed_settings& 
   auto request = request_to(service);
   request.method = "POST";
   request.path = "/v1/chat/completions";
-  // The empty model is the service's DEFAULT_MODEL.
+  // An empty model stands for the service's DEFAULT_MODEL.
   request.body =
       chat_body(given.option(model_option.name).value_or(""), given.option(system_option.name), text);
   printer answer{out};
@@ -134,7 +134,7 @@ int chat_command(std::span<const char* const> arguments, const parsed_settings& 
   if (answer.any_text()) out << '\n' << std::flush;
   if (result.status == 200 && answer.refusal().empty() && result.fault.empty() && !answer.done())
     result.fault = "the answer ended without [DONE]";
-  // An error event says more than the broken connection behind it.
+  // An error event explains more than the broken connection that follows it.
   if (result.status == 200 && !answer.refusal().empty()) result.fault.clear();
   if (result.status == 200 && answer.done() && result.fault.empty()) return 0;
   const auto code = report_failure(err, service, result, answer.refusal());

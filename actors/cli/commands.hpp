@@ -1,5 +1,5 @@
-// What each command does. Of all: `arguments` are those behind its name; the answer is the exit code (0 done,
-// 1 not, 2 wrong use).
+// The commands of the program. `arguments` are those that follow the command's name. Each returns the exit
+// code: 0 for success, 1 for failure, 2 for wrong use.
 #pragma once
 
 #include "config/command_line.hpp"

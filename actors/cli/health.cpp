@@ -1,4 +1,5 @@
-// llm-proxy health: is the service there? For container engines and balancers without curl.
+// llm-proxy health: checks whether the service is up. It is for container engines and load balancers that
+// have no curl.
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
 #include "config/log_safe.hpp"
@@ -13,7 +14,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// Shorter than what container engines allow a check by default (30 s), long enough for a busy machine.
+/// The timeout is shorter than the 30 s that container engines allow a check by default, and long enough for
+/// a busy machine.
 constexpr std::chrono::seconds patience{2};
 
 fetch_result ask(const running_service& service) {
@@ -37,12 +39,13 @@ int health_command(std::span<const char* const> arguments, const parsed_settings
   if (!given.words.empty()) return report_wrong_use(err, "health takes no words, only --url and --ca-file");
   auto service = find_service(parsed.values, given);
   const auto admin = find_admin(parsed.values, given);
-  // A port that nobody can name, or that takes no client without a certificate.
+  // ADMIN_PORT is asked instead if PORT is not known (PORT=0), or if it requires a client certificate.
   if (admin && (!service.fault.empty() || !parsed.values.tls_client_ca_file.empty())) service = *admin;
   if (!service.fault.empty()) return report_wrong_use(err, service.fault);
   auto result = ask(service);
   if (admin && !result.connected && service.url != admin->url) {
-    // PORT is closed while the service drains, and is not the one that a socket handed over is bound to.
+    // PORT is closed while the service drains. If a socket was handed over to the service, PORT is not the
+    // port that it listens on.
     if (auto other = ask(*admin); other.connected) {
       service = *admin;
       result = std::move(other);

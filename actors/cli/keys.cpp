@@ -1,4 +1,4 @@
-// llm-proxy keys: adds to, lists and takes from the file of INTERNAL_API_KEYS_FILE.
+// llm-proxy keys: adds keys to the file of INTERNAL_API_KEYS_FILE, lists them, and removes them.
 #include "actors/cli/arguments.hpp"
 #include "actors/cli/commands.hpp"
 #include "config/log_safe.hpp"
@@ -44,14 +44,14 @@ constexpr std::array known{
   throw std::runtime_error{what + ": " + std::strerror(error)};
 }
 
-/// Empty when there is no such file.
+/// Returns the text of the file; empty if there is no such file.
 std::string read_text(const std::string& path) {
   auto file = read_regular_file(path, largest_keys_file);
   if (!file.fault.empty() && !file.missing) throw std::runtime_error{path + " " + file.fault};
   return std::move(file.text);
 }
 
-/// As a whole or not at all: a service that reads it meanwhile sees the old text or the new one.
+/// Replaces the file atomically: a service that reads it meanwhile gets the old text or the new one.
 void replace_text(const std::string& path, const std::string& text) {
   std::error_code none;
   const auto target = fs::exists(path, none) ? fs::canonical(path).string() : path;
@@ -80,7 +80,7 @@ void replace_text(const std::string& path, const std::string& text) {
   close(descriptor);
 }
 
-/// 256 random bits.
+/// Returns a new key of 256 random bits.
 std::string make_key() {
   key_digest bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)

@@ -1,4 +1,4 @@
-// llm-proxy models: what the running service offers, as a table.
+// llm-proxy models: prints the models of the running service as a table.
 #include "actors/cli/commands.hpp"
 #include "actors/cli/running_service.hpp"
 #include "http/json/json_text.hpp"
@@ -20,8 +20,8 @@ struct row {
   std::string id, provider, context, available;
 };
 
-/// The rows of `list`, in the original service's shape. How many tokens a model takes comes from
-/// `openai_list`: the original's shape has a number for every model, LiteLLM knows only some.
+/// Returns the rows of `list`, which has the original service's shape. The context sizes come from
+/// `openai_list`: the original shape has a number for every model, although LiteLLM knows only some of them.
 std::vector<row> read_rows(std::string_view list, std::string_view openai_list) {
   std::map<std::string, std::string> sizes;
   for (const auto& each : read_openai_list(openai_list)) sizes[each.id] = each.max_input_tokens;

@@ -28,7 +28,7 @@ std::string message_of(std::string_view body) {
   return log_safe(message.empty() ? body : message);
 }
 
-/// HOST and that port, as a URL.
+/// Returns the URL of HOST and that port. If HOST is the wildcard address, the URL has the loopback address.
 std::string local_url(const settings& values, std::string_view scheme, std::uint64_t port) {
   std::string host = values.host;
   if (host == "0.0.0.0") host = "127.0.0.1";

@@ -1,4 +1,5 @@
-// The service that a command asks: the one these settings describe, on this machine, or any other by --url.
+// Finds and asks the service that a command is for: the one on this machine that the settings describe, or
+// another one given by --url.
 #pragma once
 
 #include "actors/cli/arguments.hpp"
@@ -23,31 +24,34 @@ struct running_service {
   std::string fault;  ///< why no service can be asked; empty if one can
 };
 
-/// --url and --ca-file of `arguments`, else where `values` say that the service listens on this machine. Its
-/// certificate is not checked there: it names the machine as others know it.
+/// Returns the service at --url, or the one on this machine that `values` describe. The certificate of the
+/// latter is checked only with --ca-file, because it has the name that other machines use.
 running_service find_service(const settings& values, const parsed_arguments& arguments);
 
-/// The ADMIN_PORT of the same service; none, where it has none or is named by --url.
+/// Returns the ADMIN_PORT of the same service; nullopt if there is none, or if --url is given.
 std::optional<running_service> find_admin(const settings& values, const parsed_arguments& arguments);
 
-/// The request without its method, path and body: address, key, JSON.
+/// Returns a request to the service with its address, key and content type (JSON). Method, path and body are
+/// up to the caller.
 fetch_request request_to(const running_service& service);
 
-/// A model of the service's list in OpenAI's shape.
+/// A model in the service's list in OpenAI's shape.
 struct listed_model {
   std::string id;
-  std::string max_input_tokens;  ///< as the list writes it; empty: LiteLLM does not say
+  std::string max_input_tokens;  ///< as written in the list; empty if LiteLLM does not say
 };
 
-/// The models of the body of `GET /v1/models`, in their order. Empty if it is no such list.
+/// Returns the models in the body of `GET /v1/models`, in their order. Returns an empty list if the body is
+/// not such a list.
 std::vector<listed_model> read_openai_list(std::string_view body);
 
-/// Reports on `err` that `what` was answered by `body` instead of a success, or not at all; the exit code.
+/// Writes to `err` why the request failed: `body` is the error that was answered, `result` says why there was
+/// no answer. Returns the exit code.
 int report_failure(std::ostream& err, const running_service& service, const fetch_result& result,
                    std::string_view body);
 
-/// `text` as a terminal may show it: control characters other than line feed and tab become blanks. For other
-/// readers it stays as it is.
+/// Returns `text` in a form that is safe for a terminal: control characters other than line feed and tab
+/// become blanks. If the output is not a terminal, the text stays unchanged.
 std::string for_output(std::string_view text, bool terminal);
 
 }  // namespace llm_proxy

@@ -4,8 +4,7 @@
 
 namespace llm_proxy {
 
-/// What the binary does beside serving that needs more than its settings, one row each, and the commit it was
-/// built from.
+/// Returns the commands of the program, and the commit that it was built from.
 program_facts facts();
 
 }  // namespace llm_proxy

@@ -20,8 +20,8 @@ failure no_such_model(std::string_view id) {
           .param = "model"};
 }
 
-/// What of `all` a key with the patterns `allowed` may use: an alias, if it may use either name. Copies only
-/// for a key that has patterns: `room` holds the copy.
+/// Returns the entries of `all` that a key with the patterns `allowed` may use. A key may use an alias if it
+/// may use the alias or the model behind it. Entries are copied, into `room`, only if there are patterns.
 template <class Entry>
 const std::vector<Entry>& visible(const std::vector<Entry>& all, const std::vector<std::string>& allowed,
                                   std::vector<Entry>& room) {
@@ -49,7 +49,8 @@ body_or_failure openai_body(const std::vector<model_entry>& all, const model_lis
   return model_body(*model);
 }
 
-/// The list in Anthropic's shape that fits the request. Where upstream has none it is made from OpenAI's.
+/// Returns the list in Anthropic's shape that fits the request. If upstream has no such list, it is made from
+/// OpenAI's.
 anthropic_list anthropic_list_for(const models& known, const request_head& head) {
   if (known.claude_code && is_claude_code(head.headers)) return known.claude_code;
   if (known.anthropic) return known.anthropic;

@@ -1,4 +1,5 @@
-// What clients get of the model lists: the shape that fits their request, and of it what their key may use.
+// Makes the answers to requests for model lists: in the shape that fits the request, and only with the models
+// that the key may use.
 #pragma once
 
 #include "actors/messages/model_messages.hpp"
@@ -13,22 +14,23 @@
 
 namespace llm_proxy {
 
-/// Whether a request that a client makes of `target` gets Anthropic's shape: it asks for models, and its
+/// Returns whether a client that requests `target` gets Anthropic's shape: the request is for models, and its
 /// header `anthropic-version` says that the client speaks Anthropic's API.
 bool asks_in_anthropic_shape(endpoint target, const request_head& head);
 
 /// A request for a list of models, or for one model.
 struct model_list_request {
   endpoint target;          ///< models, model or llm_models
-  std::string_view detail;  ///< of `model`: its id
+  std::string_view detail;  ///< the id, if the target is `model`
   const request_head& head;
-  const std::vector<std::string>& allowed;  ///< the key's patterns; empty: every model
+  const std::vector<std::string>& allowed;  ///< the key's patterns; empty if it may use every model
 };
 
-/// The JSON body of the answer: OpenAI's shape; Anthropic's for a request with `anthropic-version`, and then
-/// LiteLLM's list for Claude Code if the request comes from there; the original service's for `llm_models`. A
-/// key with patterns sees what it may use, and nothing else exists for it. Fails with model_not_found, or
-/// with bad_request for a wrong page of Anthropic's list.
+/// Returns the JSON body of the answer. `llm_models` has the original service's shape. The other targets have
+/// OpenAI's shape, or Anthropic's if the request has the header `anthropic-version`; if that request comes
+/// from Claude Code, it gets LiteLLM's list for Claude Code. For a key with patterns, models that it may not
+/// use do not exist. Fails with model_not_found, or with bad_request if a page of Anthropic's list is asked
+/// for by invalid parameters.
 std::variant<std::string, failure> model_list_body(const models& known, const model_list_request& asked);
 
 }  // namespace llm_proxy

@@ -11,7 +11,7 @@ namespace {
 
 using self_pointer = pinned_pointer<registry_actor, model_registry_state>;
 
-/// Makes the clients' list of upstream's, for all threads.
+/// Makes the list for clients from upstream's, and sends it to the other registries.
 void publish(self_pointer self) {
   auto& state = self->state;
   state.known = state.with_aliases(state.upstream);
@@ -20,8 +20,8 @@ void publish(self_pointer self) {
   }
 }
 
-/// Adds what `list` has no entry of: pages are told by ids, so each list has an id once. Nothing to do where
-/// there is no list.
+/// Adds those models of `more` whose ids are not in `list`. Each id must be unique, because pages are
+/// requested by id. Does nothing if there is no list.
 void append_unlisted(anthropic_list& list, std::vector<anthropic_model> more) {
   if (!list) return;
   auto all = *list;
@@ -32,7 +32,8 @@ void append_unlisted(anthropic_list& list, std::vector<anthropic_model> more) {
   list = std::make_shared<const std::vector<anthropic_model>>(std::move(all));
 }
 
-/// `pause`: until the next fetch; none if this one asked a pool that has been replaced meanwhile.
+/// Ends a fetch. The next one starts after `pause`, or at once if this one asked a pool that has been
+/// replaced meanwhile.
 void end_fetch(model_registry_state& state, std::chrono::milliseconds pause) {
   state.fetching = false;
   state.refresh->expires_after(std::exchange(state.outdated, false) ? std::chrono::milliseconds{1} : pause);
@@ -55,7 +56,8 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   auto& state = self->state;
   end_fetch(state, state.options.retry_every);
   const auto reason = to_failure(error);
-  // Any other failure is an answer: upstream is there. One of ours says nothing about it.
+  // Any other failure means that upstream answered, so it is reachable. A lack of resources in this process
+  // says nothing about upstream.
   const bool silent = reason.code == errc::upstream_unreachable || reason.code == errc::upstream_timeout;
   if (reason.code != errc::out_of_resources) state.options.health->usable_upstreams = silent ? 0 : 1;
   spdlog::warn("model list: {} ({}); {}", describe(reason.code).name, reason.detail,
@@ -63,11 +65,11 @@ void fetch_failed(self_pointer self, const caf::error& error) {
   for (auto& promise : std::exchange(state.waiting, {})) promise.deliver(error);
 }
 
-/// Asks an upstream that is not in `tried`, and when it fails, another one; those that were left out come
-/// last.
+/// Asks an upstream that is not in `tried`. If it fails, asks another one. Upstreams that were left out are
+/// asked last.
 void ask(self_pointer self, upstream_set tried) {
   const auto failed = [self](caf::error& error) { fetch_failed(self, error); };
-  // No timeout here: the adapter answers within its own.
+  // There is no timeout here because the adapter has its own.
   self->request(self->state.pool, caf::infinite,
                 lease_adapter{.unlimited = true, .tried = tried, .last_resort = tried != 0})
       .then(
@@ -95,7 +97,7 @@ void fetch(self_pointer self) {
 }  // namespace
 
 model_registry_state::~model_registry_state() {
-  // Whoever waits for the first list must not wait for ever.
+  // Requests that wait for the first list must not wait forever.
   for (auto& promise : std::exchange(waiting, {})) {
     promise.deliver(to_error({.code = errc::internal, .detail = "the model registry died"}));
   }
@@ -103,7 +105,7 @@ model_registry_state::~model_registry_state() {
 
 resolved_model model_registry_state::resolve(const std::string& model) const {
   const auto& wanted = model.empty() ? options.names->default_model : model;
-  // Claude Code knows an alias by an id that LiteLLM could make nothing of.
+  // Claude Code uses an id of its own for an alias. LiteLLM would not know that id.
   const auto behind = name_behind_claude_code_id(wanted);
   for (const auto& [alias, id] : options.names->aliases) {
     if (alias == wanted || alias == behind) return {id};
@@ -166,7 +168,8 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
       },
       [self](models_changed& news) {
         auto& mine = self->state;
-        // The one that fetches takes another's list only while it has none, being new.
+        // The registry that fetches accepts another one's list only while it has none, which is so after it
+        // was replaced.
         if (mine.known.list && !mine.peers.empty() && mine.peers.front() == self) return;
         mine.known = std::move(news.lists);
         for (auto& promise : std::exchange(mine.waiting, {})) promise.deliver(mine.known);
@@ -175,7 +178,8 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         auto& mine = self->state;
         mine.options.names = std::move(news.names);
         if (mine.peers.empty() || mine.peers.front() != self) return;
-        // Without upstream's own list (it was another's, with aliases) a new one is fetched.
+        // If this registry has no list from upstream (it got one with aliases from another registry), it
+        // fetches one.
         if (mine.upstream.list) {
           publish(self);
         } else {
@@ -201,7 +205,7 @@ registry_actor::behavior_type model_registry(self_pointer self, io_worker* home,
         if (mine.peers.front() == self) {
           fetch(self);
         } else if (mine.known.list) {
-          self->send(mine.peers.front(), models_changed{mine.known});  // it may be new, and upstream down
+          self->send(mine.peers.front(), models_changed{mine.known});  // it may be new while upstream is down
         }
       },
   };

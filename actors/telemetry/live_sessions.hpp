@@ -1,8 +1,8 @@
-// The requests of one thread that are in flight, for who watches them (GET /ui/events). Used on that thread
-// only: by its sessions and by its observer actor.
+// Lists the requests of one thread that are in flight, for those who watch them (GET /ui/events). It is used
+// on that thread only: by its sessions and by its observer actor.
 //
-// A session links itself in and out, which allocates nothing; what a request was when it ended is kept only
-// while somebody watches.
+// A session links itself in and out, which allocates nothing. How a request ended is kept only while somebody
+// watches.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -15,11 +15,11 @@
 
 namespace llm_proxy {
 
-/// A session, as it can be listed.
+/// A session that can be listed.
 class live_session {
  public:
   virtual session_sample sample() const = 0;
-  /// The name of its key.
+  /// Returns the name of its key.
   virtual std::string_view key_name() const = 0;
 
  protected:
@@ -38,27 +38,27 @@ class live_session {
 class live_sessions {
  public:
   void add(live_session& session);
-  /// No-op if it is not listed.
+  /// Does nothing if the session is not listed.
   void remove(live_session& session);
-  /// The same, and what became of it is told to who watches. `how`: a literal.
+  /// Removes the session, and keeps how it ended for those who watch. `how` must be a string literal.
   void end(live_session& session, std::string_view how, unsigned status);
 
-  /// Answers observe, and makes sure that ends are kept from now on.
+  /// Returns the answer to `asked`. From now on the ends of requests are kept.
   observed look(const observe& asked, steady_clock::time_point now);
   std::size_t kept() const { return ended_.size(); }
 
  private:
-  /// Who watches asks four times a second: nobody does any more.
+  /// A watcher asks four times a second. If nobody has asked for this long, nobody watches any more.
   static constexpr auto patience = std::chrono::seconds{3};
 
   live_session* first_ = nullptr;
   bool watched_ = false;
   steady_clock::time_point asked_at_{};
-  std::uint64_t ends_ = 0;           // that were kept, ever
+  std::uint64_t ends_ = 0;           // how many have been kept since the start
   std::deque<ended_session> ended_;  // the newest of them
 };
 
-/// Lists the requests of its thread. One per thread, kept alive by the supervisor.
+/// The actor that lists the requests of its thread. There is one per thread; the supervisor keeps it alive.
 struct observer_state {
   static inline const char* name = "observer";
 };

@@ -13,8 +13,8 @@ namespace {
 
 constexpr auto probe_every = std::chrono::seconds{1};
 constexpr unsigned ticks_per_window = 10;
-/// A scrape may hold up its thread for so long at a time, well under the 5 ms that nobody notices, and then
-/// lets everybody else go on.
+/// A scrape may occupy its thread for this long at a time, well under the 5 ms that would be noticed. Then
+/// others run.
 constexpr auto slice = std::chrono::milliseconds{2};
 constexpr auto pause_between_slices = std::chrono::milliseconds{1};
 
@@ -23,7 +23,7 @@ double seconds(steady_clock::duration time) {
 }
 
 void write_upstreams(prometheus_text& text, const upstream_table& table) {
-  // Built at a scrape: names and numbers as the log has them, never a URL.
+  // The names and numbers are those of the log. A URL is never shown.
   const auto each = [&](auto value) {
     for (std::size_t i = 0; i < table.size(); ++i) {
       text.sample({{"upstream", std::to_string(i)}, {"host", table.name(i)}}, value(i));
@@ -33,7 +33,7 @@ void write_upstreams(prometheus_text& text, const upstream_table& table) {
   each([&](auto i) { return table.usable(i) ? 1.0 : 0.0; });
   text.family("llm_proxy_upstream_outstanding", "gauge",
               "Requests it has, where there are several upstreams.");
-  // One alone is not counted by the pools.
+  // The pools do not count the requests of an upstream that is the only one.
   if (table.size() > 1) each([&](auto i) { return static_cast<std::uint64_t>(table.outstanding(i)); });
   text.family("llm_proxy_upstream_ejections_total", "counter", "How often it was left out.");
   each([&](auto i) { return table.ejections(i); });
@@ -81,7 +81,7 @@ std::shared_ptr<const void> scrape_gate::enter() {
   return {static_cast<const void*>(this), [alive = alive_](const void*) { alive->fetch_sub(1); }};
 }
 
-/// Waits for the copies of the other threads, then for its text to be written.
+/// A scrape that waits for the copies of the other threads, and then for its text to be written.
 struct metrics_state::scrape_under_way {
   scrape_under_way(caf::typed_response_promise<metrics_text> promise, std::shared_ptr<const void> gate_place,
                    std::shared_ptr<upstream_table> table, const metric_counts& own)
@@ -92,7 +92,7 @@ struct metrics_state::scrape_under_way {
         missing{1} {}
 
   caf::typed_response_promise<metrics_text> answer;
-  std::shared_ptr<const void> place;  // at the scrape_gate
+  std::shared_ptr<const void> place;  // in the scrape_gate
   std::shared_ptr<upstream_table> upstreams;
   metric_counts sum;
   std::size_t missing;
@@ -151,7 +151,7 @@ caf::result<metrics_text> metrics_state::scrape(const scrape_metrics& order) {
               one_less();
             },
             [under_way](caf::error& error) {
-              // Half a sum would look like a counter that was reset.
+              // An incomplete sum would look like a counter that was reset.
               if (under_way->answer.pending()) under_way->answer.deliver(std::move(error));
             });
   }
@@ -194,11 +194,12 @@ void metrics_state::begin_writing(const scrape_ptr& scrape) {
   });
   write_process_metrics(text, steps);
   writing_.push_back(scrape);
-  // A scrape of usual size is one slice.
+  // A scrape of the usual size needs only one slice.
   if (!next_slice_->armed()) write_slice();
 }
 
-/// By a deadline, not by a message to itself: an actor that always has a message is not left for the sockets.
+/// Slices are started by a deadline, not by a message to itself: a thread does not poll its sockets while one
+/// of its actors always has a message.
 void metrics_state::write_slice() {
   if (writing_.empty()) return;
   if (writing_.front()->steps.run(slice)) {

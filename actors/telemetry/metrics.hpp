@@ -1,9 +1,9 @@
-// Knows what its thread has counted, which outlives it. One per thread, kept alive by the supervisor; the one
-// that a session asks for a scrape asks all the others for copies of their blocks. So no number is shared
-// between threads: that is simpler than tables of atomics, and costs a request nothing.
+// Gives out the counts of its thread; the counts outlive the actor. There is one per thread; the supervisor
+// keeps it alive. The one that a session asks for a scrape asks all the others for copies of their counts. So
+// threads share no counter, which is simpler than tables of atomics and costs a request nothing.
 //
-// A scrape is written from the sum of those copies a slice at a time, so that the thread's requests do not
-// wait for it, and at most two exist in the process: a third one is refused.
+// The text of a scrape is written from the sum of those copies, one slice at a time, so that requests on the
+// same thread do not wait for it. At most two scrapes exist in the process; a third one is refused.
 #pragma once
 
 #include "actors/access/admission.hpp"
@@ -23,27 +23,28 @@
 
 namespace llm_proxy {
 
-/// Lets at most two scrapes exist at once, from their first copied block to the last byte that is sent.
+/// Lets at most two scrapes exist at once. A scrape exists from its first copy of counts until its last byte
+/// is sent.
 class scrape_gate {
  public:
   static constexpr unsigned most = 2;
-  /// A place; it is free again when the last copy of the pointer is gone. Null: there are `most` scrapes. Any
-  /// thread.
+  /// Returns a place, which is free again when the last copy of the pointer is gone. Returns null if there
+  /// are `most` scrapes. May be called on any thread.
   std::shared_ptr<const void> enter();
 
  private:
   std::shared_ptr<std::atomic<unsigned>> alive_ = std::make_shared<std::atomic<unsigned>>(0);
 };
 
-/// What is counted service-wide, for the parts that a scrape reads where they stand.
+/// Counts of the whole service, which a scrape reads directly instead of asking for copies.
 struct metrics_sources {
   std::string version;
-  std::string commit;  ///< it was built from; empty: unknown
+  std::string commit;  ///< that the program was built from; empty if unknown
   std::shared_ptr<const std::atomic<std::size_t>> in_flight;
   std::shared_ptr<const admission_gauges> admitted;
   std::shared_ptr<const std::vector<std::atomic<std::size_t>>> connections;  ///< open, by thread
   std::shared_ptr<const actor_counts> actors;
-  std::shared_ptr<const span_queue> spans;  ///< null: tracing is off
+  std::shared_ptr<const span_queue> spans;  ///< null if tracing is off
   std::shared_ptr<scrape_gate> scrapes = std::make_shared<scrape_gate>();
 };
 
@@ -76,7 +77,7 @@ class metrics_state {
   std::deque<scrape_ptr> writing_;
   std::optional<deadline> next_slice_;
   unsigned ticks_ = 0;
-  double turns_before_ = 0;  // the longest of the last 10 s that are over
+  double turns_before_ = 0;  // the longest turn of the last complete 10 s
 };
 
 metrics_actor::behavior_type metrics(metrics_state::self_pointer self, io_worker* home,

@@ -1,4 +1,4 @@
-// What a session that answers GET /metrics holds while its bytes leave.
+// The state of a session that answers GET /metrics, until its bytes are sent.
 #pragma once
 
 #include "http/loop/deadlines.hpp"
@@ -15,10 +15,10 @@ struct scrape_answer {
                 deadline_call on_too_late)
       : text{std::move(whole)}, look_again{timers, on_look_again}, too_late{timers, on_too_late} {}
 
-  /// The scrape counts among those of the process for as long as this is kept.
+  /// The text of the scrape. The scrape keeps its place in the scrape_gate for as long as this pointer lives.
   std::shared_ptr<const std::string> text;
-  std::size_t written = 0;  ///< bytes of it, given to the connection
-  deadline look_again;      ///< whether the client has it all
+  std::size_t written = 0;  ///< bytes of `text` that were handed to the connection
+  deadline look_again;      ///< when to check again whether the client has got everything
   deadline too_late;
 };
 

@@ -14,10 +14,10 @@ using std::chrono::milliseconds;
 constexpr std::size_t most_answer_bytes = 64 * 1024;
 constexpr milliseconds longest_pause{30'000};
 constexpr auto between_warnings = std::chrono::minutes{1};
-/// From one batch to the next.
+/// How long an idle connection is kept for the next batch.
 constexpr milliseconds keep_connection{30'000};
 
-/// As OTLP/HTTP says: "Retryable Response Codes".
+/// Returns whether OTLP/HTTP lists the status under "Retryable Response Codes".
 bool is_retryable(unsigned status) {
   return status == 429 || status == 502 || status == 503 || status == 504;
 }
@@ -84,7 +84,7 @@ void span_exporter_state::try_batch() {
   call_->start();
 }
 
-/// An answer that outgrows its credit is never whole: its time runs out.
+/// An answer larger than its credit never becomes complete, so it ends by the timeout.
 void span_exporter_state::on_input(call_input&& input) {
   enter(self_, [&] {
     if (input.head) {
@@ -124,7 +124,7 @@ void span_exporter_state::on_fault(const std::string& why, bool again) {
   }
   if (!again || tries_ >= most_tries || flushing_) {
     queue_->note_dropped(batch_size_);
-    // One that is not there now will not be there for the next batch either.
+    // A collector that cannot be reached now will not be reachable for the next batch either.
     if (again && flushing_) {
       body_.reset();
       end_flush();
@@ -142,7 +142,7 @@ void span_exporter_state::end_batch() {
   patience_->cancel();
   call_.reset();
   body_.reset();
-  // What came together meanwhile need not wait for the next tick.
+  // If a whole batch has gathered meanwhile, it is sent without waiting for the next tick.
   if (flushing_ || queue_->has_batch()) send_batch();
 }
 

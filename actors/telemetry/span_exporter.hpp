@@ -1,6 +1,6 @@
-// Sends finished spans to an OpenTelemetry collector (OTLP/HTTP, JSON). Spawned once by proxy.cpp where
-// tracing is on; lives as long as the process. Not on the path of a request: sessions leave their spans in a
-// span_queue, and what the collector does not take in time is counted and dropped.
+// Sends finished spans to an OpenTelemetry collector (OTLP/HTTP, JSON). There is one if tracing is on;
+// proxy.cpp spawns it, and it lives as long as the process. Requests never wait for it: sessions put their
+// spans into a span_queue, and spans that the collector does not accept in time are counted and dropped.
 //
 //   idle ──OTEL_BSP_SCHEDULE_DELAY, or a batch is full──▶ sending ──taken──▶ sending | idle
 //                                                          │  ▲
@@ -23,10 +23,10 @@ namespace llm_proxy {
 
 struct span_exporter_options {
   upstream_address address;
-  std::shared_ptr<upstream_tls> tls;          ///< for https; null: the system's authorities
-  std::string path;                           ///< behind the address's own
-  header_list headers;                        ///< further ones, keys among them
-  std::chrono::milliseconds timeout{10'000};  ///< of one try, its connect included
+  std::shared_ptr<upstream_tls> tls;          ///< for https; null for the system's authorities
+  std::string path;                           ///< appended to the address's own path
+  header_list headers;                        ///< additional ones; they may contain keys
+  std::chrono::milliseconds timeout{10'000};  ///< of one try, including connecting
   std::chrono::milliseconds schedule_delay{5'000};
   otlp_resource resource;
 };
@@ -53,7 +53,7 @@ class span_exporter_state : public call_events {
   void send_batch();
   void try_batch();
   void on_answer();
-  /// The collector did not take the batch; `again`: it may do so later.
+  /// The collector did not accept the batch. `again` says whether it may accept it later.
   void on_fault(const std::string& why, bool again);
   void end_batch();
   void tick();
@@ -63,18 +63,18 @@ class span_exporter_state : public call_events {
   span_exporter_options options_;
   std::shared_ptr<span_queue> queue_;
   std::unique_ptr<upstream_connections> connections_;
-  std::unique_ptr<upstream_call> call_;      // null: none is under way
+  std::unique_ptr<upstream_call> call_;      // null if none is under way
   std::optional<deadline> tick_;             // every schedule_delay
-  std::optional<deadline> patience_;         // of the call
+  std::optional<deadline> patience_;         // the time limit of the call
   std::optional<deadline> pause_;            // before the next try
-  std::shared_ptr<const std::string> body_;  // of the batch at hand; null: none
+  std::shared_ptr<const std::string> body_;  // of the current batch; null if there is none
   std::size_t batch_size_ = 0;
   unsigned tries_ = 0;
   unsigned status_ = 0;
   std::string retry_after_;
   std::string answer_;
-  bool failing_ = false;            // and it has been said
-  std::uint64_t told_dropped_ = 0;  // in the last warning
+  bool failing_ = false;            // the last try failed, and that was logged
+  std::uint64_t told_dropped_ = 0;  // the count in the last warning
   steady_clock::time_point told_at_{};
   std::optional<caf::typed_response_promise<spans_flushed>> flushing_;
 };

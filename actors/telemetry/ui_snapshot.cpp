@@ -9,7 +9,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Milliseconds with one digit behind the point.
+/// Returns milliseconds with one decimal.
 std::string rounded(double ms) {
   const auto tenths = static_cast<std::int64_t>(std::llround(ms * 10));
   return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10);

@@ -1,4 +1,4 @@
-// What the dashboard is told, as JSON: a Snapshot of http/web/public/openapi.json.
+// The data of the dashboard as JSON: a Snapshot of http/web/public/openapi.json.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -8,7 +8,8 @@
 
 namespace llm_proxy {
 
-/// `seen` of all threads; of their requests at most max_observed are listed.
+/// Returns the snapshot. `seen` has one element per thread. At most max_observed requests in flight are
+/// listed.
 std::string ui_snapshot(const std::vector<observed>& seen, upstream_table* upstreams);
 
 }  // namespace llm_proxy

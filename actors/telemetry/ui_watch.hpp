@@ -1,4 +1,4 @@
-// What a session that answers GET /ui/events holds.
+// The state of a session that answers GET /ui/events.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -16,12 +16,12 @@ struct ui_watch {
       : tick{timers, on_tick}, since(observers), seen(observers) {}
 
   deadline tick;
-  std::optional<std::string> key;                   // requests of keys of this name alone; none: all
-  std::vector<std::optional<std::uint64_t>> since;  // by observer: the last end that was told
-  std::vector<observed> seen;                       // by observer: of this round
-  std::size_t awaited = 0;                          // answers of this round
+  std::optional<std::string> key;                   // only requests of keys with this name; nullopt for all
+  std::vector<std::optional<std::uint64_t>> since;  // by observer: the last end that was sent
+  std::vector<observed> seen;                       // by observer: the answers of this round
+  std::size_t awaited = 0;                          // answers that are still missing in this round
   unsigned ticks = 0;
-  unsigned quiet = 0;  // rounds with nothing to tell
+  unsigned quiet = 0;  // rounds in a row with no request to show
 };
 
 }  // namespace llm_proxy
