@@ -36,7 +36,7 @@ pool_state::member pool_state::least_loaded(bool unlimited, std::optional<std::s
 
 std::vector<std::size_t> pool_state::draw(const lease_adapter& request, steady_clock::time_point now) {
   auto& table = *options.upstreams;
-  std::vector<std::size_t> drawn, spared;  // spared: come back, and their share is not reached yet
+  std::vector<std::size_t> drawn, spared;  // spared: returned lately and not drawn; tried last
   std::uniform_real_distribution<double> chance;
   auto tried = request.tried;
   if (!table.any_usable_but(tried)) {
@@ -47,7 +47,7 @@ std::vector<std::size_t> pool_state::draw(const lease_adapter& request, steady_c
       std::shuffle(drawn.begin(), drawn.end(), random);
       return drawn;
     }
-    // What was tried counts again only when nothing else is left.
+    // Upstreams that were tried may be chosen again only if no other one is left.
     tried = 0;
   }
   for (std::size_t i = 0; i < table.size(); ++i) {
@@ -73,7 +73,7 @@ std::optional<adapter_lease> pool_state::lease(const lease_adapter& request) {
     }
   }
   if (best == nullptr) return std::nullopt;
-  // Each lease holds its adapter: a request outlives the pool.
+  // Each lease holds its adapter, because a request may outlive the pool.
   if (request.unlimited) return adapter_lease{best->adapter, best, best->upstream};
   next = (next + 1) % members.size();
   best->load.fetch_add(1, std::memory_order_relaxed);

@@ -43,7 +43,7 @@ fake_author mock_author(std::chrono::milliseconds chunk_delay) {
   };
 }
 
-/// One script being played.
+/// A script that is being played.
 class fake_play {
  public:
   fake_play(self_pointer self, io_worker& home, const open_stream& order, fake_script script,
@@ -74,7 +74,7 @@ class fake_play {
   }
 
   void abandon() { over_ = true; }
-  /// A body is only counted: the script does not depend on it.
+  /// Only counts the bytes of the body, because the script does not depend on them.
   void take(const body_part& part) {
     self_->send(sink_, body_taken{part.data.size()});
     if (part.last) start();
@@ -138,7 +138,7 @@ class fake_play {
   caf::typed_response_promise<stream_head> promise_;
   deadline pause_;
   std::size_t step_ = 0;
-  std::size_t sent_ = 0;  // bytes of the step at hand
+  std::size_t sent_ = 0;  // bytes of the current step
   bool head_sent_ = false;
   bool starved_ = false;  // waits for credit
   bool over_ = false;

@@ -1,5 +1,5 @@
-// Makes answers up, in mock mode and for tests: a script of chunks, delays and failures, played with the same
-// messages and the same credit as the LiteLLM adapter. Spawned by its pool.
+// Makes up answers, in mock mode and in tests. It plays a script of chunks, delays and failures with the same
+// messages and the same credit as the LiteLLM adapter. Its pool spawns it.
 #pragma once
 
 #include "actors/messages/messages.hpp"

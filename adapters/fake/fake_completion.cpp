@@ -17,7 +17,7 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-/// Whether `text` says `call <tool>`, in words of their own.
+/// Returns whether `text` contains `call <tool>` as separate words.
 bool calls(std::string_view text, std::string_view tool) {
   const std::string wanted = "call " + std::string{tool};
   for (auto at = text.find(wanted); at != std::string_view::npos; at = text.find(wanted, at + 1)) {
@@ -47,7 +47,7 @@ std::string finish_reason(const fake_reply& reply) {
   return reply.calls.empty() ? R"("stop")" : R"("tool_calls")";
 }
 
-/// A tool call; `index` is what a chunk names it by.
+/// Returns a tool call. `index` is the member by which a chunk names the call; empty outside of chunks.
 std::string tool_call(const fake_reply& reply, const fake_call& call, std::string_view index,
                       std::string_view arguments) {
   return "{" + std::string{index} + R"("id":)" + json_quoted("call_" + reply.unique + call.number) +

@@ -1,4 +1,4 @@
-// What mock mode answers, in any dialect, and how it reads as one of OpenAI's chat completions.
+// The answers of mock mode: their content, for every dialect, and their form as OpenAI's chat completions.
 #pragma once
 
 #include "adapters/fake/fake_request.hpp"
@@ -12,33 +12,33 @@
 namespace llm_proxy {
 
 struct fake_call {
-  std::string number;  // empty for the first one, then _1, _2 …: the ids of calls end by it
+  std::string number;  // empty for the first call, then _1, _2 …; ends the ids of the call
   std::string name;
   std::string arguments;  // JSON object
 };
 
 struct fake_reply {
-  std::string unique;        // what its ids are made of
+  std::string unique;        // part of all its ids
   std::int64_t created = 0;  // seconds since 1970
   std::string model;
   std::string text;
   std::vector<fake_call> calls;  // instead of text
-  token_usage usage;             // words for tokens
+  token_usage usage;             // counts words as tokens
 };
 
-/// The mock answer: `Mock LLM response: <user text>`, or a call of each tool that the user text names by
-/// `call <tool>`, or an object after the schema that was asked for; once there is a tool's result, the text
-/// again.
+/// Returns the mock answer: a call of each tool that the user text names by `call <tool>`. If it names none,
+/// or if a tool's result is there already, it is `Mock LLM response: <user text>`, or a JSON value that fits
+/// the schema if one was asked for.
 fake_reply make_fake_reply(const fake_request& request, std::string_view unique, std::int64_t created);
 
-/// The whole answer as one JSON object.
+/// Returns the whole answer as one JSON object.
 std::string fake_completion(const fake_reply& reply);
 
-/// The answer as chunks: the JSON of each event's data, `[DONE]` last. With `include_usage` the last but one
-/// tells it, and each before carries `"usage":null`, as OpenAI does.
+/// Returns the answer as chunks: the JSON of each event's data, then `[DONE]`. With `include_usage` the last
+/// chunk before `[DONE]` has the usage, and the earlier ones have `"usage":null`, as OpenAI does it.
 std::vector<std::string> fake_chunks(const fake_reply& reply, bool include_usage);
 
-/// Cuts a text before each word's white space; the pieces joined are the text byte for byte.
+/// Splits a text before the white space of each word. The pieces joined are the text, byte for byte.
 std::vector<std::string> split_words(std::string_view text);
 
 }  // namespace llm_proxy

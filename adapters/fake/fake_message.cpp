@@ -11,7 +11,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// One content block: how it begins in a stream, what it is when it is whole, and its delta's two names.
+/// A content block: as it begins in a stream, as it is when complete, and the two names of its delta.
 struct content_block {
   std::string begun;
   std::string whole;

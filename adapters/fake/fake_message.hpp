@@ -11,7 +11,7 @@ namespace llm_proxy {
 /// text, or tool calls if the user's message says `call <name>`. `unique` makes the ids.
 fake_answer fake_message(std::string_view body, std::string_view unique);
 
-/// The answer to POST /v1/messages/count_tokens: words for tokens.
+/// Returns the answer to POST /v1/messages/count_tokens, which counts words as tokens.
 fake_answer fake_token_count(std::string_view body);
 
 }  // namespace llm_proxy

@@ -7,7 +7,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// The text of the string member `name` of an object; empty if there is none.
+/// Returns the text of the string member `name` of an object; empty if there is none.
 std::string text_member(std::string_view object, std::string_view name) {
   std::string text;
   for_each_member(object, [&](std::string_view key, json_token kind, std::string_view value) {
@@ -16,7 +16,7 @@ std::string text_member(std::string_view object, std::string_view name) {
   return text;
 }
 
-/// The bytes of the member `name` of an object; empty if there is none.
+/// Returns the bytes of the member `name` of an object; empty if there is none.
 std::string_view raw_member(std::string_view object, std::string_view name) {
   std::string_view raw;
   for_each_member(object, [&](std::string_view key, json_token, std::string_view value) {
@@ -25,7 +25,8 @@ std::string_view raw_member(std::string_view object, std::string_view name) {
   return raw;
 }
 
-/// The text of a content: a string, or the text parts of an array joined, whatever the dialect calls them.
+/// Returns the text of a content: a string, or the joined text parts of an array. The dialects have different
+/// names for the type of such a part.
 std::string read_content(std::string_view raw) {
   if (raw.substr(0, 1) == "\"") return json_unescaped(raw);
   std::string text;
@@ -36,7 +37,7 @@ std::string read_content(std::string_view raw) {
   return text;
 }
 
-/// Chat's messages: the last of role user, or the last one when it is a tool's result.
+/// Reads chat's messages. The user text is that of the last message by a user or with a tool's result.
 void read_chat_messages(std::string_view messages, fake_request& request) {
   for_each_element(messages, [&](json_token, std::string_view message) {
     const auto role = text_member(message, "role");
@@ -46,7 +47,7 @@ void read_chat_messages(std::string_view messages, fake_request& request) {
   });
 }
 
-/// The input items of the Responses API: messages, calls and their outputs.
+/// Reads the input items of the Responses API: messages, calls and the outputs of calls.
 void read_items(std::string_view items, fake_request& request) {
   for_each_element(items, [&](json_token, std::string_view item) {
     request.after_tools = text_member(item, "type") == "function_call_output";
@@ -58,7 +59,7 @@ void read_items(std::string_view items, fake_request& request) {
   });
 }
 
-/// Anthropic's messages: a tool's result is a block in a message of the user.
+/// Reads Anthropic's messages. There, a tool's result is a block in a user's message.
 void read_message_blocks(std::string_view messages, fake_request& request) {
   for_each_element(messages, [&](json_token, std::string_view message) {
     request.after_tools = false;
@@ -73,14 +74,14 @@ void read_message_blocks(std::string_view messages, fake_request& request) {
   });
 }
 
-/// The schema of a format: `{"type":"json_schema","schema":{…}}` or `{"type":"json_object"}`.
+/// Returns the schema of a format: `{"type":"json_schema","schema":{…}}` or `{"type":"json_object"}`.
 std::string read_schema(std::string_view format) {
   const auto type = text_member(format, "type");
   if (type == "json_object") return "{}";
   return type == "json_schema" ? std::string{raw_member(format, "schema")} : std::string{};
 }
 
-/// Chat has the schema one level deeper.
+/// Returns the schema of a format in chat, where it is one level deeper.
 std::string read_chat_schema(std::string_view format) {
   if (text_member(format, "type") == "json_object") return "{}";
   return std::string{raw_member(raw_member(format, "json_schema"), "schema")};
@@ -90,7 +91,8 @@ void add_name(std::string_view function, std::vector<std::string>& names) {
   if (auto name = text_member(function, "name"); !name.empty()) names.push_back(std::move(name));
 }
 
-/// The functions among an array of tools that carry their name themselves; other kinds run at the provider's.
+/// Reads the names of functions from an array of tools in which each tool has its name at the top level.
+/// Tools of other kinds are run by the provider.
 void read_named_tools(std::string_view tools, std::string_view kind, std::vector<std::string>& names) {
   for_each_element(tools, [&](json_token, std::string_view tool) {
     const auto type = text_member(tool, "type");
@@ -98,7 +100,7 @@ void read_named_tools(std::string_view tools, std::string_view kind, std::vector
   });
 }
 
-/// What all dialects call the same.
+/// Reads the members that have the same names in all dialects.
 fake_request read_common(std::string_view body) {
   fake_request request;
   request.model = text_member(body, "model");

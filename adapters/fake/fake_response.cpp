@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// One item of the output: what it is before and after its content came, and the events between.
+/// An item of the output: as it is before its content arrives, and when it is complete.
 struct output_item {
   std::string begun;
   std::string whole;
@@ -57,7 +57,7 @@ std::string usage_object(const token_usage& usage) {
          std::to_string(usage.prompt_tokens + usage.completion_tokens) + "}";
 }
 
-/// The response object: while it is being made, or whole.
+/// Returns the response object, either in progress or complete.
 std::string response_object(const fake_reply& reply, std::string_view status, std::string_view output,
                             std::string_view usage) {
   return R"({"id":)" + json_quoted("resp_" + reply.unique) + R"(,"object":"response","created_at":)" +
@@ -74,13 +74,13 @@ std::string whole_response(const fake_reply& reply) {
   return response_object(reply, "completed", output, usage_object(reply.usage));
 }
 
-/// Numbers the events as the API does.
+/// Writes the events of a stream, numbered as in the API.
 class event_writer {
  public:
   explicit event_writer(std::vector<fake_piece>& pieces) : pieces_{pieces} {}
 
   void say(std::string_view name, const std::string& members) { add(false, name, members); }
-  /// A piece of the content, which comes after a pause.
+  /// Writes a piece of the content, which is sent after a pause.
   void say_paced(std::string_view name, const std::string& members) { add(true, name, members); }
 
  private:

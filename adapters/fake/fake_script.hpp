@@ -1,4 +1,5 @@
-// What a fake adapter plays: an answer as a list of chunks and delays, and who makes it up.
+// The script that a fake adapter plays: an answer as a list of chunks and delays, and the function that makes
+// it.
 #pragma once
 
 #include "http/wire/errc.hpp"
@@ -24,14 +25,14 @@ struct fake_script {
   unsigned status = 200;
   header_list headers;
   std::vector<fake_step> steps;
-  std::optional<failure> fails;  ///< how it ends; nullopt: done. Before the head if there are no steps
+  std::optional<failure> fails;  ///< how it ends; nullopt for success. Without steps it fails before the head
 };
 
-/// Says how a request is to be answered.
+/// Returns how a request is to be answered.
 using fake_author = std::function<fake_script(const upstream_request&)>;
 
-/// Mock mode's author: echoes the last user message (`Mock LLM response: …`), one delta per `chunk_delay`, or
-/// calls the tool that the message names.
+/// Returns mock mode's author. It echoes the last user message (`Mock LLM response: …`), with one delta per
+/// `chunk_delay`, or calls the tools that the message names.
 fake_author mock_author(std::chrono::milliseconds chunk_delay);
 
 }  // namespace llm_proxy

@@ -36,11 +36,11 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-/// What the simple endpoints read of a body.
+/// The members of a body that the simple endpoints use.
 struct fields {
   std::string model;
   std::string text;                 // prompt, input or query
-  std::vector<std::string> inputs;  // input's or documents' elements, as text
+  std::vector<std::string> inputs;  // the elements of input or documents, as text
   std::string encoding;
   bool stream = false;
   std::size_t dimensions = 8;
@@ -66,7 +66,7 @@ fields read(std::string_view body) {
   return found;
 }
 
-/// The same text has the same vector, other texts hardly ever.
+/// Returns a vector that depends only on the text. Different texts almost always have different vectors.
 std::vector<float> vector_of(std::string_view text, std::size_t dimensions) {
   std::uint64_t hash = 1469598103934665603ULL;  // FNV-1a
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
@@ -150,7 +150,8 @@ fake_answer chat(std::string_view body, std::string_view unique, std::int64_t cr
   if (!request.stream) return json(fake_completion(reply));
   fake_answer answer{200, "text/event-stream; charset=utf-8", {}};
   const auto chunks = fake_chunks(reply, request.include_usage);
-  // What follows the last delta (finish_reason, usage, [DONE]) comes with it, as upstreams do.
+  // The chunks after the last delta (finish_reason, usage, [DONE]) are sent together with it, as upstreams do
+  // it.
   const auto ends = std::size_t{2} + (request.include_usage ? 1 : 0);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     answer.pieces.push_back({i > 0 && i + ends < chunks.size(), sse_event(chunks[i])});
@@ -158,7 +159,7 @@ fake_answer chat(std::string_view body, std::string_view unique, std::int64_t cr
   return answer;
 }
 
-/// A tenth of a second of silence: WAV, 8 kHz, 8 bits, mono.
+/// Returns a tenth of a second of silence: WAV, 8 kHz, 8 bits, mono.
 fake_answer speech() {
   constexpr std::uint32_t samples = 800;
   std::string wav = "RIFF";

@@ -1,4 +1,4 @@
-// Mock mode's answers to every endpoint, in the shape of each.
+// Mock mode's answers to every endpoint, each in the endpoint's own shape.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace llm_proxy {
 
 struct fake_piece {
-  bool paced = false;  // a word: it comes after a pause
+  bool paced = false;  // it is a word, which is sent after a pause
   std::string bytes;
 };
 
@@ -19,8 +19,8 @@ struct fake_answer {
   std::vector<fake_piece> pieces;
 };
 
-/// `path` without query; `body` empty where the endpoint takes none, or takes it as it comes. `unique` makes
-/// ids, `created` is in seconds since 1970.
+/// Returns the answer to a request. `path` has no query. `body` is empty if the endpoint takes none, or one
+/// that is passed on as it is. `unique` makes the ids, `created` is in seconds since 1970.
 fake_answer answer_as_mock(std::string_view method, std::string_view path, std::string_view body,
                            std::string_view unique, std::int64_t created);
 

@@ -19,13 +19,13 @@ using self_pointer = pinned_pointer<adapter_actor, litellm_state>;
 
 constexpr std::string_view timeout_name = "x-litellm-timeout";
 
-/// The end of an answer's framing, which nobody waits for: reading it keeps the connection for the next
-/// request. The rest of it is given up after this time or this many bytes.
+/// Nobody waits for the end of an answer's framing, but reading it lets the connection serve the next
+/// request. Reading is given up after this time or this many bytes.
 constexpr auto longest_drain = std::chrono::seconds{1};
 constexpr std::size_t largest_drain = 64 * 1024;
 
-/// In LiteLLM's unit, seconds with decimals: what is left of the request's time, or what its client asked
-/// LiteLLM for if that is less.
+/// Returns the time limit for LiteLLM, in seconds with decimals: the time that is left for the request, or
+/// the limit that the client asked LiteLLM for if that is shorter.
 std::string shorter_timeout(std::chrono::milliseconds left, std::optional<std::string_view> asked) {
   const auto ms = std::max<std::int64_t>(left.count(), 1);
   if (asked) {
@@ -75,7 +75,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
     }
   }
   if (request.body && !typed) append_header(head, "content-type", "application/json");
-  // A compressed stream cannot be judged event by event.
+  // The judge reads a stream event by event, which is impossible if it is compressed.
   append_header(head, "accept-encoding",
                 request.stream || !accept_encoding ? std::string_view{"identity"} : *accept_encoding);
   if (!options.api_key.empty()) {
@@ -102,7 +102,7 @@ std::string upstream_head(const litellm_options& options, const upstream_request
 
 namespace {
 
-/// The names of a head's fields, in their order.
+/// Returns the names of a head's fields, in their order.
 std::string names_in(std::string_view head) {
   std::string names;
   for (auto line = head.find("\r\n") + 2; line < head.size() && head[line] != '\r';
@@ -125,7 +125,7 @@ std::shared_ptr<const std::string> composed_head(const litellm_options& options,
 
 }  // namespace
 
-/// One stream: turns what its call says into messages for the sink.
+/// A stream. It turns the events of its upstream call into messages to the sink.
 class litellm_exchange final : public call_events {
  public:
   litellm_exchange(self_pointer self, const litellm_options& options, const open_stream& order,
@@ -140,17 +140,17 @@ class litellm_exchange final : public call_events {
   }
 
   ~litellm_exchange() {
-    // Reached with the answer unfinished only when the adapter dies: its sessions are told, never left
-    // waiting.
+    // If the answer is unfinished here, the adapter died. Its sessions are told, so that none waits forever.
     if (!over_) tell_failed({.code = errc::internal, .detail = "the adapter died"});
   }
 
   void start() { call_.start(); }
   void grant(std::size_t bytes) { call_.grant(bytes); }
   void give(body_part& part) { call_.send_part(std::move(part.data), part.last); }
-  /// The sink does not want to hear any more.
+  /// The sink expects no more messages.
   void abandon() { over_ = true; }
-  /// Nor does it here, and the answer needs only its end: reads on for a moment, then destroys this.
+  /// The sink expects no more messages, and only the end of the framing is missing: reads on for a moment,
+  /// then destroys this.
   void drain(deadlines& timers) {
     over_ = true;
     drain_ = std::make_unique<drain_part>(timers, [this] { enter(self_, [this] { leave(); }); });
@@ -191,7 +191,7 @@ class litellm_exchange final : public call_events {
   }
 
  private:
-  /// Of an answer whose end is read for the connection's sake.
+  /// The state while the end of an answer is read so that the connection can be used again.
   struct drain_part {
     drain_part(deadlines& timers, deadline_call on_end) : end{timers, on_end} {}
 
@@ -215,7 +215,7 @@ class litellm_exchange final : public call_events {
   stream_sink sink_;
   caf::typed_response_promise<stream_head> promise_;
   upstream_call call_;
-  std::unique_ptr<drain_part> drain_;  // null: somebody waits for the answer
+  std::unique_ptr<drain_part> drain_;  // null while somebody waits for the answer
   bool head_sent_ = false;
   bool over_ = false;
 };

@@ -1,5 +1,5 @@
-// Speaks HTTP/1.1 with the LiteLLM proxy. Several per I/O thread at most, spawned by their pool; each keeps
-// its own connections, so that its limit of requests is also its limit of connections.
+// Speaks HTTP/1.1 with the LiteLLM proxy. A pool spawns its adapters; an I/O thread may have several. Each
+// keeps its own connections, so that its limit of requests is also its limit of connections.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -18,15 +18,16 @@ namespace llm_proxy {
 
 struct litellm_options {
   upstream_address address;
-  std::shared_ptr<upstream_tls> tls;  ///< for https; null: the system's authorities
-  std::string api_key;                ///< sent as Authorization: Bearer; empty: none is sent
+  std::shared_ptr<upstream_tls> tls;  ///< for https; null for the system's authorities
+  std::string api_key;                ///< sent as Authorization: Bearer; if empty, none is sent
   std::vector<std::string> forward_headers;
   std::chrono::milliseconds connect_timeout{5000};
-  std::shared_ptr<thread_metrics> counted = nullptr;  ///< of the adapter's thread; null: nothing is counted
-  std::chrono::milliseconds models_timeout{10000};    ///< for the model list, /model/info included
+  std::shared_ptr<thread_metrics> counted = nullptr;  ///< of the adapter's thread; null to count nothing
+  std::chrono::milliseconds models_timeout{10000};    ///< for the model list, including /model/info
 };
 
-/// Request line and headers for upstream (RFC 9112 §3): an allow-list of the client's, and our own.
+/// Returns the request line and the headers for upstream (RFC 9112 §3): those headers of the client that an
+/// allow-list names, and our own.
 std::string upstream_head(const litellm_options& options, const upstream_request& request);
 
 class litellm_exchange;

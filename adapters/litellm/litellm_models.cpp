@@ -9,14 +9,14 @@ namespace llm_proxy {
 
 namespace {
 
-/// A list longer than this is refused instead of held.
+/// A longer list is refused, to save memory.
 constexpr std::size_t max_list_bytes = 16 * 1024 * 1024;
 
 failure timed_out() {
   return {.code = errc::upstream_timeout, .detail = "the model list took too long"};
 }
 
-/// Null: it is no list in Anthropic's shape.
+/// Returns the list of a body; null if that is not a list in Anthropic's shape.
 anthropic_list read_list(std::string_view body) {
   auto all = read_anthropic_models(body);
   return all ? std::make_shared<const std::vector<anthropic_model>>(std::move(*all)) : nullptr;
@@ -87,7 +87,7 @@ void litellm_model_fetch::ended(const failure& reason) {
   if (usable && step_ == step::info) enrich_models(list_, body_);
   if (usable && step_ == step::anthropic) anthropic_ = read_list(body_);
   if (usable && step_ == step::claude_code) claude_code_ = read_list(body_);
-  // If the time is over, or upstream has gone, the next one would fail as well.
+  // If the time has run out or upstream cannot be reached, the next request would fail as well.
   if (reason.code != errc::none || step_ == step::claude_code)
     answer();
   else

@@ -7,9 +7,10 @@
 
 namespace llm_proxy {
 
-/// Fetches LiteLLM's `/v1/models`, then `/model/info` to enrich it (which our key may not be allowed to see:
-/// that costs only the enrichment), then the list in Anthropic's shape and the one for Claude Code (which an
-/// older LiteLLM does not have), and answers the promise. Lives in its adapter's state until then.
+/// Fetches LiteLLM's lists of models and then answers the promise. First comes `/v1/models`; then
+/// `/model/info`, which adds details (if our key may not see it, only the details are missing); then the list
+/// in Anthropic's shape and the one for Claude Code, which an older LiteLLM does not have. It lives in its
+/// adapter's state until it has answered.
 class litellm_model_fetch final : public call_events {
  public:
   litellm_model_fetch(pinned_pointer<adapter_actor, litellm_state> self, io_worker& home,

@@ -10,10 +10,10 @@ using self_pointer = pinned_pointer<probe_actor, upstream_probe_state>;
 
 }  // namespace
 
-/// Why one is asked.
+/// Why an upstream is probed.
 enum class probe_reason : std::uint8_t { left_out, suspected };
 
-/// One probe, on a connection of its own: a kept one would tell of the past.
+/// A probe, on a new connection: a kept one would not show whether upstream accepts connections now.
 class liveliness_call final : public call_events {
  public:
   liveliness_call(self_pointer self, io_worker& home, std::size_t upstream, probe_reason reason)
@@ -29,7 +29,7 @@ class liveliness_call final : public call_events {
     call_.start();
   }
 
-  /// An answer that outgrows its credit is never whole: its time runs out.
+  /// An answer larger than its credit never becomes complete, so it ends by the timeout.
   void on_input(call_input&& input) override {
     if (input.head) status_ = input.head->status;
     if (!input.whole) return;
@@ -37,7 +37,7 @@ class liveliness_call final : public call_events {
   }
   void on_part_sent(std::size_t) override {}
   void on_failed(failure reason) override {
-    // A failure of ours says nothing about upstream.
+    // A failure on our side says nothing about upstream.
     const bool ours = describe(reason.code).source != error_source::upstream;
     enter(self_, [&] { ended(ours ? sign::unknown : sign::none, reason.detail); });
   }
@@ -63,8 +63,9 @@ class liveliness_call final : public call_events {
               std::to_string(std::chrono::duration_cast<std::chrono::seconds>(probe_timeout).count()) + " s");
   }
 
-  /// One that is in use is alive whatever it answers, if it is not a server's error: it may be no LiteLLM,
-  /// and have no such path. One that was left out is trusted again for what LiteLLM says, no less.
+  /// An upstream in use counts as alive if it answers with anything but a server's error (5xx): it may not be
+  /// LiteLLM, and then has no such path. One that was left out is used again only if it answers as LiteLLM
+  /// does, with 200.
   void on_answer() {
     const bool alive = reason_ == probe_reason::suspected ? status_ < 500 : status_ == 200;
     ended(alive ? sign::of_life : sign::none, "status " + std::to_string(status_));

@@ -1,7 +1,9 @@
-// Looks after the upstreams that were left out: asks each for GET /health/liveliness every few seconds, and
-// the one that answers is used again. Also asks one that clients gave up before its first byte, and leaves it
-// out if it does not answer. (Never for /health: LiteLLM makes a paid call to every model for it.)
-// Spawned once by proxy.cpp when there are several upstreams; lives as long as the process.
+// Checks upstreams that were left out: every few seconds it asks each for GET /health/liveliness, and one
+// that answers with 200 is used again. It also checks an upstream that several clients gave up before its
+// first byte, and leaves it out if it fails to answer or answers with a server error. (It never asks for
+// /health, for which LiteLLM makes a paid call to every model.)
+//
+// There is one if there are several upstreams; proxy.cpp spawns it, and it lives as long as the process.
 #pragma once
 
 #include "actors/messages/messages.hpp"
@@ -28,7 +30,7 @@ struct upstream_probe_state {
 
   std::vector<litellm_options> upstreams;
   std::shared_ptr<upstream_table> table;
-  std::vector<std::unique_ptr<liveliness_call>> calls;  // per upstream; null: none under way
+  std::vector<std::unique_ptr<liveliness_call>> calls;  // per upstream; null if none is under way
   std::unique_ptr<deadline> due;
 };
 
