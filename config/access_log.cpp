@@ -22,8 +22,8 @@ void append_number(spdlog::memory_buf_t& out, std::int64_t number) {
   append(out, {digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
-/// Milliseconds with three decimals; NaN and what is below 0 count as 0. Ten times cheaper than printing a
-/// double.
+/// Appends milliseconds with three decimals. NaN, infinity and values below 0 count as 0. This is ten times
+/// cheaper than printing a double.
 void append_ms(spdlog::memory_buf_t& out, double ms) {
   const auto us = static_cast<std::int64_t>(std::isfinite(ms) ? std::clamp(ms * 1000 + 0.5, 0.0, 1e15) : 0.0);
   append_number(out, us / 1000);
@@ -44,7 +44,7 @@ struct duration_ms {
   double value;
 };
 
-/// A field's name as a template argument: what stands around it in a line is put together by the compiler.
+/// A field's name as a template argument, so that the compiler joins it with the characters around it.
 template <std::size_t Size>
 struct field_name {
   consteval field_name(const char (&text)[Size]) { std::copy_n(text, Size, characters.data()); }
@@ -61,7 +61,7 @@ consteval auto framed(const char (&before)[Before], const char (&after)[After]) 
   return text;
 }
 
-/// `,"name":value`; what is missing is null, so that every line has every field.
+/// Writes `,"name":value`. A missing value is null, so that every line has every field, except for trace_id.
 class json_fields {
  public:
   explicit json_fields(spdlog::memory_buf_t& out) : out_{out} {}
@@ -100,7 +100,7 @@ class json_fields {
   spdlog::memory_buf_t& out_;
 };
 
-/// ` name=value`; what is missing is left out.
+/// Writes ` name=value`. A missing value is left out.
 class text_fields {
  public:
   explicit text_fields(spdlog::memory_buf_t& out) : out_{out} {}
@@ -165,10 +165,10 @@ void add_all(Fields fields, const access_record& r) {
   if (!r.trace_id.empty()) fields.template add<"trace_id">(r.trace_id);
 }
 
-/// Lines of this thread that are not yet queued.
+/// The lines of this thread that are not yet queued.
 struct pending_lines {
   spdlog::memory_buf_t bytes;
-  spdlog::memory_buf_t fields;  // of the line being made; kept for its memory
+  spdlog::memory_buf_t fields;  // of the current line; a member to reuse its memory
   line_formatter frame{log_format::text};
   log_format format = log_format::text;
   bool gathers = false;
@@ -179,7 +179,7 @@ pending_lines& pending() {
   return lines;
 }
 
-/// One message to the writer costs about as much as several lines of it.
+/// Handing one message to the writer costs about as much as formatting several lines.
 constexpr std::size_t most_gathered = 32 * 1024;
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int ok = 0, output_failed = 1, wrong_use = 2;
 
-/// A full disk or closed pipe must not look like success: scripts write files from what is printed here.
+/// Fails if the disk is full or the pipe closed, because scripts write files from this output.
 int print(std::ostream& out, std::ostream& err, std::string_view text) {
   out << text << std::flush;
   if (out) return ok;
@@ -46,7 +46,7 @@ std::string subcommands_text(std::span<const subcommand> subcommands) {
   return text;
 }
 
-/// The words for what has been an option first.
+/// Returns the option that the word stands for; other arguments are returned unchanged.
 std::string_view as_option(std::string_view argument) {
   if (argument == "serve") return "";
   if (argument == "check-config") return "--check-config";
@@ -55,7 +55,7 @@ std::string_view as_option(std::string_view argument) {
   return argument;
 }
 
-/// What an argument prints whatever the configuration is; nothing for the other arguments.
+/// Returns what an argument prints that does not depend on the configuration; nullopt for other arguments.
 std::optional<std::string> fixed_text(std::string_view argument, const program_facts& facts,
                                       const settings& values) {
   if (argument == "--help" || argument == "-h") return help_text() + subcommands_text(facts.subcommands);
@@ -112,7 +112,7 @@ std::optional<int> run_command_line(int argc, const char* const* argv, const pro
   const auto argument = as_option(argc > 1 ? argv[1] : "");
   for (const auto& row : facts.subcommands)
     if (argument == row.name) {
-      // A command can do without the file: its options may be arguments, or the defaults.
+      // A command works without the file: its options may come from arguments or be the defaults.
       if (!parsed.unreadable.empty()) err << "llm-proxy: warning: " << parsed.unreadable << std::endl;
       return row.run({argv + 2, static_cast<std::size_t>(argc - 2)}, parsed, out, err);
     }

@@ -17,7 +17,7 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\f' || c == '\v';
 }
 
-/// A place in the text, with the number of its line.
+/// A position in the text, with its line number.
 class cursor {
  public:
   explicit cursor(std::string_view text) : text_{text} {}
@@ -29,7 +29,7 @@ class cursor {
 
   char next() {
     const char c = text_[at_++];
-    // CRLF is counted at its LF.
+    // A CRLF is counted at its LF.
     if (c == '\n' || (c == '\r' && peek() != '\n')) ++line_;
     return c;
   }
@@ -61,7 +61,7 @@ class cursor {
   std::size_t line_ = 1;
 };
 
-/// What a backslash and `c` stand for; nothing when both stay as they are.
+/// Returns the character that a backslash and `c` stand for; nullopt if both stay as they are.
 std::optional<char> unescaped(char c, char quote) {
   if (c == '\\' || c == '\'') return c;
   if (quote == '\'') return {};
@@ -71,7 +71,7 @@ std::optional<char> unescaped(char c, char quote) {
   return bytes[found];
 }
 
-/// The cursor is on the opening quote; nothing when there is no closing one.
+/// Returns the value, if the cursor is on the opening quote; nullopt if there is no closing one.
 std::optional<std::string> quoted_value(cursor& in) {
   std::string value;
   const char quote = in.next();
@@ -85,7 +85,7 @@ std::optional<std::string> quoted_value(cursor& in) {
   return {};
 }
 
-/// Up to a `#` after a blank, without the blanks at both ends.
+/// Returns the value up to a `#` that follows a blank, without the blanks at both ends.
 std::string bare_value(std::string_view rest) {
   for (std::size_t i = 1; i < rest.size(); ++i)
     if (rest[i] == '#' && is_blank(rest[i - 1])) rest = rest.substr(0, i);
@@ -106,7 +106,7 @@ std::string key_name(cursor& in) {
   return key;
 }
 
-/// Reads one line that holds a setting; the answer is what is wrong with it.
+/// Reads one line that contains a setting. Returns what is wrong with it; nullopt if nothing is.
 std::optional<std::string> read_setting(cursor& in, std::map<std::string, std::string>& values) {
   const std::string key = key_name(in);
   in.skip_blanks();
@@ -114,7 +114,7 @@ std::optional<std::string> read_setting(cursor& in, std::map<std::string, std::s
   if (in.at_line_end() || in.peek() != '=') return "no = after the name";
   in.next();
 
-  // A value begins after the blanks, but a # right behind them is a comment.
+  // A value begins after the blanks. If a # follows them, the value is empty and a comment begins.
   cursor value_begin = in;
   value_begin.skip_blanks();
   std::optional<std::string> value;

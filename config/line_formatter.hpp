@@ -1,4 +1,4 @@
-// The frame of every log line: time, level, and what it says.
+// Formats the lines of the log: time, level and message.
 #pragma once
 
 #include "config/logging.hpp"
@@ -11,16 +11,17 @@
 
 namespace llm_proxy {
 
-/// Text and JSON lines alike. Not spdlog's pattern_formatter: that one can't escape the message. Not
-/// thread-safe.
+/// Formats lines as text or JSON. It replaces spdlog's pattern_formatter, which cannot escape the message. It
+/// is not thread-safe.
 class line_formatter {
  public:
   explicit line_formatter(log_format format) : format_{format} {}
 
-  /// A message: it is escaped.
+  /// Appends a message, which is escaped here.
   void add_message(spdlog::log_clock::time_point time, spdlog::level::level_enum level,
                    std::string_view message, spdlog::memory_buf_t& out);
-  /// A request: `fields` are escaped already and of this format, each with the comma or blank before it.
+  /// Appends the line of a request. `fields` are escaped already and have the format of this object. Each
+  /// begins with its comma or blank.
   void add_request(spdlog::log_clock::time_point time, std::string_view fields, spdlog::memory_buf_t& out);
 
  private:

@@ -1,4 +1,4 @@
-// How many lines of the log never reached whoever reads it, by reason, since the process began.
+// Counts the lines of the log that never reached its reader, by reason, since the process started.
 #pragma once
 
 #include <cstdint>
@@ -6,16 +6,17 @@
 namespace llm_proxy {
 
 struct log_losses {
-  std::uint64_t queue_full = 0;   ///< they came faster than they could be written; the oldest go first
-  std::uint64_t disk_full = 0;    ///< there was no room for them
-  std::uint64_t reader_gone = 0;  ///< nobody reads the pipe any more
-  std::uint64_t write_error = 0;  ///< anything else that the system said
+  std::uint64_t queue_full = 0;   ///< they came faster than they could be written; the oldest are dropped
+  std::uint64_t disk_full = 0;    ///< the disk or the quota was full, or the file too large
+  std::uint64_t reader_gone = 0;  ///< the reader has closed the pipe
+  std::uint64_t write_error = 0;  ///< any other error of write()
 };
 
-/// Any thread.
+/// Returns the counts. May be called on any thread.
 log_losses lost_log_lines();
 
-/// For logging.cpp. `error`: what write() failed with; 0: the queue was full. Any thread.
+/// Adds lost lines. `error` is the errno of write(), or 0 if the queue was full. Only for the parts of the
+/// log itself; may be called on any thread.
 void count_lost_log_lines(std::uint64_t lines, int error);
 
 }  // namespace llm_proxy

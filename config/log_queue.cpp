@@ -6,7 +6,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Of a place that is free: a longer text's memory goes with it.
+/// The largest text whose memory the queue keeps for reuse. The memory of a longer text is freed.
 constexpr std::size_t most_kept = 1024;
 
 }  // namespace

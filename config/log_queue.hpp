@@ -1,5 +1,5 @@
-// What waits to be written to the log. spdlog has such a queue, which counts the entries that it drops; an
-// entry may be many lines here, and it is lines that an operator misses.
+// The entries that wait to be written to the log. spdlog has such a queue too, but it counts dropped entries.
+// Here an entry may be many lines, and operators want to know how many lines are missing.
 #pragma once
 
 #include <spdlog/common.h>
@@ -15,31 +15,31 @@ namespace llm_proxy {
 
 struct log_entry {
   std::string text;
-  std::size_t lines = 0;     ///< that it will be
-  bool whole_lines = false;  ///< `text` is them already; otherwise it is one message
+  std::size_t lines = 0;     ///< how many lines the entry is
+  bool whole_lines = false;  ///< `text` is complete lines; otherwise it is one message
   spdlog::log_clock::time_point time;
   spdlog::level::level_enum level = spdlog::level::info;
 };
 
-/// Entries of any number of threads for the one that writes them. Nobody who adds one waits for that thread:
-/// where there is no place left the oldest entry is dropped.
+/// Passes entries from any number of threads to the one that writes them. A thread that adds an entry never
+/// waits for the writing thread: if the queue is full, the oldest entry is dropped.
 class log_queue {
  public:
   explicit log_queue(std::size_t places) : ring_(places) {}
 
-  /// Adds a copy of `text`; the number of lines that had to be dropped for it.
+  /// Adds a copy of `text`. Returns how many lines had to be dropped for it.
   std::size_t push(const log_entry& what, std::string_view text);
 
-  /// Waits for an entry and moves it to `into`, whose memory the queue may use again. False: the queue is
-  /// closed and empty.
+  /// Waits for an entry and moves it to `into`, whose old memory the queue may reuse. Returns false if the
+  /// queue is closed and empty.
   bool pop(log_entry& into);
 
-  /// pop() does not wait any more.
+  /// Closes the queue: pop() no longer waits.
   void close();
 
   bool empty() const;
   std::size_t lines_waiting() const;
-  /// Lines that were dropped, since it began.
+  /// Returns how many lines have been dropped in all.
   std::size_t lines_dropped() const;
 
  private:

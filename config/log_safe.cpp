@@ -15,7 +15,8 @@ struct character {
   bool valid = false;
 };
 
-/// The UTF-8 character at the front of a non-empty `text` (RFC 3629: no surrogates, no overlong forms).
+/// Returns the UTF-8 character at the front of a non-empty `text` (RFC 3629: no surrogates, no overlong
+/// forms).
 character decode_utf8(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const std::uint32_t lead = byte(0);
@@ -32,7 +33,8 @@ character decode_utf8(std::string_view text) {
   return {code, size, true};
 }
 
-/// C1 controls, line and paragraph separator, and the marks that reverse what a terminal shows.
+/// Returns whether the character is a C1 control, a line or paragraph separator, or a mark that reverses the
+/// text on a terminal.
 bool misleads_terminal(std::uint32_t code) {
   return (code >= 0x80 && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
          (code >= 0x2066 && code <= 0x2069);
@@ -59,7 +61,7 @@ bool is_plain(char c) {
   return plain_characters[static_cast<unsigned char>(c)];
 }
 
-/// Copies runs of plain ASCII and hands the rest, character by character, to `escape(c, bytes)`.
+/// Copies runs of plain ASCII, and passes every other character to `escape(c, bytes)`.
 template <class Escape>
 void append_escaped(spdlog::memory_buf_t& out, std::string_view value, Escape escape) {
   while (!value.empty()) {

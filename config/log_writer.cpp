@@ -19,9 +19,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t batch_bytes = 64 * 1024;
-/// After each batch the writer rests this long. Lines that come meanwhile cost their I/O thread no wake-up
-/// and share one write; the first line after a pause is out at once. Longer, and a full thread's lines are a
-/// burst that other threads of its core wait for (at 40 ms: 0.4 ms of a request's p99), or overrun the queue.
+/// The writer pauses this long after each batch. Lines that arrive meanwhile share one write, and their I/O
+/// threads need not wake the writer. The first line after a quiet time is written at once. If the pause were
+/// longer, the lines of a busy thread would become a burst that other threads of its core wait for (at 40 ms:
+/// 0.4 ms of a request's p99), or they would overrun the queue.
 constexpr auto rest_after_batch = 10ms;
 
 std::size_t count_lines(std::string_view text) {
@@ -79,7 +80,7 @@ void log_writer::write_batch() {
   std::string_view left{batch_.data(), batch_.size()};
   int error = report_losses();
   if (error == 0) error = write_all(left);
-  // A line that was cut is lost, too: the part that was written is of no use.
+  // A line that was written only in part counts as lost.
   if (error == 0)
     failing_ = false;
   else
@@ -88,7 +89,8 @@ void log_writer::write_batch() {
   batch_lines_ = 0;
 }
 
-/// In front of the lines that follow; what could not be told is told later.
+/// Reports lost lines before the lines that follow. If that fails, it is tried again with the next batch.
+/// Returns the errno of a failed write, or 0.
 int log_writer::report_losses() {
   const auto dropped = queue_->lines_dropped();
   const std::size_t unwritten = unwritten_;
@@ -108,9 +110,11 @@ int log_writer::report_losses() {
   return 0;
 }
 
-/// The error that ended it with `rest` unwritten; 0: all is written.
+/// Writes `rest` and removes what was written from it. Returns 0 if all is written, otherwise the errno that
+/// stopped it.
 int log_writer::write_all(std::string_view& rest) {
-  // Half a line that was written before must not have a whole one behind it.
+  // If the last write ended inside a line, that line is ended first, so that the next one does not continue
+  // it.
   constexpr std::string_view line_end = "\n";
   if (torn_ && !rest.empty() && rest != line_end) {
     auto end = line_end;
@@ -123,7 +127,7 @@ int log_writer::write_all(std::string_view& rest) {
       rest.remove_prefix(static_cast<std::size_t>(written));
     } else if (written == 0) {
       return EIO;
-    } else if (errno == EAGAIN) {  // somebody who shares the descriptor made it non-blocking
+    } else if (errno == EAGAIN) {  // another process made the shared descriptor non-blocking
       pollfd ready{fd_, POLLOUT, 0};
       ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
@@ -133,7 +137,7 @@ int log_writer::write_all(std::string_view& rest) {
   return 0;
 }
 
-/// No reader, no room: the service goes on without its log.
+/// Counts lost lines. The service goes on without its log if it cannot be written.
 void log_writer::lose(std::size_t lines, int error) {
   unwritten_ += lines;
   why_unwritten_ = std::strerror(error);

@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Of the queue, for each I/O thread: the lines of a thread's turn share one.
+/// Places in the queue for each I/O thread. The lines of one turn of a thread share a place.
 constexpr std::size_t places_per_thread = 1024;
 constexpr auto longest_stop = 2s;
 
@@ -46,17 +46,17 @@ spdlog::level::level_enum to_spdlog(log_level level) {
   return spdlog::level::info;
 }
 
-/// By find(), which is memchr(): GCC makes std::count() at -O2 a loop over bytes.
+/// Counts lines with find(), which calls memchr(). GCC compiles std::count() at -O2 to a loop over bytes.
 std::size_t count_lines(std::string_view text) {
   std::size_t lines = 0;
   for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', end + 1)) ++lines;
   return lines;
 }
 
-/// Hands what is logged to the queue, on the thread that logs.
+/// Puts what is logged into the queue, on the thread that logs.
 class queue_sink final : public spdlog::sinks::sink {
  public:
-  /// `whole_lines`: what is logged are lines as they are to be written, not messages.
+  /// `whole_lines`: the logged texts are complete lines that are written as they are, not messages.
   queue_sink(std::shared_ptr<log_queue> queue, bool whole_lines)
       : queue_{std::move(queue)}, whole_lines_{whole_lines} {}
 
@@ -86,13 +86,14 @@ struct running_log {
   std::future<void> ended;
 };
 
-/// Never destroyed: the writing thread may outlive main().
+/// This object is never destroyed, because the writing thread may outlive main().
 running_log& running() {
   static auto& log = *new running_log;
   return log;
 }
 
-/// Signals are for the threads that wait for them; SIGPIPE from a closed stdout would end the process.
+/// Blocks all signals on this thread: other threads wait for them, and SIGPIPE from a closed stdout would end
+/// the process.
 void block_signals() {
   sigset_t all;
   sigfillset(&all);
@@ -132,7 +133,7 @@ void start_logging(const settings& values, int fd, log_format format) {
 
 void set_log_level(log_level level) {
   spdlog::set_level(to_spdlog(level));
-  // spdlog knows of loggers that were registered, and of the default one.
+  // spdlog::set_level() reaches the default logger and registered ones, but not the access logger.
   if (const auto& access = running().access) access->set_level(to_spdlog(level));
 }
 
@@ -143,7 +144,7 @@ void stop_logging() {
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("stopped", std::make_shared<spdlog::sinks::null_sink_mt>()));
 
-  // The writing thread may be stuck in write(): then it is left behind. All it needs is its own.
+  // If the writing thread is stuck in write(), it is left running. It uses only objects that it owns.
   const auto at_risk = log.writer->lines_at_risk();
   log.writer->hurry();
   log.queue->close();

@@ -8,7 +8,7 @@
 namespace llm_proxy {
 namespace {
 
-/// Text as man(7) takes it: hyphens that can be copied, no line that looks like a request.
+/// Returns text escaped for man(7): hyphens stay copyable, and no line is taken for a request of roff.
 std::string roff(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -47,7 +47,7 @@ std::string man_page(const program_facts& facts, const settings& values) {
   out += item("print-config", "Show the effective configuration, secrets masked.");
   for (const auto& row : facts.subcommands) {
     out += ".TP\n.B " + roff(row.name) + "\n\\fI" + roff(row.usage) + "\\fR\n.br\n";
-    // Further forms of a command stand in its sentence, indented for --help.
+    // A sentence may have several lines, which are indented for --help. Here the indentation is removed.
     std::string text;
     for (const char c : row.sentence) {
       if (c == ' ' && (text.empty() || text.back() == '\n' || text.back() == ' ')) continue;

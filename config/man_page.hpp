@@ -1,4 +1,4 @@
-// The manual page, from the same rows as --help.
+// Makes the manual page from the same rows as --help.
 #pragma once
 
 #include "config/command_line.hpp"
@@ -7,7 +7,7 @@
 
 namespace llm_proxy {
 
-/// llm-proxy(1) as man(7) source.
+/// Returns llm-proxy(1) as man(7) source.
 std::string man_page(const program_facts& facts, const settings& values);
 
 }  // namespace llm_proxy

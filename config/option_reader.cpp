@@ -45,7 +45,8 @@ std::string in_quotes(std::string_view value) {
   return '"' + log_safe(value) + '"';
 }
 
-/// Digits only; nothing when there are others, none, or too many for the type.
+/// Returns the number; nullopt if the text is empty, has other characters than digits, or is too large for
+/// the type.
 std::optional<std::uint64_t> whole_number(std::string_view text) {
   return parse_number<std::uint64_t>(text);
 }
@@ -125,13 +126,13 @@ complaint read(const option& o, std::string_view value, milliseconds& out) {
   if (unit == time_units.end() || !number) return not_accepted(o, value);
   const double ms = *number * unit->second;
   if (ms > static_cast<double>(o.most) || ms < static_cast<double>(o.least)) return not_accepted(o, value);
-  // Rounded to 0 it would mean "off", the opposite of what was asked for.
+  // Such a value would be rounded to 0, which means "off", the opposite of what was meant.
   if (ms > 0 && ms < 1) return in_quotes(value) + " is too short; the least is 1ms (0 = off)";
   out = milliseconds{std::llround(ms)};
   return {};
 }
 
-/// The parts of a comma-separated list that are not empty.
+/// Returns the parts of a comma-separated list that are not empty.
 std::vector<std::string_view> list_of(std::string_view value) {
   std::vector<std::string_view> parts;
   while (!value.empty()) {
@@ -174,7 +175,7 @@ complaint read_paths(const option& o, std::string_view value, std::vector<std::s
   return {};
 }
 
-/// Addresses are not shown: they might hold a password.
+/// Complaints do not show the addresses, because they might contain a password.
 complaint read_urls(const option& o, std::string_view value, std::vector<std::string>& out) {
   constexpr std::size_t most = 32;
   std::vector<std::string> urls;
@@ -194,7 +195,7 @@ complaint read_urls(const option& o, std::string_view value, std::vector<std::st
   return {};
 }
 
-/// Whether all that a name with a * stands for is never forwarded.
+/// Returns whether a name with a * matches only names that are never forwarded.
 bool is_never_forwarded_pattern(const std::string& name) {
   const auto star = name.find('*');
   if (star == std::string::npos) return never_forwarded(name);
@@ -232,7 +233,7 @@ bool is_ip(const std::string& host, int family) {
   return inet_pton(family, host.c_str(), address.data()) == 1;
 }
 
-/// The values of keys appear in no complaint.
+/// Complaints never show the value of a key.
 complaint check_key(const option& o, std::string_view value) {
   if (value.size() < o.least) return "is empty; it takes " + accepted(o);
   if (value.size() > o.most) return "is too long; it takes " + accepted(o);
@@ -244,7 +245,7 @@ complaint check_key(const option& o, std::string_view value) {
   return {};
 }
 
-/// RFC 3986's characters of a path, percent escapes included.
+/// Returns whether the text has only characters of a path of RFC 3986, including percent escapes.
 bool is_url_path(std::string_view path) {
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '%') {
@@ -283,7 +284,7 @@ bool is_upstream_url(std::string_view url) {
   return is_url_host(host) && is_url_path(url.substr(path_begin));
 }
 
-/// Whether `value` (of up to 200 bytes) can stand between quotes in JSON and in a log line as it is.
+/// Returns whether `value` (of up to 200 bytes) needs no escapes in JSON and in a log line.
 bool is_plain_text(std::string_view value) {
   return log_safe(value) == value;
 }
@@ -298,7 +299,7 @@ complaint read(const option& o, std::string_view value, std::string& out) {
       if (out != "localhost" && !is_ip(out, AF_INET) && !is_ip(out, AF_INET6)) return not_accepted(o, value);
       return {};
     case kind::url:
-      // Not shown: it might hold a password.
+      // The value is not shown, because it might contain a password.
       if (value.size() > o.most || !is_upstream_url(value))
         return "is no usable address; it takes " + accepted(o);
       return {};

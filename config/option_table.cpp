@@ -12,12 +12,12 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t million = 1'000'000;
 constexpr std::uint64_t month = 30ULL * 24 * 3600 * 1000;
-// What a row says of its option beside its values.
+// The traits of a row.
 constexpr unsigned open = 0, secret = option::secret, live = option::live, standard = option::standard;
 constexpr std::string_view service = "Service", upstream = "Upstream", deadlines = "Deadlines",
                            mock = "Mock mode", traces = "Traces";
 
-using s = settings;  // short in the rows
+using s = settings;  // keeps the rows short
 
 // clang-format off
 const std::array table{

@@ -1,5 +1,5 @@
-// The options' table: one row per member of `settings`, and how rows and values are shown. Only for
-// settings.cpp and option_reader.cpp.
+// The table of options: one row per member of `settings`, and how rows and values are shown. Only for the
+// files of config/.
 #pragma once
 
 #include "config/settings.hpp"
@@ -17,7 +17,7 @@
 
 namespace llm_proxy {
 
-/// How the text of a value is read.
+/// How the text of a value is parsed.
 enum class kind : std::uint8_t {
   choice,
   text,
@@ -53,7 +53,7 @@ struct option {
   std::string_view name;
   member place;
   kind type;
-  std::uint64_t least;  // of the number, or of the text's length; 0 for lists and choices
+  std::uint64_t least;  // for a number or the length of a text; 0 for lists and choices
   std::uint64_t most;   // durations: in milliseconds
   unsigned traits;
   std::string_view group;
@@ -110,9 +110,9 @@ inline constexpr std::array<std::pair<std::string_view, log_level>, 7> level_nam
 
 std::span<const option> options();
 std::string env_name(const option& o);
-/// What an option takes, as the end of "… takes <this>" and as the table's column.
+/// Returns which values an option takes, for the sentence "… takes <this>" and for the table's column.
 std::string accepted(const option& o);
-/// A value as it would be written in the environment.
+/// Returns a value as it is written in the environment.
 std::string show(const option& o, const settings& values);
 
 }  // namespace llm_proxy

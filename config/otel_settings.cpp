@@ -18,7 +18,8 @@ bool has_control_or_tab(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
 }
 
-/// token of RFC 9110 section 5.6.2; and not one that says how the request is framed.
+/// Returns whether `name` is a token of RFC 9110 section 5.6.2 and none of the headers below, which only the
+/// exporter itself may set.
 bool is_header_name(const std::string& name) {
   constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
   const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {

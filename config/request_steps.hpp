@@ -1,5 +1,6 @@
-// The steps of a request, one log line each under its id, for who has set LOG_LEVEL=DEBUG. Where they are off
-// they cost the one branch of log_steps(), which callers ask before they put words together.
+// Logs the steps of a request for operators who set LOG_LEVEL=DEBUG: one line per step, with the request's
+// id. If they are off, a step costs only the branch of log_steps(), which callers check before they compose
+// the text.
 #pragma once
 
 #include "config/log_safe.hpp"
@@ -15,8 +16,8 @@ inline bool log_steps() {
   return spdlog::should_log(spdlog::level::debug);
 }
 
-/// Logs one step. Texts from outside among `details` have been through log_safe(); keys, contents and queries
-/// are never among them.
+/// Logs one step. Texts from outside in `details` must have been through log_safe(). Keys, contents and
+/// queries must never be among them.
 template <class... Details>
 void log_step(std::string_view request_id, spdlog::format_string_t<Details...> step, Details&&... details) {
   spdlog::debug("request {}: {}", log_safe(request_id),

@@ -22,7 +22,7 @@ std::string shown_default(const option& o) {
   return show(o, settings{});
 }
 
-/// In single quotes where a `.env` reader would take the bare value for something else.
+/// Returns the value, in single quotes if a `.env` reader would read the bare value differently.
 std::string as_env_value(const std::string& value) {
   if (value.find_first_of(" \t#'\"\\$`") == std::string::npos) return value;
   std::string out = "'";
@@ -92,7 +92,7 @@ bool is_loopback(std::string_view host) {
   return address == one || std::equal(mapped.begin(), mapped.end(), address.begin());
 }
 
-/// What may stand for the option in its place, and counts more.
+/// Returns the name of the variable that wins over the one of the option; empty if there is none.
 std::string preferred_name(const option& o) {
   constexpr std::string_view common = "OTEL_EXPORTER_OTLP_", own = "OTEL_EXPORTER_OTLP_TRACES_";
   if (!o.name.starts_with(common) || o.name.starts_with(own) || o.name.ends_with("_ENDPOINT")) return {};

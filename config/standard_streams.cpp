@@ -9,7 +9,7 @@ namespace llm_proxy {
 bool open_standard_streams() {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number is given out (open(2)), and those below are open by now.
+    // open(2) returns the lowest free number, and the numbers below are open by now.
     const int flags = descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY;
     if (::open("/dev/null", flags) != descriptor) return false;
   }
