@@ -4,6 +4,8 @@
 // are validated at full speed and not shown.
 #pragma once
 
+#include "http/json/json_fault.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -29,22 +31,6 @@ enum class json_token : std::uint8_t {
   literal_false,
   literal_null,
 };
-
-enum class json_fault : std::uint8_t {
-  none,
-  unexpected_byte,
-  unexpected_end,
-  trailing_data,
-  bad_literal,
-  bad_number,
-  bad_escape,
-  control_byte,
-  bad_utf8,
-  too_deep,
-};
-
-/// Returns what is wrong, as a part of a sentence for people.
-std::string_view describe(json_fault fault);
 
 class json_scanner {
  public:
