@@ -1,5 +1,6 @@
 // Where an upstream is: names that are looked up, several addresses, and addresses that cannot be reached.
 #include "support/catch.hpp"
+#include "support/one_adapter.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <atomic>
@@ -34,25 +35,10 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
 
 namespace llm_proxy::test {
 
-namespace {
-
 using namespace std::chrono_literals;
 
-/// One thread, so that one adapter has all connections.
-settings one_thread(const std::string& url) {
-  auto values = litellm_settings(url);
-  values.threads = 1;
-  return values;
-}
-
-void ok(const upstream_request&, upstream_reply& reply) {
-  reply.json(200, R"({"ok":true})");
-}
-
-}  // namespace
-
 TEST_CASE("addresses: every address of a name is tried", "[service][upstream][connect]") {
-  // Where localhost is ::1 too, that comes first and refuses one of the two.
+  // localhost is 127.0.0.1, then ::1: the first one refuses where the upstream listens on the second.
   for (const auto& [family, v6] : {std::pair{AF_INET, false}, std::pair{AF_INET6, true}}) {
     addrinfo hints{};
     hints.ai_family = family;

@@ -1,5 +1,6 @@
 // Connections to the upstream: when one is kept, used again, given up or opened a second time.
 #include "support/catch.hpp"
+#include "support/one_adapter.hpp"
 #include "support/upstream_chat.hpp"
 
 #include <algorithm>
@@ -13,22 +14,7 @@
 
 namespace llm_proxy::test {
 
-namespace {
-
 using namespace std::chrono_literals;
-
-/// One thread, so that one adapter has all connections.
-settings one_thread(const std::string& url) {
-  auto values = litellm_settings(url);
-  values.threads = 1;
-  return values;
-}
-
-void ok(const upstream_request&, upstream_reply& reply) {
-  reply.json(200, R"({"ok":true})");
-}
-
-}  // namespace
 
 TEST_CASE("connections: they are kept and used again, for streams too", "[service][upstream][keepalive]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
