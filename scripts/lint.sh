@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fails when a C++ file is not formatted as .clang-format says, or when clang-tidy finds what .clang-tidy looks for.
 #   scripts/lint.sh            formats of all files (seconds)
-#   scripts/lint.sh --all      and clang-tidy on all sources (about 25 minutes on two processors)
+#   scripts/lint.sh --all      and clang-tidy on all sources (long: up to half a minute for a file)
 #   scripts/lint.sh FILE…      and clang-tidy on these
 # The tools are those of Debian 12, version 14: others format differently. Where there is no such version this says so and
 # ends with 3.

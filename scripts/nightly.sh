@@ -1,5 +1,5 @@
 #!/bin/sh
-# The long checks that the gate leaves out, one after the other; about an hour and a half on two processors. Nothing else
+# The long checks that the gate leaves out, one after the other. They take hours; nothing else
 # should run meanwhile. What it says belongs into the note of the change that it tried.
 #   scripts/nightly.sh            all of them
 #   scripts/nightly.sh NAME…      some: tidy, package, fuzz, soak, bench

@@ -122,10 +122,11 @@ struct make_room {
 struct room_made {
   bool closed_one;  ///< false if none is idle
 };
-/// Close idle connections at once and the others after their answer. The reply comes when none is left.
+/// Asks an acceptor to close its connections: idle ones at once, the others when their answer is complete. It
+/// replies with `drained` when all are closed.
 struct drain {};
 struct drained {};
-/// End every request with a `drained` error, and close its connection.
+/// Asks an acceptor to end every request that is left with a `drained` error, and to close its connection.
 struct force_drain {};
 
 struct start_listening;

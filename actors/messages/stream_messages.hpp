@@ -56,8 +56,8 @@ struct grant_credit {
 struct cancel_stream {
   std::uint64_t stream;
   steady_clock::time_point since = {};  ///< when its client left, if that is the reason
-  /// The last event of the answer has arrived, and only the end of its framing is missing. The adapter may
-  /// read on for a moment, so that the connection can be used again; it sends nothing more to the session.
+  /// The stream's last event has arrived, but the HTTP body has not ended yet. The adapter may read on for a
+  /// moment, so that the connection can be used again. It sends nothing more to the session.
   bool answered = false;
 };
 

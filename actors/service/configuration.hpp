@@ -35,8 +35,8 @@ class configuration_source {
   configuration_source(env_files files, const parsed_settings& at_start);
 
   /// Reads all of it. `running` names the files whose paths only a restart can change. If the file of options
-  /// has disappeared or is empty now, that is a fault, because nobody wants all options to fall back to their
-  /// defaults. May wait for a file system that hangs. Never throws: errors are among the faults.
+  /// has disappeared or is empty, that is a fault: otherwise every option would fall back to its default. May
+  /// wait for a file system that hangs. Never throws: errors are among the faults.
   configuration read(const settings& running);
 
  private:

@@ -62,9 +62,9 @@ class proxy {
   /// From now on /health/ready answers 503.
   void announce_drain();
 
-  /// Stops listening and waits for the requests in flight, for at most `timeout` (0 = without a limit). Then
-  /// ends the remaining ones with an error. Returns true if no request had to be cut. It calls
-  /// `stop_waiting()` about every 50 ms, and waits no longer once that returns true.
+  /// Stops listening and waits for the requests in flight, for at most `timeout` (0 = without a limit). It
+  /// stops waiting earlier if `stop_waiting()`, which it calls about every 50 ms, returns true. Requests that
+  /// are left then end with an error. Returns true if there were none.
   bool drain_connections(std::chrono::milliseconds timeout, const std::function<bool()>& stop_waiting = {});
 
   /// Uses these settings from now on, as far as they may change while it runs (config/reload.hpp). Open

@@ -198,10 +198,9 @@ void session_state::pass_on(std::string_view bytes) {
 
 void session_state::open_reply() {
   if (!reply_.is_early()) body_.reset();
-  const auto length = attempt_.known_length();
+  const auto length = attempt_.is_event_stream ? std::nullopt : attempt_.known_length();
   const auto status = attempt_.head.status;
-  reply_.open({status, client_headers_of_answer()}, attempt_.is_event_stream,
-              attempt_.is_event_stream ? std::nullopt : length);
+  reply_.open({status, client_headers_of_answer()}, attempt_.is_event_stream, length);
   // A stream may last for hours, so it lets go of memory that it does not need any more.
   if (!upload_.is_coming) {
     client_->forget_headers();

@@ -24,8 +24,8 @@ constexpr std::string_view timeout_name = "x-litellm-timeout";
 constexpr auto longest_drain = std::chrono::seconds{1};
 constexpr std::size_t largest_drain = 64 * 1024;
 
-/// Returns the time limit for LiteLLM, in seconds with decimals: the time that is left for the request, or
-/// the limit that the client asked LiteLLM for if that is shorter.
+/// Returns the value of the `x-litellm-timeout` header, in seconds with decimals. It is `left`, the time that
+/// the request has left, or the client's own value of that header (`asked`) if that is shorter.
 std::string shorter_timeout(std::chrono::milliseconds left, std::optional<std::string_view> asked) {
   const auto ms = std::max<std::int64_t>(left.count(), 1);
   if (asked) {

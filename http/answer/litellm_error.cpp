@@ -53,8 +53,8 @@ struct replacement {
   std::string text;
 };
 
-/// Returns the text of an error body: that of `error` or `message`, or of FastAPI's `detail`, which may be a
-/// text, an object with an `error` or a `message`, or a list of faults with a `msg` each.
+/// Returns the message in an error body that is not in OpenAI's shape: the text of `error` or `message`, or
+/// FastAPI's `detail`. That is a text, an object with `error` or `message`, or a list of objects with `msg`.
 std::string text_of_detail(std::string_view body, int depth = 0) {
   constexpr int deepest = 3;
   std::string text;

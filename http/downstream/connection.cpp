@@ -143,7 +143,8 @@ void connection::read_next_head() {
 void connection::refuse_head(failure fault) {
   leave_idle();
   used_ = true;
-  // The end of this request is unknown, so nothing that follows it can be trusted.
+  // The head is invalid, so nobody knows where this request ends. The bytes that follow could be read as a
+  // request that nobody sent, so the connection ends with the answer.
   request_head unread;
   unread.keep_alive = false;
   head_ = std::make_shared<const request_head>(std::move(unread));

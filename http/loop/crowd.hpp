@@ -19,7 +19,7 @@ class crowd {
   /// away_after ago.
   crowd(deadlines& timers, deadline_call on_left) : left_{timers, on_left} {}
 
-  /// Sets how many connections there are now.
+  /// Must be called with the current number of connections whenever that changes.
   void note(std::size_t size) {
     if (size > most_) {
       most_ = size;

@@ -25,8 +25,8 @@ constexpr std::array all_kinds{
     kind_words{json_kind(json_token::begin_object), "dictionary", "dict_type"},
 };
 
-/// Returns `messages[3].role` as `["body","messages",3,"role"]`. The names come from rules, so they have no
-/// dot and no bracket.
+/// Converts a field's path to the JSON array that FastAPI writes as `loc`: `messages[3].role` becomes
+/// `["body","messages",3,"role"]`. The names are those of our rules and hold no dots or brackets.
 std::string location_of(std::string_view param) {
   std::string loc = R"(["body")";
   while (!param.empty()) {

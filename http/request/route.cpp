@@ -124,7 +124,8 @@ bool lies_below(std::string_view path, std::string_view prefix) {
          (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-/// Whether `path` belongs to the row. If the row's path ends in '/', `parameter` becomes the rest of `path`.
+/// Whether a request for `path` matches the row. A row whose path ends in '/' matches every path below it,
+/// and `parameter` is set to what follows.
 bool matches(const route& row, std::string_view path, std::string_view& parameter) {
   if (row.path.size() > 1 && row.path.back() == '/') {
     if (path.size() <= row.path.size() || path.substr(0, row.path.size()) != row.path) return false;

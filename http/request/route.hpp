@@ -82,7 +82,7 @@ route_match find_route(std::string_view method, std::string_view path,
                        const std::vector<std::string>& passthrough = {}, bool ui = true,
                        std::span<const route> own = {});
 
-/// Which paths besides those of health are answered without a key.
+/// Which kinds of paths need no key. Those of health never need one.
 struct public_paths {
   bool pages = true;
   bool metrics = false;

@@ -47,7 +47,8 @@ bool memory_ceiling::look() {
   if (is_due(next_look_, now, look_every)) {
     auto resident = resident_bytes();
     if (resident > ceiling_ && is_due(next_trim_, now, trim_every)) {
-      // Clients must not be refused because of memory that is free again.
+      // Some of it may be memory that was freed and not yet returned to the system. Clients must not be
+      // refused for that.
       return_free_memory();
       resident = resident_bytes();
     }
