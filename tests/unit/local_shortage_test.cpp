@@ -1,5 +1,6 @@
 #include "http/system/local_shortage.hpp"
 
+#include "http/loop/name_lookup.hpp"
 #include "http/system/descriptor_limit.hpp"
 #include "http/upstream/upstream_call.hpp"
 #include "support/catch.hpp"
@@ -8,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
@@ -108,8 +110,22 @@ TEST_CASE("local shortage: a fault that no descriptor was left for is told as th
   CHECK_FALSE(or_shortage({}).failed());
 }
 
-TEST_CASE("client: without a descriptor a call fails by out_of_resources, and later ones work again",
-          "[unit][client][local_shortage]") {
+TEST_CASE("local shortage: a name that cannot be looked up for want of descriptors is not called unknown",
+          "[unit][local_shortage]") {
+  asio::io_context io;
+  reactor sockets{io};
+  std::optional<boost::system::error_code> said;
+  const no_descriptors tight;
+  look_up_name("upstream.invalid", "4000", sockets.inbox(),
+               [&](const boost::system::error_code& ec, const name_lookup_result&) { said = ec; });
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (!said && std::chrono::steady_clock::now() < limit) sockets.run_round(10);
+  REQUIRE(said);
+  CHECK(*said == of_system(EMFILE));
+}
+
+TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources, and later ones work again",
+          "[unit][upstream_call][local_shortage]") {
   asio::io_context io;
   reactor sockets{io};
   deadlines timers{io};
