@@ -43,7 +43,7 @@ constexpr std::array rows{
     error_row{errc::upstreams_down, 503, upstream, "upstreams_down", model_side, true, "No model gateway can be reached at the moment."},
     error_row{errc::upstream_timeout, 504, upstream, "upstream_timeout", model_side, true, "The model gateway did not answer in time."},
     error_row{errc::upstream_invalid_response, 502, upstream, "upstream_invalid_response", model_side, true, "The model gateway sent an answer that cannot be used."},
-    error_row{errc::upstream_disconnected, 502, upstream, "upstream_disconnected", model_side, true, "The model gateway ended its answer before it was complete."},
+    error_row{errc::upstream_disconnected, 502, upstream, "upstream_disconnected", model_side, true, "The model gateway ended its answer before it was whole."},
     error_row{errc::upstream_error, 502, upstream, "upstream_error", model_side, true, "The model gateway failed."},
     error_row{errc::internal, 500, "server_error", "internal", own, true, "An internal error happened; the log has it under this request's id."},
 };
