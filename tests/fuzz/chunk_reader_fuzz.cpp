@@ -1,5 +1,5 @@
-// A chunked body has the same payload, end and verdict at any split; what is written as chunks comes back.
-// The first byte chooses the split.
+// Checks that a chunked body has the same payload, the same end and the same faults however it is split, and
+// that a payload written as chunks is read back unchanged. The first byte of the input chooses the split.
 #include "http/wire/chunk_reader.hpp"
 
 #include <algorithm>
@@ -38,7 +38,7 @@ result read(std::string_view bytes, std::size_t piece) {
   got.broken = reader.broken();
   if (got.done && got.broken) std::abort();
   if (got.payload.size() > got.used) std::abort();
-  if (got.broken) return {{}, 0, false, true};  // how far it came is a matter of the split
+  if (got.broken) return {{}, 0, false, true};  // how much was read before depends on the split
   return got;
 }
 

@@ -1,5 +1,5 @@
-// A .env file of any bytes is read without a crash, names no value in its faults, and a value that was quoted
-// comes back.
+// Checks that a .env file of any bytes is read without a crash, and that a value which was quoted is read
+// back unchanged.
 #include "config/env_file.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The scanner against RapidJSON, and against itself at another split.
+// Checks that the scanner accepts the same texts as RapidJSON, and that it returns the same however the text
+// is split.
 #include "http/json/json_scanner.hpp"
 
 #include <rapidjson/encodedstream.h>
@@ -12,8 +13,8 @@
 namespace {
 
 void check_against_rapidjson(std::string_view text, bool valid) {
-  // Known differences: RapidJSON skips a byte order mark, or what bytes of one there are, takes NUL for the
-  // end, and wants pairs of surrogates and numbers that fit a double.
+  // The known differences: RapidJSON skips a byte order mark, or any of its bytes, takes NUL for the end of
+  // the text, and accepts only surrogates in pairs and numbers that fit a double.
   if (text.find_first_of("\xEF\xBB\xBF") == 0 || text.find('\0') != std::string_view::npos) return;
   rapidjson::Reader reader;
   rapidjson::MemoryStream bytes{text.data(), text.size()};

@@ -1,5 +1,5 @@
-// Whatever an error answer's body is, the client gets JSON: upstream's own bytes, or a body that is an
-// object.
+// Checks that the client gets a JSON object whatever the body of an error answer is: either upstream's own
+// bytes or a body of ours.
 #include "http/answer/litellm_error.hpp"
 #include "http/dialect/embedded_error.hpp"
 #include "http/json/json_scanner.hpp"

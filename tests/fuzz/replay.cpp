@@ -1,5 +1,5 @@
-// Runs a fuzz target over files, as libFuzzer does with a corpus, in any build: what once crashed stays
-// tested.
+// Runs a fuzz target over files, as libFuzzer does with a corpus. It needs no libFuzzer, so every build tests
+// the inputs that once crashed.
 //   <target>_replay <file or directory>...
 #include <cstdint>
 #include <cstdio>
@@ -29,9 +29,9 @@ int main(int count, char** arguments) {
       return 2;
     }
     const std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-    std::fprintf(stderr, "%s\n", file.c_str());  // the last one is the one that crashes
+    std::fprintf(stderr, "%s\n", file.c_str());  // after a crash, the last name is the input that caused it
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-    // Every beginning of it too: cuts are what parsers meet in life.
+    // Every prefix of the file is run, too, because parsers often meet input that is cut short.
     for (std::size_t size = 0; size < bytes.size() && size < 4096; ++size) {
       LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), size);
     }

@@ -1,5 +1,5 @@
-// The gate takes valid JSON only, also in pieces, and the range that it gives for the model is a JSON string
-// of that text.
+// Checks that the gate accepts only valid JSON, returns the same for a body in two pieces, and that the range
+// it gives for the model is a JSON string with that name.
 #include "http/json/json_scanner.hpp"
 #include "http/request/request_gate.hpp"
 
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace llm_proxy;
   const std::string_view body{reinterpret_cast<const char*>(data), size};
   const auto checked = check_request(chat_rules, body);
-  // In two pieces, divided anywhere, the verdict is the same.
+  // The sum of the bytes chooses where the body is divided.
   request_check in_pieces{chat_rules};
   in_pieces.feed(body.substr(0, std::accumulate(data, data + size, std::size_t{0}) % (size + 1)));
   const auto same = in_pieces.finish(body);

@@ -1,5 +1,5 @@
-// A request's head and body read alike at any split, and no head believed that Beast's parser refuses or
-// reads otherwise. The first byte chooses the split.
+// Checks that a request's head and body are read the same however they are split, and that no head is
+// accepted which Beast's parser refuses or reads differently. The first byte of the input chooses the split.
 #include "http/wire/message_parser.hpp"
 #include "support/beast_head.hpp"
 
@@ -27,14 +27,14 @@ void compare(const request_head& head, std::string_view text) {
   while (text.starts_with("\r\n")) text.remove_prefix(2);
   const auto other = beast_head<true>::read(text);
   if (!other || other->method != head.method || other->fields != plain(head.headers)) std::abort();
-  // Ours is cut to a path.
+  // Our parser cuts an absolute target to its path.
   if (!other->target.ends_with(head.target) && head.target != "/" && !head.target.starts_with("/?"))
     std::abort();
   if (other->framing.chunked != head.chunked || other->framing.content_length != head.content_length)
     std::abort();
 }
 
-/// Feeds a parser as a connection does: what it leaves comes again, with more behind it.
+/// Feeds a parser as a connection does: bytes that it leaves are given to it again, followed by more.
 result read(std::string_view bytes, std::size_t piece) {
   result got;
   request_parser parser;
@@ -70,7 +70,7 @@ result read(std::string_view bytes, std::size_t piece) {
     }
   }
   got.code = fault.code;
-  // How far a broken message came before it was known to be broken is a matter of its split.
+  // How much of a broken message is read before the fault is found depends on the split.
   if (got.code != errc::none) return {got.code, {}, {}, {}, 0, false};
   return got;
 }
@@ -82,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes{reinterpret_cast<const char*>(data) + 1, size - 1};
   const auto whole = read(bytes, bytes.size());
   const auto split = read(bytes, data[0] % 32U + 1);
-  // A head with two faults may be refused for either.
+  // A head with two faults may be refused for either of them.
   if ((whole.code == errc::none) != (split.code == errc::none)) std::abort();
   if (whole.code == errc::none && !(whole == split)) std::abort();
   return 0;

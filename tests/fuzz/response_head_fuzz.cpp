@@ -1,5 +1,5 @@
-// A response read alike at any split, and no head believed that Beast's parser refuses or reads otherwise.
-// The first byte chooses the split.
+// Checks that a response is read the same however it is split, and that no head is accepted which Beast's
+// parser refuses or reads differently. The first byte of the input chooses the split.
 #include "http/wire/head_parser.hpp"
 #include "http/wire/message_parser.hpp"
 #include "support/beast_head.hpp"
@@ -24,7 +24,7 @@ struct result {
   bool operator==(const result&) const = default;
 };
 
-/// Feeds a parser as a connection does: what it leaves comes again, with more behind it.
+/// Feeds a parser as a connection does: bytes that it leaves are given to it again, followed by more.
 result read(std::string_view bytes, std::size_t piece) {
   result got;
   response_parser parser;
@@ -39,7 +39,7 @@ result read(std::string_view bytes, std::size_t piece) {
     buffer.erase(0, used);
   }
   if (fault.code == errc::none && !parser.done()) parser.read_end(fault);
-  // How far a broken message came before it was known to be broken is a matter of its split.
+  // How much of a broken message is read before the fault is found depends on the split.
   if (fault.code != errc::none) return {fault.code, 0, {}, {}, false, false};
   got.done = parser.done();
   got.keep_alive = parser.keep_alive();
@@ -54,7 +54,7 @@ void compare_heads(std::string_view text) {
   if (parse_response_head(text, head, framing).code != errc::none) return;
   const auto other = beast_head<false>::read(text);
   if (!other || other->status != head.status || other->fields != plain(head.headers)) std::abort();
-  // Where there is no body Beast does not tell.
+  // Beast reports no framing for a status that never has a body.
   if (head.status / 100 == 1 || head.status == 204 || head.status == 304) return;
   if (other->framing.chunked != framing.chunked) std::abort();
   if (!framing.chunked && other->framing.content_length != framing.content_length) std::abort();

@@ -1,5 +1,5 @@
-// Whatever upstream says about when to come back, in a header or in its error's text: what the client gets is
-// one header value without control bytes. The input is the header's value, a line feed, the body.
+// Checks that the client gets at most one retry-after header, without control bytes, whatever upstream says
+// about when to try again. The input is the value of upstream's header, a line feed and the body.
 #include "http/answer/litellm_error.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace llm_proxy;
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   const auto line = text.substr(0, text.find('\n'));
-  // What the response parser would have let pass.
+  // The response parser refuses a head with control bytes, so such a value never gets here.
   const auto is_control = [](char c) {
     return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
   };

@@ -1,5 +1,5 @@
-// A splice changes the spliced bytes alone, and what it makes of a chat request is the same request with
-// another model.
+// Checks that a splice changes only the bytes it replaces, and that replacing the model of a chat request
+// makes the same request with another model.
 #include "http/json/json_scanner.hpp"
 #include "http/json/json_text.hpp"
 #include "http/request/request_gate.hpp"
@@ -14,7 +14,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace llm_proxy;
   if (size < 1) return 0;
-  // The name to put in, then the body.
+  // The input is the size of the new name, the name, and the body.
   const std::string_view bytes{reinterpret_cast<const char*>(data) + 1, size - 1};
   const auto name_size = std::min<std::size_t>(data[0] % 16U, bytes.size());
   const auto quoted = json_quoted(bytes.substr(0, name_size));
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (whole.substr(begin + quoted.size()) != body.substr(end)) std::abort();
   const auto again = check_request(chat_rules, spliced);
   const auto* other = std::get_if<gated_request>(&again);
-  if (!is_valid_json(quoted)) return 0;  // the name was no UTF-8
+  if (!is_valid_json(quoted)) return 0;  // the name was not UTF-8
   if (other == nullptr || other->stream != request->stream) std::abort();
   if (json_quoted(other->model) != quoted) std::abort();
   return 0;

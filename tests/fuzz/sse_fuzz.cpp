@@ -1,5 +1,5 @@
-// An event stream has the same events at any split, and what is written as an event comes back. The first
-// byte chooses the split.
+// Checks that an event stream has the same events however it is split, and that data written as an event is
+// read back unchanged. The first byte of the input chooses the split.
 #include "http/dialect/sse.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return a.event == b.event && a.data == b.data && a.id == b.id;
       }))
     std::abort();
-  // Data without CR comes back as it was.
+  // Only data without CR is compared, because a CR is a line end and is read back as a line feed.
   if (bytes.find('\r') == std::string_view::npos) {
     const auto again = read(sse_event(bytes), piece);
     if (again.size() != 1 || again.front().data != bytes) std::abort();

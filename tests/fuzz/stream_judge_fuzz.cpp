@@ -1,5 +1,6 @@
-// A stream's bytes pass unchanged, but for a [DONE] that is not its dialect's, and are judged alike at any
-// split, in each dialect. The first byte chooses both.
+// Checks, in each dialect, that a stream's bytes pass unchanged, except for a [DONE] in a dialect that does
+// not end with one, and that the stream is judged the same however it is split. The first byte of the input
+// chooses the dialect and the split.
 #include "http/dialect/stream_judge.hpp"
 
 #include <cstdint>
@@ -45,7 +46,7 @@ result read(llm_proxy::dialect speaks, std::string_view body, std::size_t piece)
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0 || size > llm_proxy::stream_judge::whole_event_limit)
-    return 0;  // beyond it pieces pass by size
+    return 0;  // parts of a longer event pass depending on the split
   const std::string_view body{reinterpret_cast<const char*>(data) + 1, size - 1};
   const auto speaks = static_cast<llm_proxy::dialect>(data[0] % 4U);
   if (read(speaks, body, size) != read(speaks, body, data[0] / 4U + 1)) std::abort();

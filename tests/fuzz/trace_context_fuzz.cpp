@@ -1,6 +1,6 @@
-// A caller's traceparent is read as it stands or not at all, and what goes upstream is always a valid one:
-// its trace where there is one, our span, by the grammar of W3C Trace Context §3.2. The input is the header's
-// value.
+// Checks that a client's traceparent is either read exactly or refused, and that the one we send upstream is
+// always valid by the grammar of W3C Trace Context §3.2. It has the client's trace if there is one, and our
+// span. The input is the header's value.
 #include "http/wire/trace_context.hpp"
 
 #include <algorithm>
