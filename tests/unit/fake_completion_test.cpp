@@ -30,7 +30,7 @@ TEST_CASE("fake: reads the last user message", "[fake]") {
   CHECK(text_of(R"([{"role":"user","content":"\ud800 1e400"}])") == "\xEF\xBF\xBD 1e400");
 }
 
-TEST_CASE("fake: reads tools and options, of duplicates the last", "[fake]") {
+TEST_CASE("fake: reads tools and options, and the last of duplicates", "[fake]") {
   const auto request = read_fake_chat(
       R"({"model":"m","stream":false,"stream":true,"stream_options":{"include_usage":true},"tools":[{"type":"function","function":{"name":"a",
       "parameters":{"name":"no"}}},{"function":null},7,{"type":"function","function":{"name":"b"}}],"functions":[{"name":"c"},{"name":1}]})");
@@ -44,7 +44,7 @@ TEST_CASE("fake: reads tools and options, of duplicates the last", "[fake]") {
   CHECK(read_fake_chat(R"({"tools":null,"functions":null})").tools.empty());
 }
 
-TEST_CASE("fake: words joined are the text", "[fake]") {
+TEST_CASE("fake: the words of a text, joined, are the text", "[fake]") {
   for (const std::string text : {"", " ", "a", "a b", "  a  b\n\nc ", "Mock LLM response: Echo test",
                                  "\xE4\xBD\xA0 \xE5\xA5\xBD", "\t\ta"}) {
     CAPTURE(text);
@@ -149,7 +149,7 @@ TEST_CASE("fake: calls several tools, and answers by text once it has their resu
   CHECK(make_fake_reply(request, "u", 1).text == "Mock LLM response: 42 in call a");
 }
 
-TEST_CASE("fake: a schema is answered by an object after it", "[fake]") {
+TEST_CASE("fake: a schema is answered by an object that follows it", "[fake]") {
   const auto text = [](const std::string& format) {
     return make_fake_reply(
                read_fake_chat(R"({"messages":[{"role":"user","content":"hi"}],"response_format":)" + format +
