@@ -1,4 +1,4 @@
-// One line of the access log, and what makes text from outside fit for it.
+// One line of the access log, and how text from outside is escaped for it.
 #include "support/logged_lines.hpp"
 
 #include <spdlog/spdlog.h>
@@ -28,7 +28,7 @@ TEST_CASE("log_safe: what could forge a line or steer a terminal is escaped", "[
   CHECK(log_safe("\xe2\x81\xa6") == "\\u2066");
 }
 
-TEST_CASE("log_safe: bytes that are no UTF-8 are shown as such", "[unit][logging]") {
+TEST_CASE("log_safe: bytes that are not UTF-8 are shown as hex escapes", "[unit][logging]") {
   CHECK(log_safe("a\xff"
                  "b") == "a\\xffb");
   CHECK(log_safe("\xc3") == "\\xc3");           // cut short
@@ -82,7 +82,7 @@ TEST_CASE("access log: a JSON line has every field", "[unit][logging]") {
   CHECK(std::string{line["detail"].GetString()} == "all is well");
 }
 
-TEST_CASE("access log: what a request has not is null in JSON", "[unit][logging]") {
+TEST_CASE("access log: a value that a request does not have is null in JSON", "[unit][logging]") {
   const auto line = logged_json([] { log_access({}); });
   CHECK(line.MemberCount() == 19);
   CHECK(line["first_byte_ms"].IsNull());
@@ -126,7 +126,7 @@ TEST_CASE("access log: every text is cut at 200 bytes", "[unit][logging]") {
     CHECK(std::string{line[name].GetString()} == std::string(197, 'p') + "...");
 }
 
-TEST_CASE("access log: odd numbers make no invalid line", "[unit][logging]") {
+TEST_CASE("access log: odd numbers do not make a line invalid", "[unit][logging]") {
   for (const double odd : {-5.0, 1e300, std::numeric_limits<double>::infinity(), std::nan("")}) {
     const auto line = logged_json([&] {
       auto record = full_record();

@@ -84,7 +84,7 @@ TEST_CASE("command line: help, version and documents need no valid configuration
   CHECK(run({"--print-errors-table"}, parsed, facts).out == "|e|\n");
 }
 
-TEST_CASE("command line: whatever else is asked is an error with 2", "[unit][command_line]") {
+TEST_CASE("command line: any other argument is an error with exit code 2", "[unit][command_line]") {
   for (const auto& arguments : {std::vector<const char*>{"--prot"},
                                 {"start"},
                                 {""},
@@ -139,7 +139,7 @@ TEST_CASE("command line: a subcommand gets its own arguments and the settings, a
   CHECK(run({"--help"}, {}, facts).out.ends_with("  llm-proxy echo [TEXT]\n      Says it again.\n"));
 }
 
-TEST_CASE("command line: serve, check-config and print-config are the words for what the options do",
+TEST_CASE("command line: serve, check-config and print-config do the same as the options",
           "[unit][command_line]") {
   CHECK_FALSE(run({"serve"}).code);
   CHECK(run({"check-config"}).out == "OK\n");
@@ -156,5 +156,6 @@ TEST_CASE("command line: the manual page names every option and what may be relo
   for (const auto* part :
        {"LLM_PROXY__PORT", "LLM_PROXY__REQUEST_TIMEOUT", "Read again on SIGHUP", ".SH EXIT STATUS"})
     CHECK(page.find(part) != std::string::npos);
-  CHECK(page.find("\n.env") == std::string::npos);  // a line of text is no request
+  // troff would take a line of text that begins with a dot for a request.
+  CHECK(page.find("\n.env") == std::string::npos);
 }

@@ -30,7 +30,7 @@ std::string fault_of(std::string_view text) {
   return out.faults[0];
 }
 
-/// A directory that goes with its test.
+/// A directory that is removed at the end of its test.
 struct scratch_directory {
   scratch_directory() {
     std::string name = "/tmp/llm-proxy-env-XXXXXX";
@@ -53,7 +53,7 @@ TEST_CASE("env file: plain lines, comments and blank lines", "[unit][env_file]")
   CHECK(parse("A=1\nA=2\n") == variables{{"A", "2"}});
 }
 
-TEST_CASE("env file: blanks around names and values don't count", "[unit][env_file]") {
+TEST_CASE("env file: blanks around names and values are ignored", "[unit][env_file]") {
   CHECK(value_of("  A = b c  \n") == "b c");
   CHECK(value_of("A=") == "");
   CHECK(value_of("A=   \n") == "");
@@ -84,19 +84,19 @@ TEST_CASE("env file: single quotes keep all but their own two escapes", "[unit][
   CHECK(value_of("A=b'c'") == "b'c'");
 }
 
-TEST_CASE("env file: double quotes know C's escapes", "[unit][env_file]") {
+TEST_CASE("env file: C's escapes are read within double quotes", "[unit][env_file]") {
   CHECK(value_of(R"(A="a\nb\tc\"d\\e\'f")") == "a\nb\tc\"d\\e'f");
   CHECK(value_of(R"(A="\a\b\f\r\v")") == "\a\b\f\r\v");
   CHECK(value_of(R"(A="\q\$")") == R"(\q\$)");
   CHECK(value_of(R"(A=a\nb)") == R"(a\nb)");
 }
 
-TEST_CASE("env file: quotes reach over lines", "[unit][env_file]") {
+TEST_CASE("env file: a quoted value may span lines", "[unit][env_file]") {
   CHECK(parse("A=\"b\nc\"\nD=1") == variables{{"A", "b\nc"}, {"D", "1"}});
   CHECK(fault_of("A='b\nc'\nD") == "line 3: no = after the name");
 }
 
-TEST_CASE("env file: CRLF, CR and a BOM are no part of names and values", "[unit][env_file]") {
+TEST_CASE("env file: CRLF, CR and a BOM are not part of names and values", "[unit][env_file]") {
   CHECK(parse("\xef\xbb\xbf"
               "A=1\r\nB='2'\r\n\r\nC=3\rD=4") == variables{{"A", "1"}, {"B", "2"}, {"C", "3"}, {"D", "4"}});
   CHECK(fault_of("A=1\r\nB=2\r\nbad\r\n").starts_with("line 3:"));
@@ -126,7 +126,7 @@ TEST_CASE("env file: no text makes the parser fail or hang", "[unit][env_file]")
   SUCCEED();
 }
 
-TEST_CASE("environment: the process wins over the file, also by an empty value", "[unit][env_file]") {
+TEST_CASE("environment: the process wins over the file, even with an empty value", "[unit][env_file]") {
   const scratch_directory scratch;
   const auto path = (scratch.path / ".env").string();
   std::ofstream{path} << "A=file\nB=file\nC=file\n";
@@ -149,7 +149,7 @@ TEST_CASE("environment: the first file that exists is the only one that is read"
   CHECK(out.values == variables{{"A", "1"}});
   CHECK(out.file == first);
   CHECK(out.file_names == std::vector<std::string>{"A"});
-  // One that cannot be read hides the others too.
+  // A file that cannot be read hides the others, too.
   std::filesystem::remove(first);
   std::filesystem::create_directory(first);
   CHECK(load_environment(nullptr, both).values.empty());
@@ -162,7 +162,7 @@ TEST_CASE("environment: which files are looked for", "[unit][env_file]") {
   CHECK(env_files_for({}, "").candidates == names{".env"});
   CHECK(env_files_for({}, "/usr/bin/llm-proxy").candidates == names{".env", "/etc/llm-proxy/llm-proxy.env"});
   CHECK(env_files_for("x.env", "/usr/bin/llm-proxy").candidates == names{"x.env"});
-  // One that was asked for has to be there, unless none was asked for.
+  // A file that was asked for has to exist. /dev/null asks for no file at all.
   const scratch_directory scratch;
   CHECK_FALSE(
       load_environment(nullptr, env_files_for((scratch.path / "none").string(), "")).unreadable.empty());

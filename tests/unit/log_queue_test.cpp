@@ -38,7 +38,7 @@ TEST_CASE("log queue: when it is full the oldest entry goes, and its lines are c
   CHECK_FALSE(queue.pop(taken));
 }
 
-TEST_CASE("log queue: whoever waits for an entry gets it, and the end", "[unit][logging]") {
+TEST_CASE("log queue: a thread that waits gets the next entry, and is woken at the end", "[unit][logging]") {
   log_queue queue{2};
   std::string seen;
   std::thread reader{[&] {

@@ -1,4 +1,4 @@
-// The log as a whole: levels, lines of several threads, readers that are stuck or gone.
+// The log as a whole: its levels, lines of several threads, and readers that are stuck or gone.
 #include "support/logged_lines.hpp"
 
 #include <spdlog/spdlog.h>
@@ -45,7 +45,7 @@ TEST_CASE("log: the level of the settings holds", "[unit][logging]") {
   CHECK(logged(log_format::json, act, log_level::critical).size() == 1);
 }
 
-TEST_CASE("log: a level that is changed holds for the lines of requests too", "[unit][logging]") {
+TEST_CASE("log: a changed level applies to the lines of requests, too", "[unit][logging]") {
   const auto act = [](log_level then) {
     return [then] {
       set_log_level(then);
@@ -57,7 +57,7 @@ TEST_CASE("log: a level that is changed holds for the lines of requests too", "[
   CHECK(logged(log_format::json, act(log_level::info), log_level::warning).size() == 2);
 }
 
-TEST_CASE("log: a line is out without a further one and without a stop", "[unit][logging]") {
+TEST_CASE("log: a line is written without waiting for another line or for the stop", "[unit][logging]") {
   log_pipe pipe;
   start_logging({}, pipe.writer, log_format::json);
   for (int i = 0; i < 3; ++i) {
@@ -90,7 +90,7 @@ TEST_CASE("log: lines of several threads come out whole and in each thread's ord
 }
 
 TEST_CASE("log: lines that come fast, one at a time, are all written", "[unit][logging]") {
-  // 60,000 in a second would fill the queue's 2,048 places if the writer rested for 35 ms.
+  // At 60,000 lines a second, the queue's 2,048 places would be full if the writer paused for 35 ms.
   constexpr std::size_t bursts = 100, lines_in_burst = 60;
   log_pipe pipe;
   settings values;
@@ -112,7 +112,7 @@ TEST_CASE("log: lines that come fast, one at a time, are all written", "[unit][l
   CHECK(lines == bursts * lines_in_burst);
 }
 
-TEST_CASE("log: a stuck reader delays neither those who log nor the stop for long, and the loss is told",
+TEST_CASE("log: a stuck reader delays neither those who log nor the stop for long, and the loss is reported",
           "[unit][logging]") {
   log_pipe pipe;
   start_logging({}, pipe.writer, log_format::json);
@@ -155,11 +155,11 @@ TEST_CASE("log: the stop does not wait for ever for a reader that never reads", 
   const auto begin = std::chrono::steady_clock::now();
   stop_logging();
   CHECK(std::chrono::steady_clock::now() - begin < 5s);
-  pipe.close_reader();  // lets the thread left behind end
+  pipe.close_reader();  // so that the thread that was left behind ends
   pipe.writer = -1;     // stays open: that thread may be about to use it
 }
 
-TEST_CASE("log: a reader that has gone ends nothing", "[unit][logging]") {
+TEST_CASE("log: a reader that has gone ends neither the log nor the process", "[unit][logging]") {
   log_pipe pipe;
   pipe.close_reader();
   start_logging({}, pipe.writer, log_format::json);

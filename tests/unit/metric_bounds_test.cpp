@@ -1,4 +1,4 @@
-// What a scrape can come to, whatever clients send and however many keys there are.
+// How large a scrape can become, whatever clients send and however many keys there are.
 #include "support/metric_samples.hpp"
 
 #include <algorithm>
@@ -41,13 +41,13 @@ request_facts facts_of(const request_names& names) {
 constexpr std::string_view duration = "gen_ai_server_request_duration_seconds_count";
 constexpr std::string_view tokens = "gen_ai_client_token_usage_count";
 
-/// `threads` threads that meet 100 keys x 40 models each, in different orders.
+/// Returns the metrics of `threads` threads, each of which meets 100 keys x 40 models, in different orders.
 std::vector<thread_metrics> meet_many(const std::shared_ptr<metric_families>& families, std::size_t threads,
                                       bool streams) {
   std::vector<thread_metrics> all(threads, thread_metrics{families});
   for (int i = 0; i < 4000; ++i) {
     for (std::size_t t = 0; t < threads; ++t) {
-      const int k = t % 2 == 0 || i < 500 ? i : 4499 - i;  // the first ones are the same for all
+      const int k = t % 2 == 0 || i < 500 ? i : 4499 - i;  // the first 500 come in the same order everywhere
       const request_names names{"key-" + std::to_string(k / 40), "model-" + std::to_string(k % 40)};
       auto facts = facts_of(names);
       if (streams) {
@@ -71,7 +71,7 @@ metric_counts sum_of_all(const std::vector<thread_metrics>& all) {
 TEST_CASE(
     "metrics: a family has at most 2,000 combinations of labels over all threads, and no request is missing",
     "[unit][metrics]") {
-  // Only the number of combinations is bounded here.
+  // The scrape room is larger than needed here, so only the number of combinations is the limit.
   const auto families = std::make_shared<metric_families>(200, std::make_shared<scrape_room>(1U << 30));
   const auto text = text_of(sum_of_all(meet_many(families, 3, true)));
   for (const auto name : {duration, std::string_view{"gen_ai_server_time_to_first_token_seconds_count"},
@@ -83,7 +83,8 @@ TEST_CASE(
     CHECK(sum_of(samples) == (name == tokens ? 24000 : 12000));
   }
   const auto samples = samples_of(text, std::string{duration});
-  // Those that came first stay, and what came later is told apart by what nobody can multiply.
+  // The combinations that came first keep their samples. Later ones are counted under "other" for everything
+  // that a client can choose.
   CHECK(samples.at(R"(gen_ai_operation_name="chat",gen_ai_request_model="model-0",key="key-0")") == 3);
   CHECK(samples.at(R"(gen_ai_operation_name="chat",gen_ai_request_model="model-39",key="key-11")") == 3);
   CHECK(
@@ -111,8 +112,9 @@ TEST_CASE("metrics: a combination that was shown keeps its samples, and counters
   }
 }
 
-TEST_CASE("metrics: a scrape has room for 2,000 requests' routes and states, and others where there are more",
-          "[unit][metrics]") {
+TEST_CASE(
+    "metrics: requests have at most 2,000 combinations of route and status, the rest is counted as other",
+    "[unit][metrics]") {
   thread_metrics metrics;
   const std::array<std::string_view, 3> routes{"/v1/chat/completions", "/v1/embeddings", "passthrough"};
   const std::array<std::string_view, 2> verdicts{"complete", "upstream_error"};
@@ -137,11 +139,11 @@ TEST_CASE("metrics: a scrape has room for 2,000 requests' routes and states, and
   CHECK(samples.at(R"(route="other",status="other",verdict="upstream_error")") > 100);
 }
 
-TEST_CASE("metrics: a scrape is at most 4 MiB, with the longest names and the largest numbers",
+TEST_CASE("metrics: a scrape is at most 4 MiB, even with the longest names and the largest numbers",
           "[unit][metrics]") {
   const auto families = std::make_shared<metric_families>();
   std::vector<thread_metrics> all(2, thread_metrics{families});
-  const std::string quotes(60, '"');  // each of them takes two bytes
+  const std::string quotes(60, '"');  // each of them takes two bytes when it is escaped
   const std::array<std::string_view, 3> operations{"chat", "text_completion", "embeddings"};
   const std::array<std::string_view, 4> errors{"", "upstream_timeout_first_byte", "rejected_overload",
                                                "internal"};
@@ -166,8 +168,8 @@ TEST_CASE("metrics: a scrape is at most 4 MiB, with the longest names and the la
   auto sum = sum_of_all(all);
   for (int i = 0; i < 40; ++i) sum.add(metric_counts{sum});  // numbers of thirteen digits
   const auto text = text_of(sum);
-  CHECK(text.size() <= scrape_room::largest_scrape - 64 * 1024);  // what is left is for everything else
-  CHECK(text.size() > 2U << 20);                                  // the room is used
+  CHECK(text.size() <= scrape_room::largest_scrape - 64 * 1024);  // the rest is for all other families
+  CHECK(text.size() > 2U << 20);                                  // the room is not left unused
   const auto total = samples_of(text, "llm_proxy_requests_total");
   CHECK(sum_of(total) == 12000.0 * static_cast<double>(std::uint64_t{1} << 40));
 }
@@ -184,7 +186,8 @@ TEST_CASE("metrics: a large scrape is written in steps of a few KiB, none of whi
     largest = std::max(largest, text.size() - before);
   CHECK(text.size() > 1U << 20);
   CHECK(largest < 16 * 1024);
-  // And a copy of a thread's block is one of a few arrays. Generous: other programs run here too.
+  // A copy of a thread's counts copies a few arrays, so it is quick, too. The limit is generous, because
+  // other programs may run at the same time.
   auto quickest = clock::duration::max();
   for (int i = 0; i < 20; ++i) {
     const auto begin = clock::now();

@@ -72,8 +72,9 @@ TEST_CASE("metrics: a stream's times and tokens are counted under its model and 
       has(text, "gen_ai_client_token_usage_sum{" + labels + "gen_ai_token_type=\"output\",key=\"team\"} 11"));
 }
 
-TEST_CASE("metrics: the model that answered has a label of its own, bounded as the pair it makes",
-          "[unit][metrics]") {
+TEST_CASE(
+    "metrics: the model that answered has a label of its own, and its pairs with the asked one are bounded",
+    "[unit][metrics]") {
   const auto models = std::make_shared<metric_families>(10);
   thread_metrics metrics{models};
   auto facts = chat("gpt-4o");
@@ -91,10 +92,10 @@ TEST_CASE("metrics: the model that answered has a label of its own, bounded as t
     facts.response_model = name;
     metrics.record(facts);
   }
-  // One pair was known, 19 more found room.
+  // One pair had a label already, and 19 more got one.
   CHECK(has(text_of(metrics), of_model + "gen_ai_response_model=\"r18\",key=\"team\"} 1"));
   CHECK(has(text_of(metrics), of_model + "gen_ai_response_model=\"other\",key=\"team\"} 81"));
-  // A model without a label of its own takes those that answered with it.
+  // If a model has no label of its own, the model that answered is counted under "other" as well.
   for (int i = 0; i < 20; ++i) {
     const auto name = "m" + std::to_string(i);
     auto more = chat(name);
@@ -141,14 +142,15 @@ TEST_CASE("metrics: models past the limit share one label, over all threads", "[
       "llm_proxy_requests_total{route=\"/v1/chat/completions\",status=\"200\",verdict=\"complete\"} 600"));
 }
 
-TEST_CASE("metrics: a name that upstream refused, or a very long one, gets no label", "[unit][metrics]") {
+TEST_CASE("metrics: a model that upstream refused, or one with a very long name, gets no label",
+          "[unit][metrics]") {
   thread_metrics metrics;
   metrics.record(chat("invented", 404));
   metrics.record(chat(std::string(500, 'x')));
   const auto text = text_of(metrics);
   CHECK(text.find("invented") == std::string::npos);
   CHECK(text.find("xxx") == std::string::npos);
-  // Once it has been served it is a model, and its refusals are told under its name.
+  // Once it has been served it is known to be a model, and its refusals are counted under its name.
   metrics.record(chat("invented"));
   metrics.record(chat("invented", 404));
   CHECK(has(text_of(metrics),

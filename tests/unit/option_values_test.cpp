@@ -1,4 +1,4 @@
-// What each kind of option takes, and how it says what it does not take.
+// Which values each kind of option accepts, and how the fault for any other value is worded.
 #include "support/parsed_option.hpp"
 
 #include <string>
@@ -17,7 +17,7 @@ const std::vector<std::string> duration_names{
 
 }  // namespace
 
-TEST_CASE("settings: choices take any letter case", "[unit][settings]") {
+TEST_CASE("settings: choices are accepted in any letter case", "[unit][settings]") {
   CHECK(accept("LLM_MODE", "Mock").llm_mode == llm_mode::mock);
   CHECK(accept("LLM_MODE", " LITELLM ").llm_mode == llm_mode::litellm);
   CHECK(accept("LOG_LEVEL", "trace").log_level == log_level::trace);
@@ -81,7 +81,8 @@ TEST_CASE("settings: durations take a unit, and a bare number means seconds", "[
   }
 }
 
-TEST_CASE("settings: a duration too short to count is refused and not taken for off", "[unit][settings]") {
+TEST_CASE("settings: a duration that would be rounded to 0 is refused, because 0 means off",
+          "[unit][settings]") {
   CHECK(contains(refuse("IDLE_TIMEOUT", "0.4ms"), "the least is 1ms"));
   refuse("CONNECT_TIMEOUT", "0.0004");
   CHECK(accept("CONNECT_TIMEOUT", "1ms").connect_timeout == 1ms);

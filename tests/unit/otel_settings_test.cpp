@@ -26,7 +26,7 @@ parsed_settings parse_more(const std::string& name, const std::string& value) {
 
 }  // namespace
 
-TEST_CASE("otel settings: traces are on where an endpoint is set, and off where anything says so",
+TEST_CASE("otel settings: traces are on if an endpoint is set, unless anything turns them off",
           "[unit][otel]") {
   CHECK_FALSE(traces_on(parse_with({}).values));
   CHECK(traces_on(parse_with(somewhere).values));
@@ -39,7 +39,7 @@ TEST_CASE("otel settings: traces are on where an endpoint is set, and off where 
   CHECK(parse_with(somewhere).faults.empty());
 }
 
-TEST_CASE("otel settings: a value that cannot be followed is named, and no reason not to start",
+TEST_CASE("otel settings: a value that cannot be used causes a warning and does not prevent the start",
           "[unit][otel]") {
   for (const auto& [name, value, effect] : std::vector<std::tuple<std::string, std::string, bool>>{
            {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", false},
@@ -62,13 +62,13 @@ TEST_CASE("otel settings: a value that cannot be followed is named, and no reaso
     CHECK(parsed.warnings[0].substr(0, name.size()) == name);
     CHECK(traces_on(parsed.values) == effect);
   }
-  // An address that is none: nothing can be exported, and its text is not shown.
+  // With an invalid address nothing can be exported. Its text is not shown, because it may hold a password.
   const auto parsed = parse_with({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@host"}});
   CHECK(parsed.faults.empty());
   REQUIRE(parsed.warnings.size() == 1);
   CHECK(parsed.warnings[0].find("secret") == std::string::npos);
   CHECK_FALSE(traces_on(parsed.values));
-  // Nobody asked for traces.
+  // Without an endpoint nobody asked for traces, so there is nothing to warn about.
   CHECK(parse_with({{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}}).warnings.empty());
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("otel settings: values are read as OpenTelemetry spells them", "[unit]
   CHECK(parse_more("OTEL_EXPORTER_OTLP_TIMEOUT", "2500").values.otel_exporter_otlp_timeout == 2500ms);
   CHECK(parse_more("OTEL_BSP_SCHEDULE_DELAY", "100").values.otel_bsp_schedule_delay == 100ms);
   CHECK(parse_more("OTEL_SERVICE_NAME", "gateway").values.otel_service_name == "gateway");
-  // What is for traces alone wins.
+  // A variable for traces alone wins over the one for all signals.
   auto both = somewhere;
   both["OTEL_EXPORTER_OTLP_HEADERS"] = "a=1";
   both["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] = "b=2";

@@ -4,7 +4,7 @@
 
 using namespace llm_proxy;
 
-TEST_CASE("reload: what may change while the service runs does", "[unit][reload]") {
+TEST_CASE("reload: options that may change while the service runs are changed", "[unit][reload]") {
   const settings running;
   auto fresh = running;
   fresh.log_level = log_level::debug;
@@ -19,7 +19,7 @@ TEST_CASE("reload: what may change while the service runs does", "[unit][reload]
   CHECK(merged.ignored.empty());
 }
 
-TEST_CASE("reload: what may not change is named and stays", "[unit][reload]") {
+TEST_CASE("reload: options that may not change are named and keep their values", "[unit][reload]") {
   const settings running;
   auto fresh = running;
   fresh.port = 9;

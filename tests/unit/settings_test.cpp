@@ -60,7 +60,7 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "DRAIN_TIMEOUT",
                                          "MOCK_CHUNK_DELAY_MS"};
 
-/// Those that have no prefix.
+/// The variables without the prefix LLM_PROXY__, which have OpenTelemetry's own names.
 const std::vector<std::string> standard_names{"OTEL_EXPORTER_OTLP_ENDPOINT",
                                               "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                                               "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -77,7 +77,7 @@ const std::vector<std::string> standard_names{"OTEL_EXPORTER_OTLP_ENDPOINT",
                                               "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                               "OTEL_SDK_DISABLED"};
 
-/// Every option's variable.
+/// Returns the name of every option's variable.
 std::vector<std::string> variable_names() {
   auto names = standard_names;
   for (const auto& name : all_names) names.push_back("LLM_PROXY__" + name);
@@ -188,7 +188,8 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
   CHECK(parsed.values == expected);
 }
 
-TEST_CASE("settings: an empty or blank value counts as unset, but for the internal key", "[unit][settings]") {
+TEST_CASE("settings: an empty or blank value counts as unset, except for the internal key",
+          "[unit][settings]") {
   for (const auto& name : all_names) {
     if (name == "INTERNAL_API_KEY") continue;
     settings expected;
@@ -209,7 +210,7 @@ TEST_CASE("settings: plain PORT stands in for an unset LLM_PROXY__PORT", "[unit]
   CHECK(parsed.faults[0].starts_with("PORT: \"bad\""));
 }
 
-TEST_CASE("settings: all faults are reported together and the rest is taken", "[unit][settings]") {
+TEST_CASE("settings: all faults are reported together, and the other values are used", "[unit][settings]") {
   const auto parsed = parse_settings({{"LLM_PROXY__PORT", "x"},
                                       {"LLM_PROXY__LLM_MODE", "y"},
                                       {"LLM_PROXY__INTERNAL_API_KEY", ""},
@@ -240,7 +241,7 @@ TEST_CASE("settings: an unknown name is a warning that suggests the nearest one"
   warning("LLM_PROXY__" + std::string(100'000, 'X'));
 }
 
-TEST_CASE("settings: variables of others are ignored", "[unit][settings]") {
+TEST_CASE("settings: variables of other programs are ignored", "[unit][settings]") {
   const auto parsed = parse_settings({{"PATH", "/bin"},
                                       {"LLM_PROXY_PORT", "tcp://10.0.0.1:80"},
                                       {"LLM", ""},
@@ -268,7 +269,7 @@ TEST_CASE("settings: the default key is a warning on loopback and a fault elsewh
     REQUIRE(parsed.faults.size() == 1);
     CHECK(contains(parsed.faults[0], "LLM_PROXY__INTERNAL_API_KEY"));
     CHECK(with(open, "litellm", "change-me-internal-key").faults.size() == 1);
-    // A mock costs its machine as much, and is soon more than a mock.
+    // A mock uses its machine just as much, and may soon be turned into the real service.
     CHECK(with(open, "mock", "").faults.size() == 1);
     CHECK(with(open, "mock", "").warnings.empty());
     CHECK(with(open, "mock", "own").faults.empty());
@@ -308,7 +309,7 @@ TEST_CASE("settings: the printed configuration reads back as the same settings",
   CHECK(parsed.values == values);
 }
 
-TEST_CASE("settings: .env.example says nothing as it is, and the defaults when uncommented",
+TEST_CASE("settings: .env.example sets nothing as it is, and the defaults when uncommented",
           "[unit][settings]") {
   CHECK(parse_env_text(env_example()).values.empty());
   std::istringstream lines{env_example()};

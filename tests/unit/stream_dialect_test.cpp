@@ -1,4 +1,4 @@
-// What events mean to the judge in each dialect: ends, usage, errors, numbers.
+// What events mean to the judge in each dialect: ends, usage, errors and sequence numbers.
 #include "support/judged_stream.hpp"
 
 #include <string>
@@ -12,7 +12,7 @@ using namespace std::string_literals;
 
 namespace {
 
-/// What comes out of a stream in this dialect, whole or in pieces of `step` bytes.
+/// Feeds a stream in this dialect to a judge, in pieces of `step` bytes.
 run read_in(dialect speaks, std::string_view bytes, std::size_t step) {
   run read{{}, {}, stream_judge{speaks}};
   for (std::size_t at = 0; at < bytes.size(); at += step) read.feed(bytes.substr(at, step));
@@ -27,7 +27,7 @@ const std::string completed = "data: {\"type\":\"response.completed\",\"sequence
 
 }  // namespace
 
-TEST_CASE("stream judge: each dialect has its own end and its own way to tell usage", "[stream_judge]") {
+TEST_CASE("stream judge: each dialect has its own end and its own way to report usage", "[stream_judge]") {
   const auto read = [](dialect speaks, std::string_view bytes) {
     std::string same;
     for (const std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
@@ -103,8 +103,8 @@ TEST_CASE("stream judge: swallows exactly the usage chunk that the client did no
       check(text + finish + ": ping\n\n", chunk + end, ": bye\n\n" + done, true);
       check(finish, "event: x\n" + chunk + end, "", true);
     }
-    check(finish, chunk, "", true);                     // without its blank line
-    check(text, chunk + "\n\n", finish + done, false);  // not behind the end
+    check(finish, chunk, "", true);                     // its blank line is missing
+    check(text, chunk + "\n\n", finish + done, false);  // it does not come after the end
   }
   check(text, with_usage, done, false);
   check(finish, R"(data: {"choices":[{"index":0,"delta":{"content":"b"}}],)" + usage + "\n\n", done, false);
@@ -112,7 +112,7 @@ TEST_CASE("stream judge: swallows exactly the usage chunk that the client did no
   CHECK(plain.feed(finish + openai + "\n\n") == finish + openai + "\n\n");
 }
 
-TEST_CASE("stream judge: it stops behind each error event, gives it away whole, and reads on",
+TEST_CASE("stream judge: it stops after each error event, hands it out whole, and reads on",
           "[stream_judge]") {
   const std::string before = delta("a") + ": ping\n\n";
   const std::string first = "data: {\"error\":{\"message\":\"m\"}}\n\n";
@@ -134,7 +134,7 @@ TEST_CASE("stream judge: it stops behind each error event, gives it away whole, 
       } while (!rest.empty());
     }
     out += stream.finish();
-    // The line feed of a split CR LF passes behind its event.
+    // If the last CR LF of an event is split, its line feed passes after the event.
     const auto wanted = before + "<error>" + delta("b") + "<error>" + done;
     const bool split_line_end = cut == whole.size() - done.size() - 1;
     CHECK(out == (split_line_end ? before + "<error>" + delta("b") + "<error>\n" + done : wanted));
@@ -161,22 +161,22 @@ TEST_CASE("stream judge: a [DONE] ends no dialect but chat, and is left out befo
          {"data: [DONE]\n\n", "data:[DONE]\r\n\r\n", "id: 1\ndata: [DONE]\n\n"}) {
       for (const std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
         CAPTURE(static_cast<int>(speaks), done_event, step);
-        // Half an answer: nothing that says it is whole reaches the client.
+        // Of half an answer, the client gets nothing that says it is whole.
         auto half = read_in(speaks, begun + done_event, step);
         CHECK(half.finish().out == begun);
         CHECK(half.last.empty());
         CHECK(state(half.stream) == "open events=1");
         CHECK_FALSE(half.stream.last_event_seen());
-        // A whole one passes as it came.
+        // A whole answer passes as it came.
         auto whole = read_in(speaks, begun + end + done_event, step);
         CHECK(whole.finish().out + whole.last == begun + end + done_event);
         CHECK(state(whole.stream) == "complete done events=3");
-        // The own end behind it makes it a true one: then it comes last.
+        // If the dialect's own end follows, the answer is whole, and [DONE] is sent as the last event.
         auto turned = read_in(speaks, begun + done_event + end, step);
         CHECK(turned.finish().out == begun + end);
         CHECK(turned.last == done);
         CHECK(state(turned.stream) == "complete done events=2");
-        // Not even behind an error.
+        // It does not pass after an error, either.
         const auto error = event(R"({"type":"error","error":{"message":"m"}})");
         auto failed = read_in(speaks, begun + error + done_event, step);
         CHECK(failed.finish().out + failed.last == begun + error);
@@ -196,7 +196,8 @@ TEST_CASE("stream judge: the last event is the dialect's own, never a finish_rea
   };
   CHECK(last_seen(dialect::chat, delta("a") + done));
   CHECK_FALSE(last_seen(dialect::chat, chunk("0", "\"stop\"")));
-  CHECK_FALSE(last_seen(dialect::chat, "data: [DONE]\n"));  // its blank line may still bring more of it
+  // Without its blank line the event may still get more data.
+  CHECK_FALSE(last_seen(dialect::chat, "data: [DONE]\n"));
   CHECK(last_seen(dialect::anthropic, message_stop));
   CHECK_FALSE(last_seen(dialect::anthropic, text_delta + done));
   for (const std::string end : {"completed", "incomplete", "failed", "cancelled"})
@@ -206,7 +207,7 @@ TEST_CASE("stream judge: the last event is the dialect's own, never a finish_rea
   CHECK_FALSE(last_seen(dialect::chat, event(R"({"error":{"message":"m"}})")));
 }
 
-TEST_CASE("stream judge: behind the last event an unfinished one is dropped when the rest is not waited for",
+TEST_CASE("stream judge: an unfinished event after the last one is dropped if the rest is not waited for",
           "[stream_judge]") {
   auto chat = read_in(dialect::chat, delta("a") + done + ": half a comm", 100);
   CHECK(chat.stream.finish_at_last_event().empty());
@@ -216,7 +217,8 @@ TEST_CASE("stream judge: behind the last event an unfinished one is dropped when
   CHECK(messages.stream.finish_at_last_event() == done);
 }
 
-TEST_CASE("stream judge: response.failed is the end of a whole stream that failed", "[stream_judge]") {
+TEST_CASE("stream judge: response.failed ends a stream that is whole, but says that it failed",
+          "[stream_judge]") {
   for (const auto& failed :
        {"event: response.failed\ndata: {\"response\":{\"error\":{\"code\":\"server_error\"}}}\n\n"s,
         event(R"({"type":"response.failed","response":{"error":{"code":"server_error"}}})")}) {

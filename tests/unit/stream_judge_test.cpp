@@ -1,4 +1,4 @@
-// What the judge does with bytes: which pass, which are held, at every split.
+// What the judge does with bytes: which ones pass and which ones it holds, at every split.
 #include "support/judged_stream.hpp"
 
 #include <chrono>
@@ -12,7 +12,8 @@ using namespace llm_proxy;
 using namespace llm_proxy::test;
 using namespace std::string_literals;
 
-TEST_CASE("stream judge: whole events pass at once and uncopied, what has begun is held", "[stream_judge]") {
+TEST_CASE("stream judge: whole events pass at once and uncopied, an event that has begun is held",
+          "[stream_judge]") {
   stream_judge stream;
   const std::string two = delta("a") + delta("b");
   const auto passed = stream.feed(two);
@@ -102,7 +103,7 @@ TEST_CASE("stream judge: a choice without index is the first, one with a strange
   check_at_every_split(chunk("128", "\"stop\"") + done, "complete done events=2");
 }
 
-TEST_CASE("stream judge: only choices[].finish_reason that says something finishes", "[stream_judge]") {
+TEST_CASE("stream judge: only a choices[].finish_reason with a value finishes a choice", "[stream_judge]") {
   for (const auto* data : {
            R"({"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]})",
            R"({"choices":[{"delta":{"finish_reason":"stop"}}]})",
@@ -126,7 +127,7 @@ TEST_CASE("stream judge: only choices[].finish_reason that says something finish
        }) {
     check_at_every_split(event(data), "open events=1");
     check_at_every_split(delta("a") + event(data),
-                         "open events=2");  // in a stream that has begun, the cheap look decides
+                         "open events=2");  // in a stream that has begun, the chunk filter looks first
   }
   check_at_every_split(event(R"({"choices":[{"finish_r\u0065ason":"stop"}]})"), "complete events=1");
   check_at_every_split(event(R"({"choices":[{"finish_reason":null,"finish_reason":"stop"}]})"),
@@ -135,7 +136,7 @@ TEST_CASE("stream judge: only choices[].finish_reason that says something finish
                        "complete events=1");
 }
 
-TEST_CASE("stream judge: error events", "[stream_judge]") {
+TEST_CASE("stream judge: an event is an error by its name or by an error in its data", "[stream_judge]") {
   check_at_every_split(event(R"({"error":{"message":"x","code":"500"}})"), "complete error events=1");
   check_at_every_split("event: error\ndata: whatever\n\n", "complete error events=1");
   check_at_every_split("event:error\r\ndata: {}\r\n\r\n", "complete error events=1");
@@ -150,7 +151,7 @@ TEST_CASE("stream judge: error events", "[stream_judge]") {
       "open events=4");
 }
 
-TEST_CASE("stream judge: the model is the first one told, in each dialect, at any split", "[stream_judge]") {
+TEST_CASE("stream judge: the model is the first one named, in each dialect, at any split", "[stream_judge]") {
   const std::string longest(47, 'm');
   const std::vector<std::tuple<dialect, std::string, std::string>> rows{
       {dialect::chat,
@@ -166,7 +167,7 @@ TEST_CASE("stream judge: the model is the first one told, in each dialect, at an
        "o3"},
       {dialect::chat, event(R"({"model":"a\u00e4\"b","choices":[{"index":0}]})"), "a\xC3\xA4\"b"},
       {dialect::chat, event(R"({"model":")" + longest + R"(","choices":[]})"), longest},
-      // What the scanner cuts is no model's name.
+      // A name that is too long for the scanner is cut by it, and so it is not used.
       {dialect::chat, event(R"({"model":")" + longest + R"(m","choices":[]})"), ""},
       {dialect::chat, event(R"({"model":7,"choices":[{"index":0,"delta":{"model":"x"}}]})"), ""},
       {dialect::anthropic, event(R"({"type":"x","message":{"content":{"model":"x"},"model":null}})"), ""},
@@ -198,7 +199,7 @@ TEST_CASE("stream judge: usage is the last that was not null", "[stream_judge]")
                        "open events=3");
 }
 
-TEST_CASE("stream judge: data that is no JSON passes and counts", "[stream_judge]") {
+TEST_CASE("stream judge: data that is not JSON passes and counts", "[stream_judge]") {
   check_at_every_split("data: hello\n\ndata: {{{\n\ndata:\n\ndata\n\n", "open events=4");
 }
 
@@ -220,7 +221,7 @@ TEST_CASE("stream judge: a last event without its blank line counts when it is w
   check_at_every_split(delta("a") + "data: {\"choices\":[]}", "open events=2", "data: {\"choices\":[]}");
 }
 
-TEST_CASE("stream judge: the cheap look at a chunk misses nothing", "[stream_judge]") {
+TEST_CASE("stream judge: the chunk filter misses no chunk that matters", "[stream_judge]") {
   const auto begun = delta("a");
   for (const auto* finish :
        {R"({"choices":[{"index":0,"finish_reason":"stop"}]})", R"({"choices":[{"finish_reason" : "stop"}]})",
