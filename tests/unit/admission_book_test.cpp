@@ -32,7 +32,7 @@ struct desk {
     return last.what;
   }
   void free(const std::string& name) { book.freed(name, now); }
-  /// The tickets that are admitted now.
+  /// Returns the tickets that are admitted now.
   std::vector<admission_book::ticket> admit() {
     std::vector<admission_book::ticket> out;
     for (const auto& each : book.admit()) out.push_back(each.who);
@@ -93,7 +93,8 @@ TEST_CASE("admission: retry-after follows the rate at which places come free", "
   CHECK(on.header("retry-after") == "60");
 }
 
-TEST_CASE("admission: those who wait go round the keys, in order within each", "[unit][admission]") {
+TEST_CASE("admission: waiting requests are admitted from one key after another, in order within each key",
+          "[unit][admission]") {
   desk on{{1, 10, 10s}};
   const auto a = rules_of("a");
   const auto b = rules_of("b");
@@ -127,7 +128,8 @@ TEST_CASE("admission: a key at its own limit holds nobody else up", "[unit][admi
   CHECK(on.admit() == tickets{2});
 }
 
-TEST_CASE("admission: a queue is bounded per key, and who leaves it makes room", "[unit][admission]") {
+TEST_CASE("admission: a queue is bounded per key, and a request that leaves it makes room",
+          "[unit][admission]") {
   desk on{{1, 2, 10s}};
   const auto a = rules_of("a");
   REQUIRE(on.ask(1, a) == answer::granted);
@@ -148,7 +150,8 @@ TEST_CASE("admission: a queue is bounded per key, and who leaves it makes room",
   CHECK_FALSE(on.book.next_expiry());
 }
 
-TEST_CASE("admission: who waits too long is refused by what stands in the way", "[unit][admission]") {
+TEST_CASE("admission: a request that waits too long is refused for the limit that is in its way",
+          "[unit][admission]") {
   desk on{{2, 10, 10s}};
   const auto a = rules_of("a", 1);
   REQUIRE(on.ask(1, a) == answer::granted);
@@ -175,7 +178,7 @@ TEST_CASE("admission: who waits too long is refused by what stands in the way", 
   CHECK(on.book.in_use() == 2);
 }
 
-TEST_CASE("admission: rpm is a full minute's worth at once, then evenly", "[unit][admission]") {
+TEST_CASE("admission: rpm allows a full minute's worth at once, and then an even rate", "[unit][admission]") {
   desk on{{}};
   const auto a = rules_of("a", 0, 6);
   for (admission_book::ticket i = 0; i < 6; ++i) CHECK(on.ask(i, a) == answer::granted);
@@ -198,7 +201,7 @@ TEST_CASE("admission: rpm is a full minute's worth at once, then evenly", "[unit
   CHECK(on.ask(17, a) == answer::refused);
 }
 
-TEST_CASE("admission: tpm is charged when a request ends, beyond the limit too", "[unit][admission]") {
+TEST_CASE("admission: tpm is charged when a request ends, even beyond the limit", "[unit][admission]") {
   desk on{{}};
   const auto a = rules_of("a", 0, 0, 600);
   CHECK(on.ask(1, a) == answer::granted);
@@ -215,7 +218,7 @@ TEST_CASE("admission: tpm is charged when a request ends, beyond the limit too",
   on.book.spent(rules_of("unknown"), 1, on.now);
 }
 
-TEST_CASE("admission: a request that left the queue did not count for rpm, one that was refused neither",
+TEST_CASE("admission: neither a request that left the queue nor one that was refused counts for rpm",
           "[unit][admission]") {
   desk on{{1, 1, 10s}};
   const auto a = rules_of("a", 0, 3);
@@ -231,7 +234,7 @@ TEST_CASE("admission: a request that left the queue did not count for rpm, one t
   CHECK(on.ask(5, a) == answer::queued);
 }
 
-TEST_CASE("admission: a request that asks no model takes a slot, and nothing of rpm and tpm",
+TEST_CASE("admission: a request that calls no model takes a slot, but nothing of rpm and tpm",
           "[unit][admission]") {
   desk on{{0, 1, 10s}};
   const auto rules = rules_of("a", 1, 2, 5);
@@ -242,7 +245,7 @@ TEST_CASE("admission: a request that asks no model takes a slot, and nothing of 
     CHECK(count(who) == answer::granted);
     on.free("a");
   }
-  // One that waits, and leaves or is refused later, gives nothing back that it did not take.
+  // If such a request waits and then leaves or is refused, it gives nothing back, because it took nothing.
   CHECK(on.ask(6, rules) == answer::granted);
   CHECK(count(7) == answer::queued);
   CHECK(count(8) == answer::refused);
@@ -264,7 +267,7 @@ TEST_CASE("admission: a request that asks no model takes a slot, and nothing of 
   CHECK(count(14) == answer::granted);
 }
 
-TEST_CASE("admission: a name's new limits count from the next request, what was used is kept",
+TEST_CASE("admission: new limits of a name count from the next request, and what was used is kept",
           "[unit][admission]") {
   desk on{{}};
   for (admission_book::ticket i = 0; i < 4; ++i) CHECK(on.ask(i, rules_of("a", 0, 6)) == answer::granted);

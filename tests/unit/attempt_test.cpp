@@ -26,7 +26,7 @@ const std::string delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content
 const std::string error = "data: {\"error\":{\"message\":\"no\",\"code\":\"500\"}}\n\n";
 const std::string done = "data: [DONE]\n\n";
 
-/// What a stream comes to: the bytes that pass, and the error events.
+/// What becomes of a stream: the bytes that pass, and the error events.
 struct outcome {
   std::string passed;
   std::vector<std::string> errors;
@@ -69,7 +69,7 @@ TEST_CASE("attempt: the head says what becomes of the body", "[unit][attempt]") 
   CHECK(redirect.take_head(head_with(302, "text/html"), {}) == answer_plan::refuse);
 }
 
-TEST_CASE("attempt: a stream comes to the same at every split", "[unit][attempt]") {
+TEST_CASE("attempt: a stream has the same outcome at every split", "[unit][attempt]") {
   const auto stream = delta + error + ": comment\n\n" + delta + done;
   for (std::size_t split = 0; split <= stream.size(); ++split) {
     INFO(split);
@@ -80,7 +80,7 @@ TEST_CASE("attempt: a stream comes to the same at every split", "[unit][attempt]
   }
 }
 
-TEST_CASE("attempt: an error that is the first event is told as such, whatever comments came before",
+TEST_CASE("attempt: an error that is the first event is known to be first, whatever comments came before",
           "[unit][attempt]") {
   for (const auto& before : {""s, ": comment\n\n"s}) {
     const auto stream = before + error + delta;
@@ -103,7 +103,7 @@ TEST_CASE("attempt: comments are neither an event nor progress", "[unit][attempt
   CHECK(one.has_event());
   CHECK(one.has_progressed());
   CHECK_FALSE(one.has_progressed());
-  // The two who ask do not disturb each other.
+  // has_progressed() and was_heard() are independent of each other.
   CHECK(one.was_heard());
   CHECK_FALSE(one.was_heard());
 }
@@ -132,7 +132,7 @@ TEST_CASE("attempt: a body is held up to 4 MiB", "[unit][attempt]") {
   CHECK(one.held.size() == (4 << 20) + 1);
 }
 
-TEST_CASE("attempt: the length of a body is known by its header alone, unless it comes in chunks",
+TEST_CASE("attempt: the length of a body is known only from its header, and not if it comes in chunks",
           "[unit][attempt]") {
   const auto length = [](std::vector<std::pair<std::string, std::string>> fields) {
     attempt one;

@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// Lets reads end one by one. Outlives the test, as the threads that wait at it may.
+/// Lets reads end one by one. The threads that wait at it share it, because they may outlive the test.
 struct turnstile {
   void pass() {
     std::unique_lock lock{changing};
@@ -47,7 +47,7 @@ int wait_for(Reader& reader) {
 
 }  // namespace
 
-TEST_CASE("background reader: what is asked for again while it reads is read once more, and once only",
+TEST_CASE("background reader: any number of requests during a read cause exactly one more read",
           "[unit][reload]") {
   const auto door = std::make_shared<turnstile>();
   const auto reads = std::make_shared<std::atomic<int>>(0);
@@ -63,7 +63,7 @@ TEST_CASE("background reader: what is asked for again while it reads is read onc
   CHECK_FALSE(reader.take());
   door->let_one();
   CHECK(wait_for(reader) == 1);
-  CHECK(reader.reading());  // the second, for the three that came meanwhile
+  CHECK(reader.reading());  // the second read, for the three requests that came during the first
   door->let_one();
   CHECK(wait_for(reader) == 2);
   CHECK_FALSE(reader.reading());
@@ -72,7 +72,7 @@ TEST_CASE("background reader: what is asked for again while it reads is read onc
   CHECK(*reads == 2);
 }
 
-TEST_CASE("background reader: one that never comes back holds up nobody, not even its owner's end",
+TEST_CASE("background reader: a read that never returns blocks nobody, not even its owner's destructor",
           "[unit][reload]") {
   const auto door = std::make_shared<turnstile>();
   {
@@ -84,7 +84,7 @@ TEST_CASE("background reader: one that never comes back holds up nobody, not eve
     door->wait_begun(1);
     CHECK(reader.reading());
   }
-  door->let_one();  // it ends behind its owner's back, and finds what it needs
+  door->let_one();  // the read ends after its owner, and everything that it uses is still there
 }
 
 }  // namespace llm_proxy

@@ -46,7 +46,7 @@ errc refusal(const std::variant<body_plan, refused_body>& judged) {
 
 }  // namespace
 
-TEST_CASE("intake: a head is refused for what its route does not take", "[unit][intake]") {
+TEST_CASE("intake: a head is refused if its route does not accept it", "[unit][intake]") {
   const auto check = [](const request_head& head, body_kind body = body_kind::json) {
     return code_of(check_head(head, body, 100));
   };
@@ -61,7 +61,7 @@ TEST_CASE("intake: a head is refused for what its route does not take", "[unit][
         errc::bad_request);
   CHECK(check(head_with({{"content-type", "multipart/form-data; boundary=b"}}), body_kind::multipart) ==
         errc::none);
-  // A route without a body does not look at it.
+  // A route that takes no body ignores the encoding.
   CHECK(check(head_with({{"content-encoding", "gzip"}}), body_kind::none) == errc::none);
   auto large = head_with();
   large.content_length = 100;
@@ -70,8 +70,7 @@ TEST_CASE("intake: a head is refused for what its route does not take", "[unit][
   CHECK(check(large) == errc::body_too_large);
 }
 
-TEST_CASE("intake: a client may shorten its request's time, and says so by one whole number",
-          "[unit][intake]") {
+TEST_CASE("intake: a client may shorten the time of its request, with one whole number", "[unit][intake]") {
   using std::chrono::milliseconds;
   const auto read = [](std::string_view value, milliseconds ours) {
     return read_time_limit(head_with({{"x-request-timeout-ms", value}}), ours);
@@ -97,7 +96,8 @@ TEST_CASE("intake: a client may shorten its request's time, and says so by one w
   CHECK(std::holds_alternative<failure>(read_time_limit(twice, milliseconds{0})));
 }
 
-TEST_CASE("intake: a key with models is held to them, wherever a request names one", "[unit][intake]") {
+TEST_CASE("intake: a key with a list of models is held to it, wherever a request names a model",
+          "[unit][intake]") {
   const auto any = key_for({}), some = key_for({"gpt-4*"});
   for (const auto kind : {body_kind::multipart, body_kind::any}) {
     CHECK(code_of(check_form(any, kind)) == errc::none);
@@ -127,7 +127,7 @@ TEST_CASE("intake: a body becomes a plan, or is refused by its route's rules and
   CHECK(refusal(planned("[]")) == errc::invalid_shape);
   CHECK(refusal(planned(R"({"model":"m","messages":[],"fallbacks":["x"]})", key_for({"m"}))) ==
         errc::model_not_allowed);
-  // What a refused request wanted is still known, for the log.
+  // Whether a refused request wanted a stream is still known, because the log says it.
   const auto refused =
       planned(R"({"model":"m","messages":[],"stream":true,"fallbacks":["x"]})", key_for({"m"}));
   CHECK(std::get<refused_body>(refused).stream);
@@ -136,7 +136,7 @@ TEST_CASE("intake: a body becomes a plan, or is refused by its route's rules and
   CHECK(std::get<refused_body>(wrong).detail.find("model") != std::string::npos);
 }
 
-TEST_CASE("intake: a streamed chat is made to ask for its usage where that is wanted", "[unit][intake]") {
+TEST_CASE("intake: a streamed chat is edited to ask for its usage if that is wanted", "[unit][intake]") {
   const auto ask = [](std::string body) {
     const auto judged = plan_body(chat_route(), {}, "/v1/chat/completions", nullptr, true, body);
     return std::pair{std::get<body_plan>(judged), body};
@@ -144,7 +144,7 @@ TEST_CASE("intake: a streamed chat is made to ask for its usage where that is wa
   const auto [plan, body] = ask(R"({"stream":true,"messages":[],"model":"m"})");
   CHECK(plan.adds_usage);
   CHECK(body.find(R"("include_usage":true)") != std::string::npos);
-  // The place of the model is where it is now.
+  // The plan has the place of the model after the edit.
   CHECK(body.substr(plan.model_at.begin, plan.model_at.end - plan.model_at.begin) == R"("m")");
   const std::string asks =
       R"({"stream":true,"stream_options":{"include_usage":true},"messages":[],"model":"m"})";

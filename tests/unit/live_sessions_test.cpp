@@ -27,7 +27,8 @@ class numbered final : public live_session {
 
 }  // namespace
 
-TEST_CASE("live sessions: those that left in any order are not listed", "[unit][live]") {
+TEST_CASE("live sessions: sessions that were removed are not listed, in whatever order they were removed",
+          "[unit][live]") {
   live_sessions list;
   std::deque<numbered> made;
   for (int i = 0; i < 4; ++i) list.add(made.emplace_back(i));
@@ -41,7 +42,7 @@ TEST_CASE("live sessions: those that left in any order are not listed", "[unit][
   CHECK(seen.requests.front().id == "2");
 }
 
-TEST_CASE("live sessions: what ends is kept only while somebody watches, for each who watches",
+TEST_CASE("live sessions: ended sessions are kept only while somebody watches, and each watcher sees them",
           "[unit][live]") {
   live_sessions list;
   std::deque<numbered> made;
@@ -61,12 +62,12 @@ TEST_CASE("live sessions: what ends is kept only while somebody watches, for eac
   CHECK(seen.ended.front().last.id == "2");
   CHECK(seen.ended.front().verdict == "truncated");
   CHECK(seen.ended.front().status == 502);
-  // The last look is a minute ago.
+  // The last look was a minute ago, so nobody watches any more.
   list.end(made[3], "complete", 200);
   CHECK(list.kept() == 0);
 }
 
-TEST_CASE("live sessions: who asks for one key's requests is told of no other's", "[unit][live]") {
+TEST_CASE("live sessions: a look at the requests of one key shows no other key's", "[unit][live]") {
   live_sessions list;
   std::deque<numbered> made;
   for (int i = 0; i < 5; ++i) list.add(made.emplace_back(i));
@@ -85,8 +86,7 @@ TEST_CASE("live sessions: who asks for one key's requests is told of no other's"
   CHECK(list.look({begun.last, "nobody"}, now).ended.empty());
 }
 
-TEST_CASE("live sessions: no more than the bound are listed, and how many there are is told",
-          "[unit][live]") {
+TEST_CASE("live sessions: no more than the bound are listed, but all of them are counted", "[unit][live]") {
   live_sessions list;
   const int count = static_cast<int>(max_observed) + 20;
   std::deque<numbered> made;

@@ -32,7 +32,7 @@ models known_models() {
                                   {"claude-router-66617374", R"({"view":"fast"})", "gpt-4o"}})};
 }
 
-/// The body, or the failure's code.
+/// Returns the body of the answer, or the code of the failure.
 std::string asked(const models& known, const header_list& headers,
                   const std::vector<std::string>& allowed = {}, endpoint target = endpoint::models,
                   std::string_view detail = {}) {
@@ -80,8 +80,9 @@ TEST_CASE("model lists: an older LiteLLM's client gets the next best list", "[un
   CHECK(holds(asked(known, claude_code), R"("id":"fast","display_name":"fast")"));
 }
 
-TEST_CASE("model lists: a key with patterns sees the models behind the ids, in every shape",
-          "[unit][models]") {
+TEST_CASE(
+    "model lists: a key with patterns sees the ids of the models it may use, in every shape of the list",
+    "[unit][models]") {
   const auto known = known_models();
   for (const auto& headers : {header_list{}, anthropic, claude_code}) {
     const auto gpt = asked(known, headers, {"gpt-4*"});
@@ -92,7 +93,7 @@ TEST_CASE("model lists: a key with patterns sees the models behind the ids, in e
     CHECK_FALSE(holds(other, "gpt-4o"));
     CHECK_FALSE(holds(other, "fast"));
   }
-  // An alias is seen by who may use either name.
+  // A key sees an alias if it may use either of the two names.
   for (const auto& headers : {header_list{}, claude_code}) {
     CHECK(holds(asked(known, headers, {"gpt-4o"}), "fast"));
     CHECK(holds(asked(known, headers, {"fast"}), "fast"));

@@ -54,29 +54,29 @@ std::string timing(const request_record& record, steady_clock::duration after) {
 
 }  // namespace
 
-TEST_CASE("record: server-timing says who was slow, and that a connect is no wait for an answer",
+TEST_CASE("record: server-timing says who was slow, and tells a connect from the wait for an answer",
           "[unit][record]") {
   auto record = chat();
   CHECK(timing(record, 60ms) ==
         "queue;dur=10, auth;dur=1, connect;dur=5, first_byte;dur=25, litellm;dur=3, "
         "total;dur=60");
-  // Nothing of an attempt that was not made, or that has not answered.
+  // An attempt that was not made has no entry. One that was not answered yet has waited until now.
   record.attempt = {};
   CHECK(timing(record, 60ms) == "queue;dur=10, auth;dur=1, total;dur=60");
   record.attempt.opened_at = record.attempt.sent_at = start + 20ms;
   CHECK(timing(record, 60ms) == "queue;dur=10, auth;dur=1, first_byte;dur=40, total;dur=60");
-  // Of an upload the connect may be over before the last part is sent.
+  // In an upload, the connect may be over before the last part is sent. Then it is no part of the wait.
   record.attempt.connect = 5ms;
   record.attempt.sent_at = start + 40ms;
   CHECK(timing(record, 60ms).find("first_byte;dur=20") != std::string::npos);
-  // One that still waits has waited until now.
+  // A request that still waits for a slot has waited until now.
   record.queue_time = {};
   CHECK(timing(record, 8ms).starts_with("queue;dur=6,"));
   record.queued_at = {};
   CHECK(timing(record, 8ms).starts_with("queue;dur=0,"));
 }
 
-TEST_CASE("record: the log has its line, without the query", "[unit][record]") {
+TEST_CASE("record: the line in the log has the path without the query", "[unit][record]") {
   const auto record = chat();
   const auto line = log_line_of(record, verdict::complete, 60, "trace");
   CHECK(line.id == "id-1");
@@ -104,7 +104,8 @@ TEST_CASE("record: the log has its line, without the query", "[unit][record]") {
   CHECK(short_line.prompt_tokens < 0);
 }
 
-TEST_CASE("record: the metrics know key, model and usage only of what went to upstream", "[unit][record]") {
+TEST_CASE("record: the metrics have key, model and usage only for requests that go upstream",
+          "[unit][record]") {
   auto record = chat();
   const auto facts = facts_of(record, verdict::complete, 60);
   CHECK(facts.route == "/v1/chat/completions");
@@ -139,7 +140,7 @@ TEST_CASE("record: the dashboard sees a request while it lasts", "[unit][record]
   CHECK(sample.tokens == 12);
 }
 
-TEST_CASE("record: a span has its events at the clock that others share", "[unit][record]") {
+TEST_CASE("record: the events of a span are at times of the system clock", "[unit][record]") {
   const auto record = chat();
   begun_span begun;
   begun.own.sampled = true;

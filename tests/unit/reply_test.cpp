@@ -12,7 +12,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// A writer that keeps what it is given.
+/// A writer that records what it is given.
 class recording_writer final : public reply_writer {
  public:
   void start_answer(const response_head& with, body_framing how, std::uint64_t bytes, bool) override {
@@ -85,7 +85,7 @@ TEST_CASE("reply: a whole answer has its length, its id, and a JSON type where i
   CHECK(type_of(204, "", "").empty());
 }
 
-TEST_CASE("reply: server-timing is said where the request goes upstream", "[unit][reply]") {
+TEST_CASE("reply: server-timing is sent if the request goes upstream", "[unit][reply]") {
   reply_stage on;
   on.record.has_timing = true;
   on.answer.send_json(200, "{}");
@@ -136,7 +136,7 @@ TEST_CASE("reply: another try begins without the comments of the one before", "[
   CHECK(on.writer.body.empty());
 }
 
-TEST_CASE("reply: a body of another kind has the length that upstream told, or comes in chunks",
+TEST_CASE("reply: a body of another kind has the length that upstream gave, or comes in chunks",
           "[unit][reply]") {
   reply_stage known;
   known.answer.open({200, {}}, false, 12);

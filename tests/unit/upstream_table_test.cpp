@@ -40,7 +40,7 @@ TEST_CASE("upstreams: the last usable one is never left out, nor a single one", 
   CHECK(two.usable(1));
   CHECK(two.any_usable_but(bit_of(0)));
   CHECK_FALSE(two.any_usable_but(bit_of(1)));
-  // With the other one back, it is its turn.
+  // When the other one is back, this one can be left out.
   two.returned(0, now);
   two.failed(1, "down");
   CHECK_FALSE(two.usable(1));
@@ -64,7 +64,7 @@ TEST_CASE("upstreams: one that comes back gets its share over ten seconds, and o
   table.succeeded(0);
   table.failed(0, "once");
   CHECK(table.usable(0));
-  table.returned(1, now);  // it never was away
+  table.returned(1, now);  // it was never left out
   CHECK(table.share(1, now) == 1);
 }
 
@@ -73,18 +73,18 @@ TEST_CASE("upstreams: one that was left out is used again once a later request o
   upstream_table table{{"a", "b"}};
   const auto before = steady_clock::now();
   fail_times(table, 0, 5);
-  table.answered(0, before, now);  // a stream that was open already
+  table.answered(0, before, now);  // the answer to a request from before it was left out
   CHECK_FALSE(table.usable(0));
   const auto later = steady_clock::now() + 1ms;
   table.answered(0, later, later);
   CHECK(table.usable(0));
   CHECK(std::abs(table.share(0, later) - 0.1) < 0.001);
-  table.answered(1, later, later);  // it never was away
+  table.answered(1, later, later);  // it was never left out
   CHECK(table.share(1, later) == 1);
   CHECK(table.ejections(0) == 1);
 }
 
-TEST_CASE("upstreams: any that was not tried counts, usable or left out", "[unit][upstreams]") {
+TEST_CASE("upstreams: an upstream that was not tried counts, usable or left out", "[unit][upstreams]") {
   upstream_table table{{"a", "b"}};
   fail_times(table, 0, 5);
   CHECK_FALSE(table.any_usable_but(bit_of(1)));
@@ -97,15 +97,14 @@ TEST_CASE("upstreams: any that was not tried counts, usable or left out", "[unit
   CHECK_FALSE(most.any_but((bit_of(max_upstreams - 1) << 1) - 1));
 }
 
-TEST_CASE("upstreams: three clients that gave one up within ten seconds ask for one sign of life",
-          "[unit][upstreams]") {
+TEST_CASE("upstreams: three clients that give up within ten seconds cause one probe", "[unit][upstreams]") {
   upstream_table table{{"a", "b"}};
   CHECK_FALSE(table.abandoned(0, now));
   CHECK_FALSE(table.abandoned(1, now));
   CHECK_FALSE(table.abandoned(0, now + 9s));
   CHECK_FALSE(table.abandoned(0, now + 11s));  // the first is too long ago
   CHECK(table.abandoned(0, now + 12s));
-  // Whoever goes on leaving causes no more than one in ten seconds.
+  // Clients that go on giving up cause no more than one probe in ten seconds.
   int asked = 0;
   for (auto time = 12s; time < 42s; time += 1s) asked += table.abandoned(0, now + time) ? 1 : 0;
   CHECK(asked == 2);
@@ -113,7 +112,7 @@ TEST_CASE("upstreams: three clients that gave one up within ten seconds ask for 
   CHECK(table.ejections(0) == 0);
 }
 
-TEST_CASE("upstreams: only a sign of life that does not come leaves one out, never the last one",
+TEST_CASE("upstreams: clients that give up leave none out, but a failed probe does, except the last one",
           "[unit][upstreams]") {
   upstream_table table{{"a", "b"}};
   for (int i = 0; i < 30; ++i) table.abandoned(0, now);
@@ -123,7 +122,7 @@ TEST_CASE("upstreams: only a sign of life that does not come leaves one out, nev
   CHECK(table.ejections(0) == 1);
   table.gave_no_sign(1, "no answer");
   CHECK(table.usable(1));
-  // Of one that is left out already nothing more is to be found out.
+  // Clients that give up cause no probe of an upstream that is left out already, nor of the only one.
   for (int i = 0; i < 6; ++i) CHECK_FALSE(table.abandoned(0, now + 60s));
   upstream_table one{{"a"}};
   for (int i = 0; i < 6; ++i) CHECK_FALSE(one.abandoned(0, now));

@@ -6,7 +6,7 @@
 
 namespace llm_proxy::test {
 
-TEST_CASE("verdict: a timeout's word tells what was missed", "[unit][verdict]") {
+TEST_CASE("verdict: the word for a timeout says which deadline was missed", "[unit][verdict]") {
   struct row {
     errc code;
     missed deadline;
