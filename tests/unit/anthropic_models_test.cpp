@@ -28,7 +28,8 @@ std::string page(const std::string& data, bool has_more, const std::string& firs
 
 }  // namespace
 
-TEST_CASE("anthropic models: LiteLLM's list is read as it is, another shape is none", "[unit][models]") {
+TEST_CASE("anthropic models: LiteLLM's list is read as it is, and any other shape is refused",
+          "[unit][models]") {
   const auto models = read_anthropic_models(
       R"({"data":[{"type":"model","id":"m","display_name":"M","created_at":"2024-01-01T00:00:00Z","more":[1]},{"type":"model"},7],"has_more":false})");
   REQUIRE(models);
@@ -44,7 +45,7 @@ TEST_CASE("anthropic models: LiteLLM's list is read as it is, another shape is n
   }
 }
 
-TEST_CASE("anthropic models: an entry is made of what OpenAI's list says", "[unit][models]") {
+TEST_CASE("anthropic models: an entry is made from OpenAI's list", "[unit][models]") {
   model_entry model;
   model.id = "m\"1";
   model.name = "Name";
@@ -71,7 +72,7 @@ TEST_CASE("anthropic models: Claude Code gets an entry under its own id, with th
       R"({"type":"model","id":"claude-router-6770742d346f","source_model":"gpt-4o","display_name":"gpt-4o",)"));
 }
 
-TEST_CASE("anthropic models: pages are what was asked for, and say truly whether there is more",
+TEST_CASE("anthropic models: a page holds what was asked for, and says whether there is more",
           "[unit][models]") {
   const std::string a = R"({"id":"a/x"})", b = R"({"id":"b"})", c = R"({"id":"c"})";
   const auto all = page(a + "," + b + "," + c, false, "\"a/x\"", "\"c\"");

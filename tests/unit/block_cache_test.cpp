@@ -33,13 +33,13 @@ std::vector<void*> allocate(std::size_t count, std::size_t bytes) {
 }
 
 #ifndef LLM_PROXY_PLAIN_NEW
-/// Bytes that the process has of malloc.
+/// Returns how many bytes the process has allocated from malloc.
 std::size_t in_use() {
   return mallinfo2().uordblks;
 }
 
-/// Allocates as many blocks and frees them all: bytes that malloc got back. (Of each size a few count as used
-/// that glibc itself keeps at hand.)
+/// Allocates `count` blocks, frees them all, and returns how many bytes malloc got back. (glibc itself keeps
+/// a few blocks of each size at hand, which count as used.)
 std::size_t given_back(std::size_t count, std::size_t bytes) {
   const auto blocks = allocate(count, bytes);
   const auto full = in_use();
@@ -102,10 +102,10 @@ TEST_CASE("block cache: a block may be freed by another thread") {
   });
 }
 
-// A sanitizer's operators keep nothing.
+// With a sanitizer the program uses the sanitizer's operator new, which keeps nothing.
 #ifndef LLM_PROXY_PLAIN_NEW
 
-TEST_CASE("block cache: keeps what was freed, gives it out again, and back when told") {
+TEST_CASE("block cache: keeps freed blocks, hands them out again, and returns them to malloc when told") {
   in_io_thread([] {
     constexpr std::size_t count = 50;
     constexpr std::size_t bytes = 300;
@@ -118,7 +118,7 @@ TEST_CASE("block cache: keeps what was freed, gives it out again, and back when 
     CHECK(std::is_permutation(again.begin(), again.end(), blocks.begin()));
     for (auto* each : again) ::operator delete(each);
     block_cache::clear();
-    CHECK(in_use() < full - (count - 10) * bytes);  // glibc's own few of a thread count as used
+    CHECK(in_use() < full - (count - 10) * bytes);  // the few that glibc keeps for a thread count as used
   });
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("block cache: keeps a bounded part") {
   in_io_thread([] { CHECK(given_back(2000, 1000) > 1900 * 1000); });
 }
 
-TEST_CASE("block cache: a thread that has not begun keeps nothing") {
+TEST_CASE("block cache: a thread that has not called begin() keeps nothing") {
   std::thread{[] { CHECK(given_back(50, 300) > 40 * 300); }}.join();
 }
 

@@ -16,7 +16,7 @@ void fill(byte_buffer& buffer, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("byte_buffer: what is consumed while a read is under way does not move the read's room",
+TEST_CASE("byte_buffer: consuming bytes during a read does not move the memory prepared for that read",
           "[byte_buffer]") {
   byte_buffer buffer;
   fill(buffer, "first");
@@ -40,7 +40,7 @@ TEST_CASE("byte_buffer: keeps unconsumed bytes when it grows and when it moves t
   CHECK(buffer.view() == "xyz");
 }
 
-TEST_CASE("byte_buffer: frees its memory only when it is empty and larger than what is kept",
+TEST_CASE("byte_buffer: frees its memory only if it is empty and larger than the size to keep",
           "[byte_buffer]") {
   byte_buffer buffer;
   fill(buffer, std::string(100, 'x'));

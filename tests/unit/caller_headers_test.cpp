@@ -12,7 +12,7 @@ namespace {
 
 using fields = std::vector<std::pair<std::string, std::string>>;
 
-/// The lines that go upstream for a client's `sent`.
+/// Returns the header lines that go upstream when the client sends the fields `sent`.
 std::string lines(const upstream_caller& who, const fields& sent = {}) {
   caller_headers headers{who};
   std::string out;
@@ -30,7 +30,7 @@ const fields about_spending{{"X-LiteLLM-End-User-Id", "victim"},
 
 }  // namespace
 
-TEST_CASE("caller headers: what a client says of its spending is replaced by its key's name",
+TEST_CASE("caller headers: what a client says about who pays is replaced by its key's name",
           "[unit][caller]") {
   const upstream_caller user{caller_header::end_user, "team-a", "10.1.2.3"};
   CHECK(lines(user, about_spending) == "x-litellm-end-user-id: team-a\r\nx-forwarded-for: 10.1.2.3\r\n");
@@ -46,19 +46,19 @@ TEST_CASE("caller headers: INTERNAL_API_KEY may name end users, tags and metadat
   for (const char* name : {"x-litellm-end-user-id", "X-LiteLLM-Customer-Id"}) {
     CHECK(lines(user, {{name, "alice"}, {"x-litellm-tags", "a"}}) ==
           std::string{name} + ": alice\r\nx-litellm-tags: a\r\n");
-    // LiteLLM takes an empty one for none.
+    // LiteLLM treats an empty value as missing.
     CHECK(lines(user, {{name, " "}}) == "x-litellm-end-user-id: default\r\n");
   }
   const upstream_caller tag{caller_header::tag, "default", "", true};
   CHECK(lines(tag) == "x-litellm-tags: default\r\n");
-  // One line: of two, LiteLLM reads one.
+  // All tags are in one line, because LiteLLM would read only one of two.
   CHECK(lines(tag, {{"X-LiteLLM-Tags", "a, b"}, {"x-litellm-tags", ""}, {"x-litellm-tags", "c"}}) ==
         "x-litellm-tags: a, b,c,default\r\n");
   CHECK(lines(tag, {{"x-litellm-customer-id", "alice"}, {"x-litellm-spend-logs-metadata", "{}"}}) ==
         "x-litellm-customer-id: alice\r\nx-litellm-spend-logs-metadata: {}\r\nx-litellm-tags: default\r\n");
 }
 
-TEST_CASE("caller headers: a name from elsewhere is one tag and one line", "[unit][caller]") {
+TEST_CASE("caller headers: a name from outside cannot become two tags or two lines", "[unit][caller]") {
   CHECK(caller_text("team-a_1.x@y/z:2") == "team-a_1.x@y/z:2");
   CHECK(caller_text("a,b\r\nx: y%\xc3\xbc") == "a%2Cb%0D%0Ax:%20y%25%C3%BC");
 }

@@ -16,7 +16,7 @@ std::vector<std::string> warnings_for(const std::string& file,
   return certificate_warnings("OPTION", file, use, std::time(nullptr));
 }
 
-/// The only warning for `file`; else how many there are.
+/// Returns the only warning for `file`, or how many there are if there is not exactly one.
 std::string warning_for(const std::string& file, certificate_use use = certificate_use::shown_to_clients) {
   const auto all = warnings_for(file, use);
   return all.size() == 1 ? all.front() : std::to_string(all.size()) + " warnings";
@@ -28,7 +28,7 @@ bool holds(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("certificate check: a whole chain within its dates is not warned of, whoever its root is",
+TEST_CASE("certificate check: a whole chain within its dates causes no warning, whatever its root",
           "[unit][tls]") {
   const test_certificate root{{.name = "root", .authority = true}};
   const test_certificate between{{.name = "between", .authority = true}, &root};
@@ -38,7 +38,7 @@ TEST_CASE("certificate check: a whole chain within its dates is not warned of, w
   CHECK(warnings_for("/no/such/file").empty());
 }
 
-TEST_CASE("certificate check: a chain that lacks our issuer's certificate is warned of", "[unit][tls]") {
+TEST_CASE("certificate check: a chain without our issuer's certificate causes a warning", "[unit][tls]") {
   const test_certificate root{{.name = "root", .authority = true}};
   const test_certificate between{{.name = "between", .authority = true}, &root};
   const test_certificate own{{.name = "own", .host = "localhost"}, &between};
@@ -48,15 +48,15 @@ TEST_CASE("certificate check: a chain that lacks our issuer's certificate is war
                              ": the certificate CN=own stands without that of its issuer "
                              "CN=between"));
   }
-  // An authority that this machine trusts, its clients may have too.
+  // If this machine trusts the authority, the clients may trust it, too.
   ::setenv("SSL_CERT_FILE", between.file().c_str(), 1);
   CHECK(warnings_for(own.file()).empty());
   ::unsetenv("SSL_CERT_FILE");
-  // Whether LiteLLM knows the issuer is its operator's to see to.
+  // LiteLLM's operator has to see to it that LiteLLM knows the issuer.
   CHECK(warnings_for(own.file(), certificate_use::shown_to_litellm).empty());
 }
 
-TEST_CASE("certificate check: what is self-signed, expired or not yet valid is named with its dates",
+TEST_CASE("certificate check: self-signed, expired and not yet valid certificates are named with their dates",
           "[unit][tls]") {
   const test_certificate alone{{.name = "alone", .host = "localhost"}};
   CHECK(holds(warning_for(alone.file()), "CN=alone is self-signed"));
@@ -69,7 +69,7 @@ TEST_CASE("certificate check: what is self-signed, expired or not yet valid is n
     CHECK(holds(expired, " UTC)"));
     CHECK(holds(warning_for(early.chain({&root}), use), "CN=early is not yet valid (before 20"));
   }
-  // One in the middle ends the chain as well.
+  // An expired certificate in the middle breaks the chain as well.
   const test_certificate old_between{{.name = "between", .authority = true, .from = -48h, .until = -24h},
                                      &root};
   const test_certificate own{{.name = "own"}, &old_between};

@@ -32,7 +32,8 @@ TEST_CASE("chunk filter: a key that matters is seen at every place of an event o
   }
 }
 
-TEST_CASE("chunk filter: what holds no such key, or a void one, does not matter", "[unit][chunk_filter]") {
+TEST_CASE("chunk filter: an event without such a key, or with null as its value, does not matter",
+          "[unit][chunk_filter]") {
   const auto seen = seen_choice_0();
   for (std::size_t size = 0; size < 60; ++size) {
     const std::string text(size, 'x');
@@ -44,7 +45,7 @@ TEST_CASE("chunk filter: what holds no such key, or a void one, does not matter"
   CHECK(may_matter(R"({"usage":null,"error":null,"finish_reason":"stop"})", seen));
 }
 
-TEST_CASE("chunk filter: a choice that was not seen, and what is no object, matters",
+TEST_CASE("chunk filter: an event with a choice not seen before, or that is not an object, matters",
           "[unit][chunk_filter]") {
   CHECK(may_matter("{}", {}));
   const auto seen = seen_choice_0();

@@ -16,7 +16,7 @@ struct outcome {
   bool broken = false;
 };
 
-/// Fed as from a socket: what was not consumed is given again with more behind it.
+/// Feeds a reader as from a socket: bytes that it does not consume are given to it again, followed by more.
 outcome read_in_portions(std::string_view bytes, std::size_t portion) {
   chunk_reader reader;
   outcome result;
@@ -54,7 +54,7 @@ TEST_CASE("chunk reader: without the last chunk and its blank line it is not don
   }
 }
 
-TEST_CASE("chunk reader: what is not plainly chunked is broken", "[unit][chunk_reader]") {
+TEST_CASE("chunk reader: bytes that are not plainly chunked are broken", "[unit][chunk_reader]") {
   for (const std::string& bytes : std::vector<std::string>{"\r\n",
                                                            "g\r\n",
                                                            "-1\r\na",
@@ -86,7 +86,7 @@ TEST_CASE("chunk reader: what is not plainly chunked is broken", "[unit][chunk_r
   }
 }
 
-TEST_CASE("chunk reader: a line that is wrong whatever follows is broken before its end",
+TEST_CASE("chunk reader: a line that no further byte can make valid is broken before its end",
           "[unit][chunk_reader]") {
   for (const std::string& bytes :
        std::vector<std::string>{"g", "z", "-", " ", ";", "0x", "1 1", "1,", "1;a\x01", "1\ra",
@@ -101,7 +101,7 @@ TEST_CASE("chunk reader: a line that is wrong whatever follows is broken before 
   }
 }
 
-TEST_CASE("chunk reader: it tells how much of a chunk is to come", "[unit][chunk_reader]") {
+TEST_CASE("chunk reader: it returns how much of a chunk is still to come", "[unit][chunk_reader]") {
   chunk_reader reader;
   std::string payload;
   CHECK(reader.left_of_chunk() == 0);
@@ -114,7 +114,7 @@ TEST_CASE("chunk reader: it tells how much of a chunk is to come", "[unit][chunk
   CHECK(last.left_of_chunk() == 0);
 }
 
-TEST_CASE("chunk reader: extensions and trailers without end are broken", "[unit][chunk_reader]") {
+TEST_CASE("chunk reader: endless extensions and trailers are broken", "[unit][chunk_reader]") {
   const std::string endless(40'000, 'a');
   for (const auto& bytes :
        {"1;" + endless, "1;" + endless + "\r\n", "0\r\nt: " + endless, endless, std::string(40'000, '0')}) {

@@ -7,8 +7,7 @@
 
 namespace llm_proxy {
 
-TEST_CASE("claude code: it is known by its user-agent or by what a gateway's client says",
-          "[unit][claude_code]") {
+TEST_CASE("claude code: it is recognised by user-agent or x-gateway-client", "[unit][claude_code]") {
   const auto is_one = [](std::string_view name, std::string_view value) {
     header_list headers;
     headers.add(name, value);
@@ -23,7 +22,8 @@ TEST_CASE("claude code: it is known by its user-agent or by what a gateway's cli
   CHECK_FALSE(is_claude_code({}));
 }
 
-TEST_CASE("claude code: an id that its picker would hide is made up, and read back", "[unit][claude_code]") {
+TEST_CASE("claude code: a model that its picker would hide gets a made-up id, which can be read back",
+          "[unit][claude_code]") {
   for (const std::string shown : {"claude-x", "my/Anthropic-y", "CLAUDE"})
     CHECK(claude_code_id(shown) == shown);
   CHECK(claude_code_id("gpt-4o") == "claude-router-6770742d346f");

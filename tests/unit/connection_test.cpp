@@ -39,7 +39,7 @@ class connection_stage : public connection_owner {
   }
   std::size_t socket_count() const { return sockets_.socket_count(); }
 
-  /// Sends a request and waits until it is there.
+  /// Sends a request and waits until it has arrived.
   void ask() {
     asked_ = false;
     boost::asio::write(client_, boost::asio::buffer(std::string_view{"GET / HTTP/1.1\r\nhost: x\r\n\r\n"}));
@@ -54,7 +54,7 @@ class connection_stage : public connection_owner {
     served_->write("hello");
     served_->end_answer();
   }
-  /// Runs the thread for a while; whether a request has come to the owner since it was last told.
+  /// Runs the thread for a while. Returns whether a request has reached the owner since the last call.
   bool goes_on(int rounds = 20) {
     for (int round = 0; round < rounds; ++round) {
       sockets_.run_round(1);
@@ -63,7 +63,7 @@ class connection_stage : public connection_owner {
     return std::exchange(asked_, false);
   }
   void send(std::string_view bytes) { boost::asio::write(client_, boost::asio::buffer(bytes)); }
-  /// Reads all that comes until `size` bytes have.
+  /// Reads until `size` bytes have come, and returns all of them.
   std::string read(std::size_t size) {
     std::string all;
     std::vector<char> bytes(1 << 20);
@@ -79,7 +79,7 @@ class connection_stage : public connection_owner {
   bool idle() const { return !idle_.empty(); }
   void leave() { client_.close(); }
 
-  /// What has come to the client by now.
+  /// Returns what has come to the client by now.
   std::string received() {
     std::array<char, 4096> bytes{};
     boost::system::error_code ec;
@@ -112,7 +112,7 @@ class connection_stage : public connection_owner {
 
 }  // namespace
 
-TEST_CASE("connection: a lone answer leaves when it is whole, one of many at the turn's end",
+TEST_CASE("connection: a lone answer is sent when it is whole, one of many at the end of the turn",
           "[unit][connection]") {
   connection_stage stage;
   stage.ask();
@@ -134,7 +134,7 @@ TEST_CASE("connection: the next request does not begin while more than 64 KiB of
           "[unit][connection]") {
   connection_stage stage;
   const std::string_view get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-  const std::string body(32'000'000, 'b');  // more than the system's buffers hold
+  const std::string body(32'000'000, 'b');  // more than the system's buffers can hold
   const bool constant = GENERATE(false, true);
   CAPTURE(constant);
   stage.ask();
@@ -146,7 +146,7 @@ TEST_CASE("connection: the next request does not begin while more than 64 KiB of
   CHECK(stage.served().backlog() > 64 * 1024);
   CHECK(stage.writes.unsent_bytes() == stage.served().backlog());
   CHECK_FALSE(stage.idle());
-  // A client that leaves is noticed meanwhile, and one that reads is served on.
+  // Meanwhile a client that leaves is noticed, and a client that reads gets its next request served.
   const bool leaves = GENERATE(false, true);
   if (leaves) {
     stage.leave();
@@ -189,7 +189,7 @@ TEST_CASE("connection: constant bytes keep their place among others", "[unit][co
   }
 }
 
-TEST_CASE("connection: what was unsent is counted no longer when it is closed", "[unit][connection]") {
+TEST_CASE("connection: its unsent bytes are no longer counted after it is closed", "[unit][connection]") {
   connection_stage stage;
   stage.ask();
   stage.served().start_answer({200, {}}, body_framing::until_close, 0, true);
@@ -200,14 +200,14 @@ TEST_CASE("connection: what was unsent is counted no longer when it is closed", 
   CHECK(stage.writes.unsent_bytes() == 0);
 }
 
-TEST_CASE("connection: it is idle at its beginning and after each request, and not within one",
+TEST_CASE("connection: it is idle before its first request and after each request, but not during one",
           "[unit][connection]") {
   connection_stage stage;
   CHECK(stage.idle());
   CHECK_FALSE(stage.served().is_used());
   stage.send("GET / HT");
   CHECK_FALSE(stage.goes_on());
-  CHECK_FALSE(stage.idle());  // its head's deadline watches it
+  CHECK_FALSE(stage.idle());  // from its first byte the deadline of the head applies
   stage.send("TP/1.1\r\nhost: x\r\n\r\n");
   CHECK(stage.goes_on());
   CHECK_FALSE(stage.idle());
@@ -216,7 +216,7 @@ TEST_CASE("connection: it is idle at its beginning and after each request, and n
   stage.goes_on();
   CHECK(stage.idle());
   CHECK(stage.served().is_used());
-  // A request that nobody has looked at yet is not closed upon.
+  // A connection with a request that has not been read yet is not closed.
   stage.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
   CHECK_FALSE(stage.served().close_if_idle());
   CHECK_FALSE(stage.idle());

@@ -19,7 +19,8 @@ struct crowd_stage {
 
 }  // namespace
 
-TEST_CASE("crowd: it is told that half of them have left, some time after the last one", "[unit][crowd]") {
+TEST_CASE("crowd: it reports that half of its connections have left, some time after the last of them",
+          "[unit][crowd]") {
   crowd_stage stage;
   stage.people.note(2000);
   stage.people.note(1001);
@@ -28,20 +29,20 @@ TEST_CASE("crowd: it is told that half of them have left, some time after the la
   stage.people.note(1000);
   stage.timers.advance(1900ms);
   CHECK(stage.left == 0);
-  SECTION("who has left") {
+  SECTION("nobody leaves after that") {
     stage.timers.advance(200ms);
     CHECK(stage.left == 1);
     stage.timers.advance(1h);
     CHECK(stage.left == 1);
   }
-  SECTION("who is still leaving") {
+  SECTION("others are still leaving") {
     stage.people.note(500);
     stage.timers.advance(1900ms);
     CHECK(stage.left == 0);
     stage.timers.advance(200ms);
     CHECK(stage.left == 1);
   }
-  SECTION("who comes again and leaves again") {
+  SECTION("they come again and leave again") {
     stage.timers.advance(200ms);
     stage.people.note(3000);
     stage.people.note(1000);
@@ -50,7 +51,7 @@ TEST_CASE("crowd: it is told that half of them have left, some time after the la
   }
 }
 
-TEST_CASE("crowd: a few are none", "[unit][crowd]") {
+TEST_CASE("crowd: a few connections are not a crowd", "[unit][crowd]") {
   crowd_stage stage;
   stage.people.note(crowd::few);
   stage.people.note(0);

@@ -32,7 +32,7 @@ TEST_CASE("deadlines: they fire once, in the order they are due", "[unit][deadli
   CHECK_FALSE(late.armed());
 }
 
-TEST_CASE("deadlines: one that is moved is due at its last setting", "[unit][deadlines]") {
+TEST_CASE("deadlines: one that is moved fires at the time that was set last", "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};
   std::string order;
@@ -48,7 +48,7 @@ TEST_CASE("deadlines: one that is moved is due at its last setting", "[unit][dea
   CHECK(steady_clock::now() - begin >= 10ms);
 }
 
-TEST_CASE("deadlines: a long one is due on time but for a tick", "[unit][deadlines]") {
+TEST_CASE("deadlines: a long one fires on time", "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};
   int fired = 0;
@@ -58,7 +58,7 @@ TEST_CASE("deadlines: a long one is due on time but for a tick", "[unit][deadlin
     all.advance(30min);
     entry.expires_after(timeout);
     CHECK(entry.left() <= timeout);
-    CHECK(entry.left() > timeout - 1s);  // a second: what a busy machine may take for these lines
+    CHECK(entry.left() > timeout - 1s);  // a busy machine may take up to a second for these lines
     const auto before = fired;
     all.advance(timeout - 1s);
     CHECK(fired == before);
@@ -67,7 +67,7 @@ TEST_CASE("deadlines: a long one is due on time but for a tick", "[unit][deadlin
   }
 }
 
-TEST_CASE("deadlines: 0, cancel and the end of one keep it from firing", "[unit][deadlines]") {
+TEST_CASE("deadlines: 0, cancel() and its destruction keep one from firing", "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};
   int fired = 0;
@@ -85,7 +85,7 @@ TEST_CASE("deadlines: 0, cancel and the end of one keep it from firing", "[unit]
   CHECK(fired == 0);
 }
 
-TEST_CASE("deadlines: one may end itself, end others or set itself again when it fires",
+TEST_CASE("deadlines: one that fires may destroy itself, destroy others or set itself again",
           "[unit][deadlines]") {
   boost::asio::io_context io;
   deadlines all{io};

@@ -31,10 +31,10 @@ TEST_CASE("errc: every code has a row of its own that can be told to a client", 
     CHECK(row.status < 600);
     CHECK_FALSE(row.type.empty());
     CHECK_FALSE(row.message.empty());
-    // A client's fault is a 4xx, but for what HTTP itself calls a server's: 501 and 505.
+    // A client's fault is a 4xx, or one of the two that HTTP counts as server errors: 501 and 505.
     const bool client_fault = row.status < 500 || row.status == 501 || row.status == 505;
     CHECK((row.source == error_source::downstream) == client_fault);
-    // A 503 is ours, but for the one that says that every upstream is down.
+    // A 503 is our fault, except the one that says that every upstream is down.
     const bool upstream_fault = row.status == 502 || row.status == 504 || code == errc::upstreams_down;
     CHECK(upstream_fault == (row.source == error_source::upstream));
     if (row.retryable) CHECK((row.status == 408 || row.status == 429 || row.status >= 500));
@@ -57,11 +57,11 @@ TEST_CASE("errc: the table of the errors has a row for each code", "[unit][errc]
         table.find("| 500 | `internal` | proxy | yes | "));
 }
 
-TEST_CASE("errc: what is no code is an internal error", "[unit][errc]") {
+TEST_CASE("errc: an unknown code is an internal error", "[unit][errc]") {
   CHECK(describe(static_cast<errc>(last + 1)).code == errc::internal);
 }
 
-TEST_CASE("errc: a failure's own message and param are told, its detail is not", "[unit][errc]") {
+TEST_CASE("errc: the client gets a failure's own message and param, but not its detail", "[unit][errc]") {
   CHECK(error_body(dialect::chat, failure{.code = errc::invalid_shape,
                                           .message = "no \"role\"",
                                           .detail = "10.0.0.1",

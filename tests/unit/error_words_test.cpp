@@ -11,7 +11,7 @@ namespace llm_proxy {
 
 namespace {
 
-/// The meaning of an error given as JSON.
+/// Returns the meaning of an error given as JSON.
 error_meaning meaning(std::string_view json) {
   const auto error = find_error(sole_object(json));
   CHECK(error.present);
@@ -97,7 +97,7 @@ TEST_CASE("error words: each of LiteLLM's classes has its status, in a message a
     CHECK(litellm_class_in("litellm." + name + ": m") == &row);
     CHECK(litellm_class_in("litellm.exceptions." + name + ": m") == &row);
     CHECK(meaning(R"({"error":{"message":"litellm.)" + name + R"(: m","type":null}})").status == row.status);
-    // OpenAI's word for a timeout is older.
+    // As a type, Timeout is also one of OpenAI's words, whose 504 wins.
     const auto as_type = row.name == "Timeout" ? 504U : row.status;
     CHECK(meaning(R"({"object":"error","message":"m","type":")" + name + "\"}").status == as_type);
   }
@@ -105,7 +105,7 @@ TEST_CASE("error words: each of LiteLLM's classes has its status, in a message a
   CHECK(litellm_class_in("litellm.Other: m") == nullptr);
 }
 
-TEST_CASE("error words: a word that no list has is judged by its telling part", "[unit][error_words]") {
+TEST_CASE("error words: a word that is in no list is judged by a known part of it", "[unit][error_words]") {
   struct row {
     std::string word;
     unsigned status;
@@ -130,8 +130,9 @@ TEST_CASE("error words: a word that no list has is judged by its telling part", 
   CHECK_FALSE(find_error_word(std::string(1000, 'i')));
 }
 
-TEST_CASE("error words: a word that fits the status of the answer refines its retry advice, another does not",
-          "[unit][error_words]") {
+TEST_CASE(
+    "error words: a word that fits the status of the answer refines its retry advice, any other does not",
+    "[unit][error_words]") {
   const auto under = [](unsigned status, std::string_view type, std::string_view message = "m") {
     embedded_error error;
     error.present = true;

@@ -22,7 +22,7 @@ std::string one(const std::string& loc, const std::string& msg, const std::strin
 
 }  // namespace
 
-TEST_CASE("field faults: every field at fault is told as FastAPI tells it", "[unit][request_gate]") {
+TEST_CASE("field faults: every field at fault is reported as FastAPI reports it", "[unit][request_gate]") {
   const auto model_missing = one(R"("body","model")", "Field required", "missing");
   const auto messages_missing = one(R"("body","messages")", "Field required", "missing");
   CHECK(detail_of("{}") == "[" + model_missing + "," + messages_missing + "]");
@@ -40,7 +40,7 @@ TEST_CASE("field faults: every field at fault is told as FastAPI tells it", "[un
             "," + one(R"("body","messages",2)", "Input should be a valid dictionary", "dict_type") + "]");
   CHECK(detail_of("[]") == "[" + one(R"("body")", "Input should be a valid dictionary", "dict_type") + "]");
   CHECK(detail_of(R"({"model":"m","messages":[]})") == "none");
-  // A body that is no JSON has no fields.
+  // A body that is not JSON has no fields.
   CHECK(detail_of("{") == "[]");
 }
 

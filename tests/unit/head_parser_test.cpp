@@ -14,7 +14,7 @@ errc judged(std::string_view head) {
   return parse_request_head(head, read).code;
 }
 
-/// A response head and what it was read as.
+/// A response head, and what the parser made of it.
 struct read_head {
   response_head head;
   message_framing framing;
@@ -40,7 +40,7 @@ TEST_CASE("head parser: a plain head is fine, whatever its fields are called", "
   CHECK(judged(get + host + "content-length: 000000000000000005\r\n\r\n") == errc::none);
 }
 
-TEST_CASE("head parser: any control byte but the tab makes it bad", "[unit][head_parser]") {
+TEST_CASE("head parser: any control byte except the tab makes a head bad", "[unit][head_parser]") {
   for (int byte = 0; byte < 256; ++byte) {
     const std::string one(1, static_cast<char>(byte));
     const bool control = (byte < 0x20 && byte != '\t') || byte == 0x7f;
@@ -69,7 +69,7 @@ TEST_CASE("head parser: a control byte is found at every place of a head of any 
   }
 }
 
-TEST_CASE("head parser: what is wrong first is told", "[unit][head_parser]") {
+TEST_CASE("head parser: the first fault is the one that is reported", "[unit][head_parser]") {
   CHECK(judged("FETCH / HTTP/1.1\r\n" + host + "\r\n") == errc::method_not_implemented);
   CHECK(judged("FETCH / HTTP/1.1\r\n\r\n") == errc::method_not_implemented);
   CHECK(judged("FETCH / HTTP/1.1\r\n" + host + "a : b\r\n\r\n") == errc::method_not_implemented);
@@ -167,7 +167,7 @@ TEST_CASE("head parser: a response's folded value is one line, a request's is re
   CHECK(judged(get + host + "a: b\r\n c\r\n\r\n") == errc::bad_request);
 }
 
-TEST_CASE("head parser: what is no field makes a response invalid", "[unit][head_parser]") {
+TEST_CASE("head parser: a line that is not a field makes a response invalid", "[unit][head_parser]") {
   for (const auto* bad : {"a\r\n", "a : b\r\n", ": b\r\n", "a b: c\r\n", "a: b\nc: d\r\n", "a: b\rc\r\n",
                           "\xc3\xa4: b\r\n", "(: b\r\n"}) {
     INFO(bad);
@@ -205,7 +205,7 @@ TEST_CASE("head parser: a host is a name or address, with a port or without", "[
   CHECK_FALSE(is_valid_host(std::string(300, 'a')));
 }
 
-TEST_CASE("head parser: an absolute target has a host and nobody's name", "[unit][head_parser]") {
+TEST_CASE("head parser: an absolute target has a host and no user name", "[unit][head_parser]") {
   const auto target = [](const std::string& text) {
     return judged("GET " + text + " HTTP/1.1\r\nhost: x\r\n\r\n");
   };

@@ -16,7 +16,7 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-TEST_CASE("header policy: what goes upstream is named, in any letter case", "[unit][header_policy]") {
+TEST_CASE("header policy: the listed headers go upstream, in any letter case", "[unit][header_policy]") {
   for (const auto* name :
        {"accept", "Content-Type", "USER-AGENT", "traceparent", "tracestate", "openai-organization",
         "OpenAI-Project", "openai-beta", "anthropic-version", "anthropic-beta", "idempotency-key",
@@ -26,7 +26,8 @@ TEST_CASE("header policy: what goes upstream is named, in any letter case", "[un
   }
 }
 
-TEST_CASE("header policy: credentials, addresses and framing stay", "[unit][header_policy]") {
+TEST_CASE("header policy: credentials, addresses, framing and unknown headers do not go upstream",
+          "[unit][header_policy]") {
   for (const auto* name :
        {"authorization", "x-internal-auth", "x-api-key", "api-key", "cookie", "proxy-authorization",
         "x-litellm-api-key", "x-forwarded-for", "forwarded", "host", "connection", "content-length",
@@ -42,7 +43,8 @@ TEST_CASE("header policy: the operator adds names", "[unit][header_policy]") {
   CHECK_FALSE(goes_upstream("x-tenant-2", extra));
 }
 
-TEST_CASE("header policy: what comes back is named, and tells nothing of our key", "[unit][header_policy]") {
+TEST_CASE("header policy: the listed headers come back, but none that says anything about our key",
+          "[unit][header_policy]") {
   for (const auto* name :
        {"content-type", "Content-Encoding", "retry-after", "retry-after-ms", "x-should-retry",
         "x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset", "openai-version", "request-id",
@@ -58,7 +60,7 @@ TEST_CASE("header policy: what comes back is named, and tells nothing of our key
   }
 }
 
-TEST_CASE("header policy: ranges, conditions and what describes content cross on passed-through paths only",
+TEST_CASE("header policy: ranges, conditions and descriptions of content cross only on passed-through paths",
           "[unit][header_policy]") {
   using enum header_policy;
   for (const auto* name :
@@ -114,7 +116,7 @@ TEST_CASE("header policy: what a Connection field names is not forwarded", "[uni
   CHECK(kept.find("x-ratelimit-b"));
 }
 
-TEST_CASE("header policy: a Link that names upstream's host stays on its side", "[unit][header_policy]") {
+TEST_CASE("header policy: a Link that names upstream's host does not come back", "[unit][header_policy]") {
   const auto passes = [](const std::string& value, std::string_view host) {
     header_list from;
     from.add("etag", "1");
@@ -144,8 +146,9 @@ TEST_CASE("header policy: kept headers keep order, spelling and doubles", "[unit
   CHECK(all == "Openai-Version=1;x-ratelimit-a=2;x-ratelimit-a=3;");
 }
 
-TEST_CASE("header policy: a * in an operator's name stands for any characters, but for no credential",
-          "[unit][header_policy]") {
+TEST_CASE(
+    "header policy: a * in an operator's name stands for any characters, but never matches a credential",
+    "[unit][header_policy]") {
   const std::vector<std::string> some{"x-tenant-*", "*-trace", "x-*-mark", "auth*"};
   const auto goes = [&](std::string_view name) {
     return goes_upstream(name, some, header_policy::model_call);

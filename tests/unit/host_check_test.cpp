@@ -91,7 +91,8 @@ TEST_CASE("host check: the value of HOST is local in its own spelling and any ot
   CHECK_FALSE(is_local_authority("", ""));
 }
 
-TEST_CASE("host check: what is foreign about a request is named, wherever it stands", "[unit][host]") {
+TEST_CASE("host check: the header that makes a request foreign is named, wherever it stands",
+          "[unit][host]") {
   request_head head;
   CHECK(foreign_origin_of(head, "127.0.0.1").empty());  // HTTP/1.0 needs no Host, and no browser speaks it
   head.headers.add("Host", "localhost:8002");

@@ -171,7 +171,7 @@ struct scan_result {
 };
 
 void scan_on(json_scanner& scanner, std::string_view piece, scan_result& result) {
-  // In memory of its own: reads beyond the piece are then the sanitizer's to see.
+  // A copy in its own memory lets the address sanitizer notice a read beyond the piece.
   const std::vector<char> copy{piece.begin(), piece.end()};
   scanner.feed({copy.data(), copy.size()}, [&](json_token token) {
     const bool has_text =
@@ -201,13 +201,13 @@ rapidjson::ParseErrorCode rapidjson_verdict(std::string_view text) {
   return reader.Parse<flags>(stream, handler).Code();
 }
 
-/// Agrees with RapidJSON but where that one is known to differ.
+/// Checks that the scanner agrees with RapidJSON, except where RapidJSON is known to differ.
 void check_against_rapidjson(const std::string& text) {
   const bool begins_with_mark = text.find_first_of("\xEF\xBB\xBF") == 0;  // RapidJSON skips any of its bytes
   if (begins_with_mark || text.find('\0') != std::string::npos) return;   // RapidJSON takes NUL for the end
   const auto verdict = rapidjson_verdict(text);
-  if (verdict == rapidjson::kParseErrorStringUnicodeSurrogateInvalid) return;  // RapidJSON wants pairs
-  if (verdict == rapidjson::kParseErrorNumberTooBig) return;                   // and what fits a double
+  if (verdict == rapidjson::kParseErrorStringUnicodeSurrogateInvalid) return;  // RapidJSON accepts only pairs
+  if (verdict == rapidjson::kParseErrorNumberTooBig) return;  // and only numbers that fit a double
   CAPTURE(text);
   CHECK(is_valid_json(text) == (verdict == rapidjson::kParseErrorNone));
 }
@@ -296,7 +296,8 @@ TEST_CASE("json_scanner: characters of several bytes are checked wherever a bloc
       "\xE2\x82\x41"};
   constexpr std::size_t most = 100;
   for (std::size_t before = 0; before != most; ++before) {
-    // With text behind, and as the last of its string: what is read one by one there.
+    // The scanner reads the last few bytes of its input one by one. So the character is tried with and
+    // without text behind it.
     for (const std::size_t behind : {std::size_t{0}, std::size_t{1}, most}) {
       const auto text = [&](const std::string& middle) {
         return '"' + std::string(before, 'a') + middle + std::string(behind, 'b') + '"';
@@ -305,7 +306,7 @@ TEST_CASE("json_scanner: characters of several bytes are checked wherever a bloc
       for (const auto& each : whole) {
         CHECK(is_valid_json(text(each)));
         check_against_rapidjson(text(each));
-        // Each of its bytes may be the one that is cut off, or not its own.
+        // The character is broken at each of its bytes: that byte is replaced, or the rest is cut off.
         for (std::size_t i = 0; i != each.size(); ++i) {
           auto wrong = each;
           wrong[i] = 'x';

@@ -1,4 +1,4 @@
-// JSON text: strings written and read back, and one level of members and elements handed out.
+// JSON text: strings are quoted and read back, and one level of an object or array is walked.
 #include "http/json/json_text.hpp"
 
 #include "http/json/json_scanner.hpp"
@@ -39,7 +39,7 @@ TEST_CASE("json_walk: hands out one level's members and elements", "[json_text]"
   CHECK_FALSE(for_each_element("{}", [](json_token, std::string_view) {}));
 }
 
-TEST_CASE("json_text: an object is told from other JSON", "[json_text]") {
+TEST_CASE("json_text: an object is distinguished from other JSON", "[json_text]") {
   CHECK(is_json_object(" {\"a\":[1e400]} \n"));
   for (const std::string& no : {""s, "[]"s, "\"{}\""s, "{"s, "{}x"s, "{}\0"s, "<html>"s, "null"s}) {
     CAPTURE(no);

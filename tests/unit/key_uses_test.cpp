@@ -34,14 +34,14 @@ TEST_CASE("key uses: the names that are used first have a time of their own, all
   use(4, 201);
   CHECK(last_of(uses) ==
         std::map<std::string, std::int64_t>{{"k5", 105}, {"k4", 201}, {"k3", 103}, {"other", 200}});
-  // A name that is gone makes room for one that is used for the first time.
+  // When a name is gone, a name that is used for the first time gets its place.
   uses.keep_if([](const std::string& name) { return name != "k4"; });
   uses.note("new", std::make_shared<key_use>(0), 300);
   CHECK(last_of(uses) ==
         std::map<std::string, std::int64_t>{{"k5", 105}, {"k3", 103}, {"new", 300}, {"other", 200}});
 }
 
-TEST_CASE("key uses: a name that finds no room in a scrape is one of the others", "[unit][keys]") {
+TEST_CASE("key uses: a name for which a scrape has no room is counted as other", "[unit][keys]") {
   const auto room = std::make_shared<scrape_room>(100);
   key_uses uses{room, 100};
   uses.note(std::string(30, 'a'), std::make_shared<key_use>(0), 1);

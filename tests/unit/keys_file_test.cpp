@@ -13,7 +13,7 @@ namespace llm_proxy {
 
 namespace {
 
-// SHA-256 of "abc" (FIPS 180-2, appendix B.1), and of nothing.
+// SHA-256 of "abc" (FIPS 180-2, appendix B.1), and of the empty text.
 const std::string abc_hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const std::string empty_hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -23,7 +23,7 @@ std::string entry(const std::string& more, const std::string& hex = abc_hex, con
 std::string file(const std::string& entries) {
   return R"({"keys":[)" + entries + "]}";
 }
-/// The one fault of a file.
+/// Returns the only fault of a file.
 std::string fault(const std::string& json) {
   const auto read = parse_keys(json);
   CHECK(read.entries.empty());
@@ -58,7 +58,7 @@ TEST_CASE("keys file: an entry with all members is read, and one without limits 
   CHECK_FALSE(bare.rules->limited());
 }
 
-TEST_CASE("keys file: no keys, blanks and a byte order mark are fine", "[unit][keys]") {
+TEST_CASE("keys file: an empty list, blanks and a byte order mark are fine", "[unit][keys]") {
   CHECK(parse_keys(R"({"keys":[]})").faults.empty());
   CHECK(parse_keys("\xef\xbb\xbf \n{ \"keys\" : [ ] }\r\n").faults.empty());
   std::string upper = abc_hex;
@@ -101,7 +101,7 @@ TEST_CASE("keys file: values of a wrong kind are refused", "[unit][keys]") {
     CHECK(fault(file(entry("", hex))).starts_with("keys[0].sha256: "));
 }
 
-TEST_CASE("keys file: what is no such file is one fault", "[unit][keys]") {
+TEST_CASE("keys file: a text that is not a keys file has one fault", "[unit][keys]") {
   for (const char* bad : {"", "{", "[]", "null", R"({"keys":[]} x)", R"({"keys":[],})", "\xff"}) fault(bad);
   CHECK(fault("{}").find("{\"keys\":[") != std::string::npos);
   CHECK(fault(R"({"keys":{}})").starts_with("keys: "));
@@ -120,7 +120,7 @@ TEST_CASE("keys file: entries of one name rotate a key and share limits, one dig
   CHECK(fault(file(entry("") + "," + entry("", abc_hex, "b"))).starts_with("keys[1].sha256: "));
 }
 
-TEST_CASE("keys file: a key that stands where a digest belongs is in no fault", "[unit][keys]") {
+TEST_CASE("keys file: a key that stands where a digest belongs is not shown in any fault", "[unit][keys]") {
   for (const auto& json :
        {file(entry("", "sk-SECRET")), file(entry(R"("sk-SECRET":1)")), file(R"("sk-SECRET")"),
         file(R"({"name":"sk-SECRET !","sha256":1})"), std::string{R"({"sk-SECRET":[]})"}}) {
@@ -143,7 +143,7 @@ TEST_CASE("keys file: a file that cannot be read says why", "[unit][keys]") {
   std::remove(path.c_str());
 }
 
-TEST_CASE("keys file: the default key, which everybody knows, is none of its keys", "[unit][keys]") {
+TEST_CASE("keys file: the default key, which everybody knows, is refused", "[unit][keys]") {
   CHECK(default_key == settings{}.internal_api_key);
   std::string hex;
   for (const auto byte : digest_of(default_key)) {

@@ -87,7 +87,8 @@ TEST_CASE("listener: a port in use names the option that sets another", "[unit][
                     Catch::Matchers::EndsWith("(LLM_PROXY__ADMIN_PORT sets another)"));
 }
 
-TEST_CASE("listener: told to refuse newcomers it still gives out who has connected", "[unit][listener]") {
+TEST_CASE("listener: after refuse_newcomers() it still accepts the connections that were already made",
+          "[unit][listener]") {
   using boost::asio::ip::tcp;
   boost::asio::io_context io;
   auto listener = open_listener(io, "127.0.0.1", 0);
@@ -98,10 +99,11 @@ TEST_CASE("listener: told to refuse newcomers it still gives out who has connect
   const auto where = listener.local_endpoint();
   CHECK(::connect(late, where.data(), static_cast<socklen_t>(where.size())) == -1);
   pollfd connecting{late, POLLOUT, 0};
-  CHECK(::poll(&connecting, 1, 100) == 0);  // neither connected nor refused: it tries again by itself
+  // The client is neither connected nor refused, so its system tries again by itself.
+  CHECK(::poll(&connecting, 1, 100) == 0);
   ::close(late);
   auto taken = listener.accept();
-  // Bytes pass both ways, the filter that it inherited notwithstanding.
+  // The accepted socket inherited the filter, but bytes pass both ways.
   boost::asio::write(early, boost::asio::buffer("ask", 3));
   std::string got(3, ' ');
   boost::asio::read(taken, boost::asio::buffer(got));

@@ -41,7 +41,7 @@ TEST_CASE("litellm error: a clean OpenAI error passes byte for byte", "[unit][li
   }
 }
 
-TEST_CASE("litellm error: None becomes null and internals are cut, what else is there stays",
+TEST_CASE("litellm error: None becomes null and internals are cut, everything else stays",
           "[unit][litellm_error]") {
   const std::string body =
       R"({"error":{"message":"litellm.RateLimitError: OpenAIException - slow. Received Model Group=g\nAvailable Model Group Fallbacks=None","type":"None","param":"None","code":"429","provider_specific_fields":{"a":1.0}}})";
@@ -88,7 +88,7 @@ TEST_CASE("litellm error: whose fault it is, and whether to try again", "[unit][
   }
 }
 
-TEST_CASE("litellm error: a model that has no room is its provider's fault, whatever dialect says so",
+TEST_CASE("litellm error: an overloaded model is its provider's fault, whatever dialect says so",
           "[unit][litellm_error]") {
   for (const std::string said : {R"("type":"overloaded_error")", R"("code":"slow_down")",
                                  R"("type":"server_error","code":"server_is_overloaded")",
@@ -99,7 +99,7 @@ TEST_CASE("litellm error: a model that has no room is its provider's fault, what
   }
   CHECK(to_string(decoded(529, "<html>").advice.source) == to_string(blame::provider));
   CHECK(to_string(decoded(503, litellm("no room", "503")).advice.source) == to_string(blame::litellm));
-  // A request that is at fault stays so.
+  // A 400 remains the client's fault.
   CHECK(to_string(decoded(400, R"({"error":{"message":"m","code":"slow_down"}})").advice.source) ==
         to_string(blame::client));
 }
@@ -118,7 +118,7 @@ TEST_CASE("litellm error: both budget forms are a 429 budget_exceeded that is no
   }
 }
 
-TEST_CASE("litellm error: what is spent is not worth a retry, whatever upstream's own headers say",
+TEST_CASE("litellm error: a spent budget or quota is not worth a retry, whatever upstream's own headers say",
           "[unit][litellm_error]") {
   const std::string deployment =
       "No deployments available - crossed budget: Exceeded budget for deployment model_name: inner, try "
@@ -161,7 +161,7 @@ TEST_CASE("litellm error: an exceeded context window has OpenAI's code where err
     CHECK_FALSE(error.advice.retryable);
     CHECK(error.body.find(R"("code":"context_length_exceeded")") != std::string::npos);
   }
-  // A 500 that would fail again is none of the gateway's.
+  // A 500 that the same request would cause again is the client's fault, not the gateway's.
   const auto failed = decoded(500, litellm("litellm.APIConnectionError: maximum context length is 8", "500"));
   CHECK(failed.status == 400);
   CHECK_FALSE(failed.advice.retryable);
@@ -211,7 +211,7 @@ TEST_CASE("litellm error: flat and nested errors get the shape of the route", "[
         std::string::npos);
 }
 
-TEST_CASE("litellm error: a refused key of ours is not the client's, a model that it may not use is",
+TEST_CASE("litellm error: a refusal of our key is not the client's fault, a refusal of the model is",
           "[unit][litellm_error]") {
   const auto status = [](unsigned upstream, const std::string& type) {
     return decoded(upstream,
@@ -232,7 +232,7 @@ TEST_CASE("litellm error: a refused key of ours is not the client's, a model tha
   CHECK(status(400, "auth_error") == 400);
 }
 
-TEST_CASE("litellm error: retry-after comes from a header, the provider's, or the text",
+TEST_CASE("litellm error: retry-after comes from LiteLLM's header, the provider's header, or the text",
           "[unit][litellm_error]") {
   const auto body = litellm("litellm.RateLimitError: Please try again in 1m30.5s.", "429");
   const auto waits = [&](std::vector<std::pair<std::string, std::string>> headers) {
@@ -252,7 +252,8 @@ TEST_CASE("litellm error: retry-after comes from a header, the provider's, or th
   CHECK(waiting_time("later") == 0);
 }
 
-TEST_CASE("litellm error: other shapes become the client's", "[unit][litellm_error]") {
+TEST_CASE("litellm error: errors of other shapes get the shape that the client knows",
+          "[unit][litellm_error]") {
   CHECK(decoded(404, R"({"detail":"Not Found"})").body ==
         R"({"error":{"message":"Not Found","type":"invalid_request_error","param":null,"code":null}})");
   CHECK(decoded(422, R"({"detail":[{"loc":["body"],"msg":"a"},{"msg":"b"}]})").body ==
@@ -275,7 +276,7 @@ std::string worded(const std::string& event, dialect speaks = dialect::chat) {
   return worded_error_event(event, error_wording::normalized, speaks, 7);
 }
 
-/// LiteLLM's in-band error, as it writes it on every route.
+/// The error event that LiteLLM writes within a stream, the same on every route.
 const std::string chat_shaped =
     "data: {\"error\":{\"message\":\"litellm.APIError: "
     "down\",\"type\":\"None\",\"param\":\"None\",\"code\":\"503\"}}"
@@ -283,9 +284,8 @@ const std::string chat_shaped =
 
 }  // namespace
 
-TEST_CASE(
-    "litellm error: an error event that has its dialect's shape passes byte for byte, but for internals",
-    "[unit][litellm_error]") {
+TEST_CASE("litellm error: an error event that has its dialect's shape passes byte for byte, except internals",
+          "[unit][litellm_error]") {
   const std::string clean = "id: 1\ndata:  {\"error\" : {\"message\":\"m\",\"type\":\"t\"}}\r\n\r\n";
   CHECK(worded(clean) == clean);
   CHECK(worded(clean, dialect::events) == clean);
@@ -354,13 +354,13 @@ TEST_CASE("litellm error: LiteLLM's chat-shaped error becomes Anthropic's and th
   CHECK(worded(chat_shaped, dialect::anthropic).find(R"("type":"overloaded_error")") != std::string::npos);
   CHECK(worded(chat_shaped, dialect::responses).find(R"("sequence_number":7)") != std::string::npos);
   CHECK(worded(chat_shaped).find(R"("type":null,"param":null,"code":"503"})") != std::string::npos);
-  // A number of its own is not missed.
+  // An event without a sequence number gets one.
   const std::string unnumbered =
       "event: error\ndata: {\"type\":\"error\",\"code\":\"x\",\"message\":\"m\"}\n\n";
   CHECK(worded(unnumbered, dialect::responses).find(R"("sequence_number":7)") != std::string::npos);
 }
 
-TEST_CASE("error text: addresses of the inside are cut, others stay", "[unit][error_text]") {
+TEST_CASE("error text: internal addresses are cut, others stay", "[unit][error_text]") {
   CHECK(without_internals("at http://10.0.0.7:8000/v1/chat failed") == "at [address] failed");
   CHECK(without_internals("see https://platform.openai.com/docs/a.") ==
         "see https://platform.openai.com/docs/a.");

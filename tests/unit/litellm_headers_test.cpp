@@ -1,4 +1,4 @@
-// Every request header that LiteLLM 1.103.2 reads, and what becomes of it when a client of ours sends it.
+// Every request header that LiteLLM 1.103.2 reads, and what llm-proxy does with it when a client sends it.
 #include "http/wire/header_policy.hpp"
 #include "http/wire/never_forwarded.hpp"
 #include "http/wire/session_headers.hpp"
@@ -13,15 +13,15 @@ namespace llm_proxy {
 
 namespace {
 
-/// What becomes of a header.
+/// What llm-proxy does with a client's header.
 enum class fate {
   forwarded,  ///< goes to LiteLLM
   by_value,   ///< goes if its value looks like a session's id
-  in_part,    ///< the session in it goes
-  resource,   ///< goes on passed-through paths
+  in_part,    ///< only the session in it goes
+  resource,   ///< goes only on passed-through paths
   asked_for,  ///< goes only if FORWARD_HEADERS names it
-  never,      ///< does not go even then
-  ours,       ///< llm-proxy writes it, and the client's never goes
+  never,      ///< does not go even if FORWARD_HEADERS names it
+  ours,       ///< llm-proxy writes its own, and the client's is never forwarded
 };
 
 struct litellm_header {
@@ -132,7 +132,7 @@ std::string upper(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("litellm's headers: each one that it reads has a known fate, in any letter case",
+TEST_CASE("litellm's headers: each one is treated as the table says, in any letter case",
           "[unit][header_policy]") {
   constexpr std::string_view id = "e96634a3-fa28-4083";
   const std::string mixed = "user.id=7, session.id=abc;p=1,x=2";
@@ -157,7 +157,7 @@ TEST_CASE("litellm's headers: whole families never go upstream, whatever the ope
           "[unit][header_policy]") {
   for (const std::string name :
        {"x-litellm-user-anything", "x-litellm-cli-anything", "x-litellm-mcp-anything",
-        // They fit x-<vendor>-session-id, too.
+        // These also fit the pattern x-<vendor>-session-id.
         "x-litellm-cli-session-id", "x-litellm-mcp-session-id", "x-litellm-user-session-id"}) {
     INFO(name);
     CHECK(never_forwarded(name));
@@ -165,7 +165,8 @@ TEST_CASE("litellm's headers: whole families never go upstream, whatever the ope
   }
 }
 
-TEST_CASE("session headers: a vendor's id goes by its name and its value", "[unit][header_policy]") {
+TEST_CASE("session headers: a vendor's session id goes upstream if both its name and its value fit",
+          "[unit][header_policy]") {
   for (const char* value : {"a", "0123-abc_D.e:f"}) CHECK(sent("X-Acme-Session-Id", value) == value);
   CHECK(sent("x-acme-session-id", std::string(128, 'a')));
   for (const auto& value : {std::string{}, std::string(129, 'a'), std::string{"a b"}, std::string{"a;b"},
@@ -181,7 +182,8 @@ TEST_CASE("session headers: a vendor's id goes by its name and its value", "[uni
   }
 }
 
-TEST_CASE("session headers: what an agent calls its own goes, but for credentials", "[unit][header_policy]") {
+TEST_CASE("session headers: an agent's own headers go upstream, except credentials",
+          "[unit][header_policy]") {
   for (const char* name : {"x-codex-turn-state", "X-Codex-Turn-Metadata", "x-codex-window-id",
                            "x-claude-remote-session-id", "X-Claude-Code-Agent-Id"})
     CHECK(sent(name, "anything; at=all") == "anything; at=all");
@@ -192,7 +194,7 @@ TEST_CASE("session headers: what an agent calls its own goes, but for credential
   CHECK_FALSE(comes_back("x-claude-code-session-id"));
 }
 
-TEST_CASE("session headers: of baggage only the session goes", "[unit][header_policy]") {
+TEST_CASE("session headers: only the session of baggage goes upstream", "[unit][header_policy]") {
   CHECK(session_of_baggage("session.id=abc") == "session.id=abc");
   CHECK(session_of_baggage("user.id=1 , session.id=abc ;prop=x , c=d") == "session.id=abc");
   CHECK(session_of_baggage("session.id = abc") == "session.id = abc");
@@ -202,7 +204,7 @@ TEST_CASE("session headers: of baggage only the session goes", "[unit][header_po
     CHECK(session_of_baggage(none).empty());
     CHECK_FALSE(sent("baggage", none));
   }
-  // An operator may want all of it.
+  // An operator can forward all of it.
   CHECK(sent("Baggage", "user.id=42", {"baggage"}) == "user.id=42");
 }
 

@@ -52,7 +52,7 @@ TEST_CASE("litellm message: what a provider says is kept up to LiteLLM's first a
   }
 }
 
-TEST_CASE("litellm message: where nothing but additions is left, the client reads its class's text",
+TEST_CASE("litellm message: if it consists of additions only, the client gets the text of its class",
           "[unit][litellm_message]") {
   for (const auto& row : litellm_classes()) {
     for (const auto& addition : additions) {
@@ -121,7 +121,7 @@ TEST_CASE("litellm message: a message without LiteLLM's prefix is a provider's, 
   CHECK(without_additions(schema + ". Received Model Group=g") == schema + ".");
 }
 
-TEST_CASE("litellm message: brackets without end cost no more than their length", "[unit][litellm_message]") {
+TEST_CASE("litellm message: unclosed brackets take no more than linear time", "[unit][litellm_message]") {
   const auto message = "litellm.APIError: OpenAIException - " + std::string(200'000, '{');
   CHECK(without_additions(message) == message);
   CHECK(without_internals("litellm.APIError: at http://10.0.0.7:8000/v1 x Model Group=g") ==

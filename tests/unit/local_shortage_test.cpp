@@ -32,7 +32,7 @@ boost::system::error_code of_system(int number) {
   return {number, boost::system::system_category()};
 }
 
-/// While it lives no descriptor is left.
+/// While one exists, no file descriptor is left.
 class no_descriptors {
  public:
   no_descriptors() {
@@ -63,7 +63,7 @@ class outcome final : public call_events {
 
 }  // namespace
 
-TEST_CASE("local shortage: what this machine has run out of is told from what an upstream did",
+TEST_CASE("local shortage: a shortage of this machine is distinguished from a fault of an upstream",
           "[unit][local_shortage]") {
   for (const int number : {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, ENOSPC, EAGAIN}) {
     INFO(std::strerror(number));
@@ -81,7 +81,7 @@ TEST_CASE("local shortage: what this machine has run out of is told from what an
   CHECK(is_local_shortage(asio::error::no_memory));
 }
 
-TEST_CASE("local shortage: an exception is told by the error it stands for", "[unit][local_shortage]") {
+TEST_CASE("local shortage: an exception is turned into the error it stands for", "[unit][local_shortage]") {
   const auto told = [](auto error) { return error_of(std::make_exception_ptr(error)); };
   CHECK(told(std::system_error{EMFILE, std::generic_category()}) == of_system(EMFILE));
   CHECK(told(boost::system::system_error{of_system(ENFILE)}) == of_system(ENFILE));
@@ -90,18 +90,18 @@ TEST_CASE("local shortage: an exception is told by the error it stands for", "[u
   CHECK(told(std::runtime_error{"no"}).failed());
 }
 
-TEST_CASE("local shortage: an address of a kind this machine has none of is unreachable, not a shortage",
+TEST_CASE("local shortage: an address of a family that this machine lacks is unreachable, not a shortage",
           "[unit][local_shortage]") {
   const asio::ip::tcp::endpoint here{asio::ip::address_v4::loopback(), 9};
   CHECK(connect_error(of_system(EADDRNOTAVAIL), here) == of_system(EADDRNOTAVAIL));
   CHECK(connect_error(of_system(ECONNREFUSED), here) == of_system(ECONNREFUSED));
-  // The class of addresses kept for later use: nothing has one (RFC 1112 §4).
+  // 240.0.0.0/4 is reserved for future use (RFC 1112 §4), so no machine has such an address.
   const asio::ip::tcp::endpoint nowhere{asio::ip::make_address("240.0.0.1"), 9};
   const auto told = connect_error(of_system(EADDRNOTAVAIL), nowhere);
   CHECK((told == asio::error::network_unreachable || told == of_system(EADDRNOTAVAIL)));
 }
 
-TEST_CASE("local shortage: a fault that no descriptor was left for is told as that",
+TEST_CASE("local shortage: a fault is reported as a shortage if no descriptor is left",
           "[unit][local_shortage]") {
   CHECK(or_shortage(asio::error::host_not_found) == asio::error::host_not_found);
   CHECK_FALSE(or_shortage({}).failed());
@@ -142,7 +142,7 @@ TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources,
       outcome said;
       upstream_call call{calls, head, nullptr, 100, said};
       call.start();
-      CHECK_FALSE(said.fault);  // never before start() has returned
+      CHECK_FALSE(said.fault);  // a fault is never reported before start() has returned
       const auto limit = steady_clock::now() + std::chrono::seconds{2};
       while (!said.fault && steady_clock::now() < limit) sockets.run_round(5);
       UNSCOPED_INFO((said.fault ? said.fault->detail : "no fault"));
@@ -154,11 +154,11 @@ TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources,
     }
     const std::string name{host};
     if (name == "127.0.0.1" || name == "localhost")
-      CHECK(fault_of() == errc::none);  // it waits for an answer
+      CHECK(fault_of() == errc::none);  // it waits for an answer, which never comes
   }
 }
 
-TEST_CASE("descriptor limit: half of what is left of it is for clients, never none",
+TEST_CASE("descriptor limit: half of what is left is for clients, and never less than one",
           "[unit][local_shortage]") {
   CHECK(connections_within(1024, 2) == 480);
   CHECK(connections_within(1024, 64) == (1024 - 16 - 8 * 64) / 2);

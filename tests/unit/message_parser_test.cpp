@@ -78,7 +78,7 @@ TEST_CASE("request parser: it reads the same at every split", "[unit][message_pa
     CHECK(request.head.target == "/x?y");
     CHECK(request.head.path() == "/x");
     CHECK(request.head.chunked);
-    CHECK(request.head.headers.size() == 2);  // a trailer is no header
+    CHECK(request.head.headers.size() == 2);  // a trailer is not added to the headers
     CHECK(request.body == "hello beautiful!");
     CHECK(request.left == "next");
   }
@@ -108,7 +108,8 @@ TEST_CASE("request parser: an absolute target is cut to its path", "[unit][messa
   CHECK(target("/a?u=http://x/y") == "/a?u=http://x/y");
 }
 
-TEST_CASE("request parser: who keeps the connection and who waits for 100", "[unit][message_parser]") {
+TEST_CASE("request parser: a head says whether the connection is kept and whether the client waits for 100",
+          "[unit][message_parser]") {
   const auto head = [](const std::string& version, const std::string& fields) {
     return read_request{"GET / " + version + "\r\nhost: x\r\n" + fields + "\r\n", 1000}.head;
   };
@@ -151,7 +152,7 @@ TEST_CASE("response parser: it reads the same at every split, 1xx skipped", "[un
   }
 }
 
-TEST_CASE("response parser: an end within an answer is a disconnect, after an endless one a whole",
+TEST_CASE("response parser: a closed connection is a disconnect, but it completes an answer without a length",
           "[unit][message_parser]") {
   const auto at_end = [](std::string_view bytes) { return read_response(bytes, 3, false, true).fault.code; };
   CHECK(at_end("") == errc::upstream_disconnected);
@@ -190,7 +191,7 @@ TEST_CASE("response parser: an answer that breaks off says how far it came", "[u
   }
 }
 
-TEST_CASE("response parser: what cannot become HTTP any more is refused before its end",
+TEST_CASE("response parser: an answer that can no longer become HTTP is refused before its end",
           "[unit][message_parser]") {
   for (const std::string bytes : {"2", "220 mail", "SSH-2.0-x", "HTTQ", "http/1.1 200 OK", "\x15\x03\x01"}) {
     INFO(bytes);
@@ -203,7 +204,7 @@ TEST_CASE("response parser: what cannot become HTTP any more is refused before i
   }
 }
 
-TEST_CASE("response parser: no HTTP is an invalid response", "[unit][message_parser]") {
+TEST_CASE("response parser: bytes that are not HTTP are an invalid response", "[unit][message_parser]") {
   for (const std::string& bytes : std::vector<std::string>{
            "nonsense\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n",
            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",

@@ -61,7 +61,7 @@ TEST_CASE("message: a path is the target without its query", "[unit][message]") 
   CHECK(head.path().empty());
 }
 
-TEST_CASE("message: statuses have their phrase, unknown ones one too", "[unit][message]") {
+TEST_CASE("message: every status has a phrase, even an unknown one", "[unit][message]") {
   CHECK(reason_phrase(200) == "OK");
   CHECK(reason_phrase(404) == "Not Found");
   CHECK(reason_phrase(422) == "Unprocessable Entity");
@@ -84,7 +84,7 @@ TEST_CASE("message: comparing and trimming touch ASCII only", "[unit][message]")
   CHECK_FALSE(is_token("a:b"));
 }
 
-TEST_CASE("request id: made ones differ and are sane, odd ones are not", "[unit][message]") {
+TEST_CASE("request id: those we make differ and are sane, odd ones are not sane", "[unit][message]") {
   std::set<std::string> ids;
   for (int i = 0; i < 1000; ++i) ids.insert(make_request_id());
   CHECK(ids.size() == 1000);

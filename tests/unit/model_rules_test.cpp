@@ -4,7 +4,7 @@
 
 namespace llm_proxy {
 
-TEST_CASE("model rules: exact names and beginnings are allowed, nothing else", "[unit][models]") {
+TEST_CASE("model rules: exact names and prefixes are allowed, and nothing else", "[unit][models]") {
   const std::vector<std::string> some{"gpt-4o", "claude-*"};
   for (const char* good : {"gpt-4o", "claude-", "claude-opus", "gpt-4o,claude-x", "gpt-4o, claude-x"})
     CHECK(allows_model(some, good));
@@ -25,7 +25,7 @@ TEST_CASE("model rules: a query that names a model is found", "[unit][models]") 
   }
 }
 
-TEST_CASE("model rules: an id by which LiteLLM takes another model is allowed where that one is",
+TEST_CASE("model rules: an id that LiteLLM maps to another model is allowed exactly where that model is",
           "[unit][model_rules]") {
   const std::string gpt_4o = "claude-router-6770742d346f";
   const auto allows = [](const std::string& pattern, const std::string& model) {
@@ -41,7 +41,7 @@ TEST_CASE("model rules: an id by which LiteLLM takes another model is allowed wh
   CHECK(allows("gpt-4o", gpt_4o));
   CHECK(allows("gpt-*", gpt_4o + "[1m]"));
   CHECK(allows("*", gpt_4o));
-  // What is no such id is a name as any other.
+  // Anything that is not such an id is an ordinary name.
   CHECK(allows("claude-*", "claude-router-xyz"));
   CHECK(allows("claude-*", "claude-router-677"));
   CHECK(allows("claude-*", "claude-router-"));

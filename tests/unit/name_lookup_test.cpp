@@ -29,7 +29,7 @@ TEST_CASE("name look-up: localhost is this machine, and no resolver is asked", "
   }
 }
 
-TEST_CASE("name look-up: localhost is there at once, on the thread that asked", "[unit][name_lookup]") {
+TEST_CASE("name look-up: localhost is found at once, on the thread that asked", "[unit][name_lookup]") {
   boost::asio::io_context io;
   reactor sockets{io};
   std::size_t addresses = 0;
@@ -39,7 +39,7 @@ TEST_CASE("name look-up: localhost is there at once, on the thread that asked", 
                  CHECK_FALSE(ec);
                  addresses = found.size();
                });
-  CHECK(addresses == 0);  // never within the call
+  CHECK(addresses == 0);  // the callback never runs within the call
   sockets.run_round(0);
   CHECK(addresses == 2);
 }

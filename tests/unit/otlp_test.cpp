@@ -39,7 +39,7 @@ const rapidjson::Value& spans_of(const rapidjson::Document& json) {
   return json["resourceSpans"][0]["scopeSpans"][0]["spans"];
 }
 
-/// The value of an attribute; null if there is none.
+/// Returns the value of an attribute, or null if there is none.
 const rapidjson::Value* attribute(const rapidjson::Value& of, const std::string& key) {
   for (const auto& each : of["attributes"].GetArray()) {
     if (each["key"].GetString() == key) return &each["value"];
@@ -109,7 +109,7 @@ TEST_CASE("otlp: a request becomes a client span with the GenAI attributes", "[u
   CHECK(std::string{out["events"][0]["timeUnixNano"].GetString()} == "1800000000500000000");
 }
 
-TEST_CASE("otlp: what is not known is left out, and a failure is an error", "[unit][otlp]") {
+TEST_CASE("otlp: unknown values are left out, and a failure is an error", "[unit][otlp]") {
   auto span = chat_span();
   span.operation = {};
   span.route = "passthrough";
@@ -153,7 +153,7 @@ TEST_CASE("otlp: a partial success says how many spans were refused", "[unit][ot
   CHECK(rejected_spans("not JSON") == 0);
 }
 
-TEST_CASE("span queue: is bounded, counts what finds no room, and tells of a whole batch once",
+TEST_CASE("span queue: it is bounded, counts the spans that find no room, and reports a whole batch once",
           "[unit][span_queue]") {
   span_queue queue{5, 3};
   std::vector<bool> told;

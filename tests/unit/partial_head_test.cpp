@@ -1,5 +1,5 @@
-// A request head that comes in pieces: what is wrong is refused as soon as it is known, and what the parser
-// of whole heads accepts never is.
+// A request head that comes in pieces: a fault is refused as soon as it is known, and a head that the parser
+// of whole heads accepts is never refused.
 #include "http/wire/partial_head.hpp"
 
 #include "http/wire/head_parser.hpp"
@@ -22,11 +22,11 @@ namespace {
 const std::string get = "GET / HTTP/1.1\r\n";
 const std::string host = "host: x\r\n";
 
-/// What becomes of a request whose bytes come in pieces of `piece`, all of them at once if that is 0.
+/// What becomes of a request whose bytes come in pieces of `piece` bytes, or all at once if `piece` is 0.
 struct reading {
   errc code = errc::none;
   bool whole = false;     // the head was read to its end
-  std::size_t bytes = 0;  // that had come when it was decided
+  std::size_t bytes = 0;  // how many had come when this was decided
 
   reading(std::string_view text, std::size_t piece) {
     request_parser parser;
@@ -40,10 +40,10 @@ struct reading {
   }
 };
 
-/// All prefixes of a head are judged as the head is.
+/// Checks that a head has the same outcome in pieces of several sizes as at once.
 void compare(std::string_view text) {
   const reading at_once{text, 0};
-  if (at_once.code == errc::none && !at_once.whole) return;  // its end is missing
+  if (at_once.code == errc::none && !at_once.whole) return;  // the end of the head is missing
   for (const std::size_t piece : {1, 2, 3, 7, 16}) {
     const reading in_pieces{text, piece};
     CAPTURE(text, piece);
@@ -58,7 +58,7 @@ std::vector<std::string> corpus() {
        std::filesystem::directory_iterator{LLM_PROXY_SOURCE_DIR "/tests/fuzz/corpus/request_head"}) {
     std::ifstream in{file.path(), std::ios::binary};
     const std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-    if (bytes.size() > 1) all.push_back(bytes.substr(1));  // the first byte is the fuzzer's
+    if (bytes.size() > 1) all.push_back(bytes.substr(1));  // the first byte only chooses the fuzzer's split
   }
   return all;
 }
@@ -76,7 +76,7 @@ const std::vector<std::string> valid_heads{
 
 }  // namespace
 
-TEST_CASE("partial head: what is wrong is refused when its line is complete, and not before the end is wrong",
+TEST_CASE("partial head: a wrong line is refused when it is complete, and not before",
           "[unit][partial_head]") {
   const std::string post = "POST / HTTP/1.1\r\n" + host;
   for (const auto& [bytes, code] : std::vector<std::pair<std::string, errc>>{
@@ -111,7 +111,7 @@ TEST_CASE("partial head: what is wrong is refused when its line is complete, and
   }
 }
 
-TEST_CASE("partial head: a byte that no line may hold is not waited for", "[unit][partial_head]") {
+TEST_CASE("partial head: a byte that no line may hold is refused at once", "[unit][partial_head]") {
   for (const auto& bytes : std::vector<std::string>{
            "\x16",  // a TLS handshake
            std::string(1, '\0'),
@@ -131,7 +131,8 @@ TEST_CASE("partial head: a byte that no line may hold is not waited for", "[unit
   }
 }
 
-TEST_CASE("partial head: the begin of a head that may become right is waited for", "[unit][partial_head]") {
+TEST_CASE("partial head: the beginning of a head that may still become valid is waited for",
+          "[unit][partial_head]") {
   for (const auto& head : valid_heads) {
     CAPTURE(head);
     for (std::size_t size = 1; size < head.size(); ++size) {
@@ -143,7 +144,7 @@ TEST_CASE("partial head: the begin of a head that may become right is waited for
   }
 }
 
-TEST_CASE("partial head: limits are told when they are reached", "[unit][partial_head]") {
+TEST_CASE("partial head: a limit is reported as soon as it is exceeded", "[unit][partial_head]") {
   const auto check = [](const std::string& bytes) { return partial_head{}.check(bytes).code; };
   CHECK(check(std::string(max_request_line, 'a')) == errc::none);
   CHECK(check(std::string(max_request_line + 1, 'a')) == errc::uri_too_long);
@@ -157,7 +158,7 @@ TEST_CASE("partial head: in pieces a head gets the answer that it gets at once",
   REQUIRE(heads.size() > 10);
   heads.insert(heads.end(), valid_heads.begin(), valid_heads.end());
   for (const auto& head : heads) compare(head);
-  // Neighbours of them: a byte more, less or another one.
+  // Variants of these heads: up to three times a byte is replaced, inserted or removed.
   constexpr std::string_view bytes{
       "\r\n \t:;,/#(\0\x01\x7f\x80"
       "aG01H",

@@ -8,7 +8,7 @@
 
 namespace llm_proxy::test {
 
-TEST_CASE("regular file: it is read whole, through symbolic links too, up to its limit", "[unit][file]") {
+TEST_CASE("regular file: it is read whole, even through symbolic links, up to the limit", "[unit][file]") {
   const file_folder folder;
   const auto path = folder.write("plain", std::string(100'000, 'x'));
   CHECK(read_regular_file(path, 100'000).text == std::string(100'000, 'x'));
@@ -28,7 +28,7 @@ TEST_CASE("regular file: a file that says nothing about its size is read all the
   CHECK(read_regular_file("/proc/self/status", 10).fault == "is larger than 10 bytes");
 }
 
-TEST_CASE("regular file: what is none is refused without waiting for it, and says what it is",
+TEST_CASE("regular file: anything else is refused without waiting for it, and the fault says what it is",
           "[unit][file]") {
   const file_folder folder;
   for (const auto& odd : odd_files(folder, "odd")) {
@@ -39,7 +39,8 @@ TEST_CASE("regular file: what is none is refused without waiting for it, and say
   }
   CHECK(read_regular_file(folder.path("none"), 10).missing);
   CHECK(read_regular_file(folder.path("none"), 10).fault == "cannot be read: No such file or directory");
-  CHECK(read_regular_file("/dev/null", 10).missing);  // mounted over a file to say that there is none
+  // /dev/null may be mounted over a file to say that there is none.
+  CHECK(read_regular_file("/dev/null", 10).missing);
 }
 
 }  // namespace llm_proxy::test

@@ -14,7 +14,7 @@ using namespace std::string_literals;
 
 namespace {
 
-/// A right body with `members` after its model and messages.
+/// Returns a valid body with `members` after its model and messages.
 std::string body_with(std::string_view members) {
   return R"({"model":"m","messages":[])" + (members.empty() ? "" : "," + std::string{members}) + "}";
 }
@@ -23,7 +23,7 @@ std::string body_with_messages(std::string_view messages) {
   return R"({"model":"m","messages":)" + std::string{messages} + "}";
 }
 
-/// What a gate says, all of it.
+/// Returns everything that the gate says about a body, as one text.
 std::string told(const checked_request& checked) {
   if (const auto* fault = std::get_if<request_fault>(&checked)) {
     return std::to_string(fault->status) + '\n' + fault->message + '\n' + fault->param + '\n' + fault->code +
@@ -37,15 +37,15 @@ std::string told(const checked_request& checked) {
   return all.append(request.usage_text).append(request.brings_models);
 }
 
-/// The same whether the body comes as a whole or in pieces.
+/// Checks a body as a whole and in pieces. The result must be the same.
 checked_request checked_in_all_ways(const body_rules& rules, std::string_view body) {
   auto whole = check_request(rules, body);
   const auto in_pieces = [&](std::size_t size) {
     request_check gate{rules};
-    // Each piece moves the bytes, as a growing buffer does: nothing may be kept of where they were.
+    // Each piece moves the bytes, as a growing buffer does. So the gate must not keep any pointer to them.
     std::unique_ptr<char[]> so_far;
     for (std::size_t end = size; end < body.size(); end += size) {
-      // Exactly as large as what it holds: reads beyond are then the sanitizer's to see.
+      // The memory is exactly as large as the text, so the address sanitizer notices a read beyond it.
       std::unique_ptr<char[]> grown{new char[end]};
       std::memcpy(grown.get(), body.data(), end);
       so_far = std::move(grown);
@@ -61,9 +61,9 @@ checked_request checked_in_all_ways(const body_rules& rules, std::string_view bo
   return whole;
 }
 
-/// `ok`, or `status param code`.
+/// Returns `ok`, or the fault as `status param code`.
 std::string verdict(const std::string& body) {
-  // In memory of its own: reads beyond the body are then the sanitizer's to see.
+  // A copy in its own memory lets the address sanitizer notice a read beyond the body.
   const std::vector<char> copy{body.begin(), body.end()};
   const auto checked = checked_in_all_ways(chat_rules, {copy.data(), copy.size()});
   const auto* fault = std::get_if<request_fault>(&checked);
@@ -96,7 +96,8 @@ TEST_CASE("request gate: reads model, its place, stream and include_usage", "[re
   CHECK_FALSE(plain.include_usage);
 }
 
-TEST_CASE("request gate: an empty model is spliced out of the bytes around it", "[request_gate]") {
+TEST_CASE("request gate: an empty model can be replaced without changing the bytes around it",
+          "[request_gate]") {
   std::string body = R"({"n":1.0,"model": "" ,"messages":[]})";
   const auto request = accepted(body);
   CHECK(request.model.empty());
@@ -104,14 +105,14 @@ TEST_CASE("request gate: an empty model is spliced out of the bytes around it", 
   CHECK(body == R"({"n":1.0,"model": "gpt-\"x" ,"messages":[]})");
 }
 
-TEST_CASE("request gate: a member that brings models of its own is told", "[request_gate]") {
+TEST_CASE("request gate: a member that brings other models is reported", "[request_gate]") {
   for (const std::string member :
        {"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "router_settings_override",
         "model_list", "user_config", "models", "mock_testing_fallbacks"}) {
     CHECK(accepted(body_with("\"" + member + R"(":["b"],"user":"u")")).brings_models == member);
   }
   CHECK(accepted(body_with(R"("f\u0061llbacks":["b"])")).brings_models == "fallbacks");
-  // Not those of others: of a message, of metadata, of a longer name.
+  // These names do not count within a message or metadata, as part of a longer name, or in another case.
   CHECK(accepted(R"({"model":"a","messages":[{"role":"user","fallbacks":1,"model":"x"}],)"
                  R"("metadata":{"models":[]},"xfallbacks":1,"fallbacks2":1,"Models":[]})")
             .brings_models.empty());
@@ -152,7 +153,7 @@ TEST_CASE("request gate: of duplicate keys the last counts", "[request_gate]") {
 TEST_CASE("request gate: each member has its kinds, the rest is free", "[request_gate]") {
   struct rule {
     std::string name;
-    std::string allowed;  // of s(tring) n(umber) b(oolean) 0(null) o(bject) a(rray)
+    std::string allowed;  // some of s(tring) n(umber) b(oolean) 0(null) o(bject) a(rray)
   };
   const std::vector<rule> rules{{"model", "s"},
                                 {"messages", "a"},
@@ -197,7 +198,7 @@ TEST_CASE("request gate: model and messages must be there", "[request_gate]") {
   CHECK(verdict(R"({"x":[{"model":"m"}],"model":"m","messages":[]})") == "ok");
 }
 
-TEST_CASE("request gate: messages are objects with a role and, where there, content", "[request_gate]") {
+TEST_CASE("request gate: messages are objects with a role and, if present, valid content", "[request_gate]") {
   CHECK(verdict(body_with_messages("[]")) == "ok");
   CHECK(
       verdict(body_with_messages(
@@ -223,14 +224,14 @@ TEST_CASE("request gate: messages are objects with a role and, where there, cont
             R"([{"role":"user","content":[{"role":1,"content":1}],"tool_calls":[{"role":7}]}])")) == "ok");
 }
 
-TEST_CASE("request gate: a body that is no object has the wrong shape", "[request_gate]") {
+TEST_CASE("request gate: a body that is not an object has the wrong shape", "[request_gate]") {
   for (const std::string body : {"[]", "1", "\"x\"", "null", R"([{"model":"m","messages":[]}])", "true"}) {
     CAPTURE(body);
     CHECK(verdict(body) == "422  invalid_type");
   }
 }
 
-TEST_CASE("request gate: what is no JSON is malformed, whatever its shape", "[request_gate]") {
+TEST_CASE("request gate: a body that is not JSON is malformed, whatever its shape", "[request_gate]") {
   const auto right = body_with("");
   for (const std::string& body :
        {""s, " "s, "{"s, right + "x", right + right, right + "\0"s, "\xEF\xBB\xBF" + right,
@@ -254,7 +255,7 @@ TEST_CASE("request gate: lone surrogate escapes and huge numbers pass", "[reques
   CHECK(accepted(R"({"model":"\ud800","messages":[]})").model == "\xEF\xBF\xBD");
 }
 
-TEST_CASE("request gate: 100,000 levels neither crash nor slow it", "[request_gate]") {
+TEST_CASE("request gate: 100,000 levels of nesting neither crash nor slow it", "[request_gate]") {
   const std::string open(100'000, '[');
   const std::string close(100'000, ']');
   CHECK(verdict(body_with("\"x\":" + open + close)) == "ok");

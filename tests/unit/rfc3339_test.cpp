@@ -6,7 +6,7 @@
 
 namespace llm_proxy {
 
-TEST_CASE("rfc3339: a time is seconds since 1970, wherever its clock stands", "[unit][rfc3339]") {
+TEST_CASE("rfc3339: a time is read as seconds since 1970, whatever its offset", "[unit][rfc3339]") {
   CHECK(parse_rfc3339("1970-01-01T00:00:00Z") == 0);
   CHECK(parse_rfc3339("2026-11-25T03:50:00Z") == 1'795'578'600);
   CHECK(parse_rfc3339("2026-11-25t03:50:00z") == 1'795'578'600);
@@ -17,14 +17,14 @@ TEST_CASE("rfc3339: a time is seconds since 1970, wherever its clock stands", "[
   CHECK(parse_rfc3339("1969-12-31T23:59:59Z") == -1);
 }
 
-TEST_CASE("rfc3339: a time is written in UTC, and read as the same", "[unit][rfc3339]") {
+TEST_CASE("rfc3339: a time is written in UTC, and read back as the same", "[unit][rfc3339]") {
   CHECK(format_rfc3339(0) == "1970-01-01T00:00:00Z");
   CHECK(format_rfc3339(1'795'578'600) == "2026-11-25T03:50:00Z");
   for (const std::int64_t seconds : {-1, 951'782'399, 1'709'164'800})
     CHECK(parse_rfc3339(format_rfc3339(seconds)) == seconds);
 }
 
-TEST_CASE("rfc3339: what is no time is refused", "[unit][rfc3339]") {
+TEST_CASE("rfc3339: a text that is not a time is refused", "[unit][rfc3339]") {
   for (const char* bad : {"",
                           "2026",
                           "2026-11-25",

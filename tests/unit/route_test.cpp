@@ -25,7 +25,7 @@ TEST_CASE("route: a known path with another method says which it takes", "[unit]
   }
 }
 
-TEST_CASE("route: other paths are none", "[unit][route]") {
+TEST_CASE("route: other paths have no route", "[unit][route]") {
   for (const auto* path : {"", "*", "/health/", "/Health", "/v1/models/", "/v1/model",
                            "/v1/chat/completions/", "/v1/chat/completions/x", "x:443", "//health"}) {
     INFO(path);
@@ -48,7 +48,7 @@ TEST_CASE("route: a model's id is the rest of the path, percent-decoded once", "
   for (const auto* no_escape : {"%", "%4", "%g0", "%0g", "100%"}) CHECK(id(no_escape) == no_escape);
 }
 
-TEST_CASE("route: aliases of a path ask upstream for the one it knows", "[unit][route]") {
+TEST_CASE("route: aliases of a path are sent upstream as the path it knows", "[unit][route]") {
   for (const auto* path : {"/v1/chat/completions", "/chat/completions", "/v1/llm/chat/completions"}) {
     CHECK(find_route("POST", path).path == "/v1/chat/completions");
   }
@@ -89,7 +89,7 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
     CHECK(find_route("POST", path, some).target == endpoint::none);
   }
   CHECK(find_route("TRACE", "/v1/files", some).target == endpoint::none);
-  // A row of the table stays what it is.
+  // A prefix does not change the rows of the table.
   CHECK(find_route("GET", "/v1/embeddings", some).target == endpoint::wrong_method);
   CHECK(judge_passthrough("/v1/files").reason.empty());
   for (const auto* prefix : {"/", "", "v1", "/key", "/v1/key", "/KEY/x", "/config", "/team/", "/a/../b",
@@ -115,7 +115,7 @@ TEST_CASE("route: a prefix that would have no effect is refused, a parent of oth
     INFO(prefix);
     CHECK(judge_passthrough(prefix).reason.empty());
   }
-  // What a version builds in had an effect before it.
+  // Before the version that builds a route in, the prefix had an effect. So it is only a warning.
   std::vector<route> table{{.method = "POST", .path = "/v1/files", .is_new = true}};
   const auto said = judge_passthrough("/v1/files", table);
   CHECK_FALSE(said.reason.empty());

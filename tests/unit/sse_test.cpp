@@ -13,7 +13,7 @@ namespace {
 
 using messages = std::vector<std::string>;
 
-/// Each event as `event|data|id`.
+/// Returns each event as `event|data|id`.
 messages decode(const std::vector<std::string_view>& pieces) {
   sse_decoder decoder;
   messages all;
@@ -61,19 +61,19 @@ TEST_CASE("sse: decodes as WHATWG HTML says, at every split", "[sse]") {
   check_at_every_split("data: \xEF\xBB\xBF\xC3\xA9\n\n", {"|\xEF\xBB\xBF\xC3\xA9|"});
 }
 
-TEST_CASE("sse: comments and unknown fields say nothing", "[sse]") {
+TEST_CASE("sse: comments and unknown fields are ignored", "[sse]") {
   check_at_every_split(
       ": ping\n\n:\n\ndata: a\n: data: x\nfoo: y\nDATA: z\n data: q\ndatas: w\ndat: v\nfoo\n\n", {"|a|"});
 }
 
-TEST_CASE("sse: event and id; an event without data is none", "[sse]") {
+TEST_CASE("sse: event and id are read, and an event without data is dropped", "[sse]") {
   check_at_every_split("event: ping\n\nevent: a\nevent: error\ndata: x\nid: 7\nretry: 5\n\ndata: y\n\n",
                        {"error|x|7", "|y|7"});
   check_at_every_split("id: 1\ndata: a\n\nid: 2\0\ndata: b\n\nid\ndata: c\n\n"sv, {"|a|1", "|b|1", "|c|"});
   check_at_every_split("data\n\ndata:\n\n", {"||", "||"});
 }
 
-TEST_CASE("sse: an event without its blank line is none", "[sse]") {
+TEST_CASE("sse: an event without its blank line is dropped", "[sse]") {
   check_at_every_split("data: a\n\ndata: b\n", {"|a|"});
   check_at_every_split("data: a\n\ndata: b", {"|a|"});
 }

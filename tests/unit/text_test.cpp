@@ -8,7 +8,7 @@
 
 namespace llm_proxy {
 
-TEST_CASE("text: a number is the whole text, or none", "[unit][text]") {
+TEST_CASE("text: a number is read only if it is the whole text", "[unit][text]") {
   CHECK(parse_number<int>("12") == 12);
   CHECK(parse_number<int>("-12") == -12);
   CHECK(parse_number<double>("1.5e1") == 15);
@@ -21,7 +21,7 @@ TEST_CASE("text: a number is the whole text, or none", "[unit][text]") {
   CHECK_FALSE(parse_number<std::uint64_t>("-1"));
 }
 
-TEST_CASE("text: escapes are decoded, and what is none stays", "[unit][text]") {
+TEST_CASE("text: escapes are decoded, and everything else stays", "[unit][text]") {
   CHECK(percent_decoded("a%2Fb%2fc") == "a/b/c");
   CHECK(percent_decoded("%41") == "A");
   CHECK(percent_decoded("100%") == "100%");
@@ -45,7 +45,7 @@ TEST_CASE("text: letter case, blanks and control bytes", "[unit][text]") {
   CHECK(hex_digit('G') == -1);
 }
 
-TEST_CASE("redact: a secret is gone wherever it was", "[unit][text]") {
+TEST_CASE("redact: a secret is removed wherever it stands", "[unit][text]") {
   const auto redacted = [](std::string text, std::string_view secret) {
     redact(text, secret);
     return text;

@@ -21,7 +21,7 @@ header_list headers_of(const std::string& traceparent) {
 
 }  // namespace
 
-TEST_CASE("traceparent: is read and written", "[unit][trace_context]") {
+TEST_CASE("traceparent: it is read and written", "[unit][trace_context]") {
   const auto read = parse_traceparent(valid);
   REQUIRE(read);
   CHECK(read->trace_id() == trace);
@@ -33,7 +33,7 @@ TEST_CASE("traceparent: is read and written", "[unit][trace_context]") {
   CHECK_FALSE(unsampled->sampled);
 }
 
-TEST_CASE("traceparent: of its flags only sampled counts, and only that is sent on",
+TEST_CASE("traceparent: only the sampled flag is read, and only that one is sent on",
           "[unit][trace_context]") {
   for (const auto& [flags, sampled] : {std::pair<std::string, bool>{"03", true},
                                        {"02", false},
@@ -49,7 +49,7 @@ TEST_CASE("traceparent: of its flags only sampled counts, and only that is sent 
   }
 }
 
-TEST_CASE("traceparent: a later version may say more behind a dash", "[unit][trace_context]") {
+TEST_CASE("traceparent: a later version may have more after a dash", "[unit][trace_context]") {
   const auto later = "cc-" + trace + "-" + span + "-01";
   for (const auto& value : {later, later + "-", later + "-what-the-future-will-be-like"}) {
     INFO(value);
@@ -61,7 +61,7 @@ TEST_CASE("traceparent: a later version may say more behind a dash", "[unit][tra
   CHECK_FALSE(parse_traceparent(later + "1"));
 }
 
-TEST_CASE("traceparent: what the specification calls invalid is none", "[unit][trace_context]") {
+TEST_CASE("traceparent: a value that the specification calls invalid is refused", "[unit][trace_context]") {
   const std::string zeros(32, '0');
   for (const auto& value : {
            std::string{},
@@ -69,23 +69,23 @@ TEST_CASE("traceparent: what the specification calls invalid is none", "[unit][t
            std::string{"00-1-2-01"},
            "ff-" + trace + "-" + span + "-01",                     // forbidden version
            "0-" + trace + "-" + span + "-01",                      // short version
-           "0g-" + trace + "-" + span + "-01",                     // no digits
+           "0g-" + trace + "-" + span + "-01",                     // not hexadecimal
            "0G-" + trace + "-" + span + "-01",                     //
            "00-" + zeros + "-" + span + "-01",                     // zero trace id
            "00-" + trace + "-0000000000000000-01",                 // zero span id
            "00-0AF7651916CD43DD8448EB211C80319C-" + span + "-01",  // upper case
            "00-" + trace + "-B7AD6B7169203331-01",                 //
            "00-" + trace.substr(1) + "-" + span + "-01",           // short trace id
-           "00-" + trace + "0-" + span + "-01",                    // long one
+           "00-" + trace + "0-" + span + "-01",                    // long trace id
            "00-" + trace + "-" + span.substr(1) + "-01",           // short span id
            "00-" + trace + "-" + span + "0-01",                    //
            "00-" + trace + "-" + span + "-1",                      // short flags
            "00-" + trace + "-" + span + "-0g",                     //
            "00-" + trace + "-" + span + "-0A",                     //
-           valid + "-",                                            // version 00 has no more
+           valid + "-",                                            // more than version 00 has
            valid + "-extra",                                       //
            valid + "1",                                            //
-           "00_" + trace + "-" + span + "-01",                     // delimiters
+           "00_" + trace + "-" + span + "-01",                     // wrong delimiters
            "00-" + trace + "_" + span + "-01",                     //
            "00-" + trace + "-" + span + "_01",                     //
            valid.substr(0, 54) + " ",                              //
@@ -119,7 +119,7 @@ TEST_CASE("trace context: without a usable parent a new trace begins", "[unit][t
   CHECK(ids.size() == 1000);
 }
 
-TEST_CASE("trace sampler: the root's choice counts where there is no parent, or where parents do not",
+TEST_CASE("trace sampler: the root's choice counts if there is no parent, or if parents are ignored",
           "[unit][trace_context]") {
   using root = trace_sampler::root;
   auto parent = *parse_traceparent(valid);
@@ -142,7 +142,7 @@ TEST_CASE("trace sampler: a ratio keeps that share of the ids, and always the sa
   const trace_sampler tenth{trace_sampler::root::ratio, false, 0.1};
   const trace_sampler half{trace_sampler::root::ratio, false, 0.5};
   const trace_sampler all{trace_sampler::root::ratio, false, 1};
-  // The low 63 of the last 64 bits, as other services reckon.
+  // The decision uses the upper 63 of the last 64 bits, like OpenTelemetry's SDKs.
   const std::string head(16, 'f');
   CHECK(half.samples(nullptr, head + "7fffffffffffffff"));
   CHECK_FALSE(half.samples(nullptr, head + "8000000000000000"));

@@ -24,7 +24,7 @@ struct named_task : turn_task {
 
 }  // namespace
 
-TEST_CASE("turn: what is left when a task throws runs next, before what came later", "[unit][turn]") {
+TEST_CASE("turn: the tasks that are left when one throws run next, before later ones", "[unit][turn]") {
   std::string log;
   turn tasks;
   tasks.later(std::make_shared<named_task>(log, 'a'));

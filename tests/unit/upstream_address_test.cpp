@@ -22,7 +22,7 @@ TEST_CASE("upstream address: scheme, host, port and prefix are read", "[unit][up
   CHECK(tls->prefix == "/team/a");
 }
 
-TEST_CASE("upstream address: an IPv6 address loses its brackets, not in the Host header",
+TEST_CASE("upstream address: an IPv6 address loses its brackets, except in the Host header",
           "[unit][upstream_address]") {
   const auto address = parse_upstream_address("http://[::1]:80/");
   REQUIRE(address);
@@ -32,7 +32,7 @@ TEST_CASE("upstream address: an IPv6 address loses its brackets, not in the Host
   CHECK(address->prefix.empty());
 }
 
-TEST_CASE("upstream address: other things are none", "[unit][upstream_address]") {
+TEST_CASE("upstream address: anything else is refused", "[unit][upstream_address]") {
   for (const auto* url :
        {"", "localhost:4000", "ftp://x", "http://", "http:///x", "http://u:p@x", "http://x?y", "http://x#y",
         "http://x y", "//x", "http://x:port", "http://x:0", "http://x:99999", "http://[::1"}) {

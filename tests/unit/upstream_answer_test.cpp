@@ -27,7 +27,7 @@ held_verdict judged(const response_head& answer, std::string_view body) {
 
 }  // namespace
 
-TEST_CASE("upstream answer: an event stream is one only where it was asked for", "[unit][upstream]") {
+TEST_CASE("upstream answer: an event stream counts as one only if it was asked for", "[unit][upstream]") {
   CHECK(plan_answer(head(200, "text/event-stream"), {.may_stream = true}) == answer_plan::stream);
   CHECK(plan_answer(head(200, "Text/Event-Stream; charset=utf-8"), {.may_stream = true}) ==
         answer_plan::stream);
@@ -37,7 +37,7 @@ TEST_CASE("upstream answer: an event stream is one only where it was asked for",
   CHECK(plan_answer(head(429, "text/event-stream"), {.may_stream = true}) == answer_plan::hold);
 }
 
-TEST_CASE("upstream answer: redirects and statuses that are none are refused", "[unit][upstream]") {
+TEST_CASE("upstream answer: redirects and invalid statuses are refused", "[unit][upstream]") {
   for (const unsigned status : {0U, 99U, 199U, 300U, 302U, 399U, 600U, 999U}) {
     INFO(status);
     CHECK(plan_answer(head(status), {.may_stream = false}) == answer_plan::refuse);
@@ -45,7 +45,7 @@ TEST_CASE("upstream answer: redirects and statuses that are none are refused", "
   }
 }
 
-TEST_CASE("upstream answer: every status becomes the client's", "[unit][upstream]") {
+TEST_CASE("upstream answer: every error status becomes one for the client", "[unit][upstream]") {
   for (unsigned status = 400; status < 600; ++status) {
     INFO(status);
     const auto outcome = judged(head(status), error);
@@ -72,7 +72,7 @@ TEST_CASE("upstream answer: a 401 is our key's fault, but a model our key may no
   CHECK(judged(head(400), R"({"type":"no_db_connection"})").status == 400);
 }
 
-TEST_CASE("upstream answer: an error body that is no JSON object is replaced under its status",
+TEST_CASE("upstream answer: an error body that is not a JSON object is replaced, and its status kept",
           "[unit][upstream]") {
   for (const std::string body : {"", "text", "[]", "1", "{", "{}{}", "{\"a\":\"\xff\"}"}) {
     INFO(body);
@@ -114,7 +114,7 @@ TEST_CASE("upstream answer: a success is valid JSON in UTF-8", "[unit][upstream]
   CHECK(judged(head(200, "application/json", "identity"), "\xff").status == 502);
 }
 
-TEST_CASE("upstream answer: a success that is JSON but no object is a 502, but not where any media may come",
+TEST_CASE("upstream answer: a success that is JSON but not an object is a 502, unless any media may come",
           "[unit][upstream]") {
   for (const std::string body :
        {"null", " null ", "[]", "[{}]", "[1]", "\"a\"", "\"\"", "1", "0", "true", "false"}) {
@@ -130,7 +130,7 @@ TEST_CASE("upstream answer: a success that is JSON but no object is a 502, but n
   }
 }
 
-TEST_CASE("upstream answer: an error inside a success counts as under the status it names",
+TEST_CASE("upstream answer: an error inside a success is treated as if it had the status it names",
           "[unit][upstream]") {
   const auto status = [](const std::string& code) {
     return judged(head(200), R"({"error":{"message":"m","code":)" + code + "}}").status;
@@ -149,8 +149,7 @@ TEST_CASE("upstream answer: an error inside a success counts as under the status
   CHECK(judged(head(200), R"([{"error":{"code":404,"message":"m"}}])").status == 404);
 }
 
-TEST_CASE("upstream answer: a 204 is a success where nothing is asked for but that, and nowhere else",
-          "[unit][upstream]") {
+TEST_CASE("upstream answer: a 204 is a success only where the answer may be empty", "[unit][upstream]") {
   answer_terms deleting;
   deleting.may_be_empty = true;
   for (const unsigned status : {204U, 205U}) {
@@ -163,7 +162,7 @@ TEST_CASE("upstream answer: a 204 is a success where nothing is asked for but th
   CHECK(judge_held(head(200), "", deleting).code == errc::upstream_invalid_response);
 }
 
-TEST_CASE("upstream answer: a 304 passes where the client sent a condition, other 3xx nowhere",
+TEST_CASE("upstream answer: a 304 passes if the client sent a condition, and no other 3xx ever passes",
           "[unit][upstream]") {
   answer_terms asked{dialect::opaque, error_wording::raw, true, true};
   CHECK(plan_answer({304, {}}, asked) == answer_plan::refuse);
@@ -182,7 +181,8 @@ TEST_CASE("upstream answer: an answer that cannot be used says what is wrong wit
   CHECK(told("<html>").find("The model gateway's answer is not valid JSON.") != std::string::npos);
 }
 
-TEST_CASE("upstream answer: what a cut is called depends on what was cut", "[unit][upstream]") {
+TEST_CASE("upstream answer: the code of an answer that was cut depends on whether it was a stream",
+          "[unit][upstream]") {
   const auto named = [](errc code, bool streaming) { return cut_answer({.code = code}, streaming).code; };
   CHECK(named(errc::upstream_invalid_response, true) == errc::upstream_disconnected);
   CHECK(named(errc::upstream_disconnected, true) == errc::upstream_disconnected);

@@ -1,4 +1,5 @@
-// The upstream client, and when it sends a request again by itself: never what may have been received.
+// The upstream client, and when it sends a request again by itself: a POST, PUT or PATCH never if upstream
+// may have received any of it.
 #include "http/upstream/upstream_call.hpp"
 
 #include "support/catch.hpp"
@@ -28,13 +29,14 @@
 
 namespace {
 
-/// While it is set, a look at a connection (MSG_PEEK) does not show that the peer has closed it, as if the
+/// While this is set, peeking at a connection (MSG_PEEK) does not show that the peer has closed it, as if the
 /// peer's FIN were still on its way.
 std::atomic<bool> peeks_find_nothing{false};
 
 }  // namespace
 
-/// Replaces the C library's recv() in this program, to hide the end while peeks_find_nothing is set.
+/// Replaces the C library's recv() in this program. It hides a closed connection while peeks_find_nothing is
+/// set, so that the test decides what a peek finds.
 extern "C" ssize_t recv(int descriptor, void* bytes, std::size_t size, int flags) {
   using function = ssize_t (*)(int, void*, std::size_t, int);
   static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "recv"));
@@ -58,7 +60,7 @@ const std::string answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// What an upstream does on one connection after it has answered a first request.
 struct peer {
   std::function<void(const std::string&)> write;
-  std::function<std::string()> read;  // what has come
+  std::function<std::string()> read;  // returns what has come
   tcp::socket& socket;
 
   void close() const { socket.close(); }
@@ -69,8 +71,9 @@ struct peer {
 };
 using script = std::function<void(const peer&)>;
 
-/// An upstream whose first connection answers one request, and then does as `script` says once the second one
-/// is on its way, or (`early`) before. Later connections answer what they get. Plain or TLS.
+/// An upstream, with TLS if there is a certificate. Its first connection answers one request and then runs
+/// the script: before the second request if `early`, otherwise when that has arrived. Each later connection
+/// answers one request.
 class upstream {
  public:
   upstream(script then, bool early, const certificate* cert) : then_{std::move(then)}, early_{early} {
@@ -93,9 +96,9 @@ class upstream {
   upstream& operator=(const upstream&) = delete;
 
   std::string port() const { return std::to_string(listener_.local_endpoint().port()); }
-  /// The first answer has been read: an early script may run.
+  /// To be called when the client has read the first answer. An early script runs only after that.
   void go_on() { may_go_on_ = true; }
-  /// What the script had to do before the second request is done.
+  /// Returns whether the second request may be sent: an early script has ended by then.
   bool ready() const { return ready_; }
   int connections() const { return connections_; }
 
@@ -114,7 +117,7 @@ class upstream {
           talk(socket, socket, first);
         }
       } catch (const boost::system::system_error&) {
-        // The client has left.
+        // The client has closed the connection.
       }
     }
   }
@@ -138,7 +141,6 @@ class upstream {
     }
     then_(me);
     ready_ = true;
-    // The connection is closed by the script; the next one is waited for.
   }
 
   boost::asio::io_context io_;
@@ -174,9 +176,9 @@ class outcome final : public call_events {
 
 struct ending {
   std::string name;
-  bool early;  // before the second request is sent
+  bool early;  // it happens before the second request is sent
   script then;
-  bool harmless;  // nothing of it can have been received
+  bool harmless;  // upstream cannot have received any of the second request
 };
 
 const std::vector<ending> endings{
@@ -210,7 +212,8 @@ struct result {
   int resends = 0;
 };
 
-/// Two requests of `method` on one connection that ends so; what became of the second.
+/// Sends a GET and then a request of `method` on one connection, which ends as `how` says. Returns what
+/// became of the second request.
 result second_request(const std::string& method, const ending& how, const certificate* cert) {
   result all;
   upstream there{how.then, how.early, cert};
@@ -238,7 +241,7 @@ result second_request(const std::string& method, const ending& how, const certif
   REQUIRE(warm.whole);
   REQUIRE(calls.idle_connections() == 1);
   there.go_on();
-  // Nothing is looked at meanwhile, so that what happens to the idle connection stays unnoticed.
+  // The reactor does not run meanwhile, so what happens to the idle connection stays unnoticed.
   while (!there.ready()) std::this_thread::sleep_for(1ms);
   std::this_thread::sleep_for(5ms);
   peeks_find_nothing = true;
@@ -290,7 +293,7 @@ TEST_CASE("upstream call: GET, HEAD and DELETE are sent again however their kept
   CHECK(got.said.body.empty());
 }
 
-TEST_CASE("upstream call: PUT and PATCH are sent again as seldom as POST is", "[unit][upstream_call]") {
+TEST_CASE("upstream call: PUT and PATCH are sent again only where a POST would be", "[unit][upstream_call]") {
   for (const auto* method : {"PUT", "PATCH"}) {
     INFO(method);
     CHECK(second_request(method, endings[0], nullptr).connections == 2);
@@ -298,7 +301,7 @@ TEST_CASE("upstream call: PUT and PATCH are sent again as seldom as POST is", "[
   }
 }
 
-TEST_CASE("upstream call: nothing is sent again after a byte of an answer", "[unit][upstream_call]") {
+TEST_CASE("upstream call: nothing is sent again once a byte of an answer has come", "[unit][upstream_call]") {
   const ending half{"half a status line", false,
                     [](const peer& at) {
                       at.read();
@@ -318,7 +321,7 @@ TEST_CASE("upstream call: nothing is sent again after a byte of an answer", "[un
 }
 
 TEST_CASE("upstream call: an idle connection that the peer has closed is not used", "[unit][upstream_call]") {
-  // Here the end is there to be found, so nothing has to be sent again.
+  // The end has arrived and is noticed before the connection is used, so nothing has to be sent again.
   upstream there{[](const peer& at) { at.close(); }, true, nullptr};
   boost::asio::io_context io;
   reactor sockets{io};
