@@ -4,7 +4,6 @@
 #include "http/system/block_cache.hpp"
 #include "http/system/resident_memory.hpp"
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 #include <spdlog/spdlog.h>
 
@@ -54,8 +53,6 @@ void io_worker::stop() {
   }
   // Jobs that were posted after the last turn hold references to their actors.
   reactor_.run_round(0);
-  io_.restart();
-  io_.poll();
   for (auto* job : std::exchange(jobs_, {})) {
     caf::scheduler::abstract_coordinator::cleanup_and_release(job);
   }
@@ -65,12 +62,12 @@ void io_worker::run() {
   current_worker = this;
   gather_access_log();
   block_cache::begin();
-  const auto work = boost::asio::make_work_guard(io_);
   while (!stopping_) {
     try {
       // The handlers of all sockets that are ready run in one turn, then their actors, stage by stage: the
       // code of a stage stays in the instruction cache from one request to the next.
-      turn_.note_ready(reactor_.run_round(quiet_ ? -1 : 0));
+      turn_.note_ready(reactor_.run_round(quiet_ ? deadlines_.timeout_ms() : 0));
+      deadlines_.run_due(reactor_.woke_at());
       finish_turn();
       note_turn();
     } catch (const std::exception& error) {
@@ -80,7 +77,6 @@ void io_worker::run() {
       spdlog::critical("io thread {}: exception in a handler: {}", index_, error.what());
     }
   }
-  deadlines_.stop();
   finish_turn();
   block_cache::end();
   current_worker = nullptr;
@@ -88,13 +84,12 @@ void io_worker::run() {
 
 void io_worker::poll() {
   current_worker = this;
-  io_.restart();
-  const auto work = boost::asio::make_work_guard(io_);
   std::size_t told = 0;
   do {
     finish_turn();
     told = reactor_.run_round(0);
     turn_.note_ready(told);
+    told += deadlines_.run_due(reactor_.woke_at());
   } while (told > 0 || reactor_.has_work() || !jobs_.empty() || !turn_.empty());
   current_worker = nullptr;
 }
@@ -108,7 +103,6 @@ void io_worker::finish_turn() {
   for (int round = 0; round < max_rounds && !quiet_; ++round) {
     run_jobs();
     turn_.run();
-    reactor_.run_asio_if_used();
     quiet_ = jobs_.empty() && turn_.empty();
   }
   sockets_crowd_.note(reactor_.socket_count());

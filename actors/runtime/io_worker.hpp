@@ -9,7 +9,6 @@
 #include "http/loop/reactor.hpp"
 #include "http/loop/turn.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <caf/execution_unit.hpp>
 #include <caf/resumable.hpp>
 
@@ -40,10 +39,8 @@ class io_worker final : public caf::execution_unit {
   void poll();
 
   std::size_t index() const { return index_; }
-  /// Runs `task` in this thread. May be called from any thread; a task that another thread posts to io()
-  /// would not be noticed.
+  /// Runs `task` in this thread. May be called from any thread.
   void post(std::function<void()> task) { reactor_.inbox()->post(std::move(task)); }
-  boost::asio::io_context& io() { return io_; }
   reactor& sockets() { return reactor_; }
   deadlines& timers() { return deadlines_; }
   turn& writes() { return turn_; }
@@ -62,9 +59,8 @@ class io_worker final : public caf::execution_unit {
   void run_jobs();
 
   std::size_t index_;
-  boost::asio::io_context io_{1};
-  reactor reactor_{io_};
-  deadlines deadlines_{io_};
+  reactor reactor_;
+  deadlines deadlines_;
   // Without this the RSS would stay high for ever after a burst of streams.
   crowd sockets_crowd_;
   turn turn_;

@@ -13,12 +13,12 @@ namespace llm_proxy {
 
 namespace {
 
-using boost::asio::ip::tcp;
-
 /// How long TCP handshakes that are under way when listening ends have to complete. It is longer than most
 /// round trips.
 constexpr auto last_call = std::chrono::milliseconds{100};
 constexpr int max_backlog = 4096;
+/// Most clients that are accepted before other sockets have their turn.
+constexpr int accepted_at_once = 64;
 
 /// An exception ends only `work`, not the acceptor: if the acceptor ended, all connections of its thread
 /// would be closed.
@@ -45,16 +45,12 @@ void acceptor_state::begin(self_pointer self, io_worker* home, acceptor_options 
 void acceptor_state::listen(start_listening& order) {
   all_ = std::move(order.all);
   shared_ = order.shared;
-  listener_.emplace(home_->io());
-  sockaddr_storage bound{};
-  socklen_t length = sizeof(bound);
-  getsockname(order.descriptor, reinterpret_cast<sockaddr*>(&bound), &length);
-  listener_->assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), order.descriptor);
+  listener_.open(home_->sockets(), order.descriptor, *this);
   accept_next();
 }
 
 void acceptor_state::accept_next() {
-  if (!listener_) return;
+  if (!listener_.is_open()) return;
   const auto lack = lacks();
   if (lack == shortage::connections || lack == shortage::descriptors) {
     await_room(lack);
@@ -65,37 +61,53 @@ void acceptor_state::accept_next() {
 }
 
 void acceptor_state::accept() {
-  if (!listener_) return;
-  home_->sockets().asio_used();
-  listener_->async_accept(home_->io(), [this, self = caf::strong_actor_ptr{self_->ctrl()}](
-                                           const boost::system::error_code& ec, tcp::socket socket) {
-    if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
-    enter(self_, [&] {
-      if (survives("accepting", [&] { on_accept(ec, std::move(socket)); })) return;
-      pause(shortage::unknown, "an exception");
-    });
+  if (!listener_.is_open()) return;
+  if (std::exchange(next_client_, next_client::accepted) != next_client::accepted) listener_.look_again();
+}
+
+void acceptor_state::on_ready(readiness) {
+  const caf::strong_actor_ptr self{self_->ctrl()};
+  enter(self_, [this] {
+    if (next_client_ == next_client::accepted) {
+      if (!survives("accepting", [this] { accept_waiting(); })) pause(shortage::unknown, "an exception");
+    } else if (next_client_ == next_client::needs_room && listener_.somebody_waits()) {
+      on_newcomer();
+    }
   });
 }
 
-void acceptor_state::on_accept(const boost::system::error_code& ec, tcp::socket socket) {
-  if (ec) {
-    const bool descriptors =
-        ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
-    if (descriptors && !somebody_waits()) {
-      await_newcomer();  // on Linux accept() takes a descriptor first, so it fails even if no client waits
-    } else if (descriptors) {
-      make_room_for(shortage::descriptors);
-    } else {
-      pause(shortage::unknown, ec.message());
-    }
-    return;
+void acceptor_state::accept_waiting() {
+  // Each client may be the last for which there is room.
+  for (int i = 0; i < accepted_at_once && next_client_ == next_client::accepted; ++i) {
+    if (!accept_one()) return;
   }
-  deal(std::move(socket));
-  note_room();
-  accept_next();
+  if (next_client_ == next_client::accepted) listener_.look_again();
 }
 
-void acceptor_state::deal(tcp::socket socket) {
+/// Returns false if nobody waits.
+bool acceptor_state::accept_one() {
+  boost::system::error_code ec;
+  owned_descriptor socket{listener_.accept(ec)};
+  if (ec == boost::asio::error::would_block) return false;
+  if (!ec) {
+    deal(std::move(socket));
+    note_room();
+    accept_next();
+    return true;
+  }
+  const bool descriptors =
+      ec == boost::asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system;
+  if (descriptors && !listener_.somebody_waits()) {
+    await_newcomer();  // on Linux accept() takes a descriptor first, so it fails even if no client waits
+  } else if (descriptors) {
+    make_room_for(shortage::descriptors);
+  } else {
+    pause(shortage::unknown, ec.message());
+  }
+  return true;
+}
+
+void acceptor_state::deal(owned_descriptor socket) {
   auto& counts = *options_.counts;
   std::size_t best = home_->index();
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -114,8 +126,8 @@ void acceptor_state::deal(tcp::socket socket) {
 caf::result<listening_stopped> acceptor_state::stop() {
   auto promise = self_->make_response_promise<listening_stopped>();
   stopping_.push_back(promise);
-  if (listener_ && !shared_) {
-    refuse_newcomers(listener_->native_handle());
+  if (listener_.is_open() && !shared_) {
+    refuse_newcomers(listener_.descriptor());
     last_call_->expires_after(last_call);
   } else {
     close_listener();
@@ -124,32 +136,26 @@ caf::result<listening_stopped> acceptor_state::stop() {
 }
 
 void acceptor_state::close_listener() {
-  if (listener_) {
-    boost::system::error_code ec;
-    listener_->non_blocking(true, ec);
+  if (listener_.is_open()) {
     // Connections that have completed their handshake would be reset by the close, so they are accepted
     // first. Their number is limited, because on a shared socket new ones may keep coming.
     for (int i = 0; i < max_backlog; ++i) {
-      tcp::socket waiting{home_->io()};
-      listener_->accept(waiting, ec);
+      boost::system::error_code ec;
+      owned_descriptor waiting{listener_.accept(ec)};
       if (ec) break;
       deal(std::move(waiting));
     }
-    // Not close(): if another process holds the socket too, it would stay in the epoll set of this thread.
-    home_->sockets().asio_used();
-    const int descriptor = listener_->release(ec);
-    if (!ec) ::close(descriptor);
-    listener_.reset();
+    listener_.close();
   }
   for (auto& promise : std::exchange(stopping_, {})) promise.deliver(listening_stopped{});
 }
 
-void acceptor_state::adopt(tcp::socket socket) {
+void acceptor_state::adopt(owned_descriptor socket) {
   const bool done = survives("taking a connection in", [&] { take_in(std::move(socket)); });
   if (!done) (*options_.counts)[home_->index()].fetch_sub(1, std::memory_order_relaxed);
 }
 
-void acceptor_state::take_in(tcp::socket socket) {
+void acceptor_state::take_in(owned_descriptor socket) {
   auto added = std::make_shared<connection>(std::move(socket), home_->sockets(), home_->writes(),
                                             home_->timers(), options_.timeouts, *this, options_.tls.get());
   added->start();
@@ -224,20 +230,8 @@ acceptor_actor::behavior_type acceptor(acceptor_state::self_pointer self, io_wor
   self->state.begin(self, home, std::move(options));
   return {
       [self](start_listening& order) { survives("beginning to listen", [&] { self->state.listen(order); }); },
-      [self, home](const adopt_socket& accepted) {
-        sockaddr_storage peer{};
-        socklen_t length = sizeof(peer);
-        const int descriptor = accepted.socket->get();
-        const bool known = getsockname(descriptor, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
-        tcp::socket socket{home->io()};
-        boost::system::error_code ec;
-        socket.assign(known && peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, ec);
-        if (ec) {
-          spdlog::error("acceptor: a socket handed over cannot be used: {}", ec.message());
-          return;
-        }
-        accepted.socket->release();
-        self->state.adopt(std::move(socket));
+      [self](const adopt_socket& accepted) {
+        self->state.adopt(owned_descriptor{accepted.socket->release()});
       },
       [self](tls_changed& news) { self->state.use_tls(std::move(news.tls)); },
       [self](stop_listening) { return self->state.stop(); },

@@ -9,8 +9,7 @@
 #include "actors/service/idle_connections.hpp"
 #include "actors/session/session_context.hpp"
 #include "http/downstream/connection.hpp"
-
-#include <boost/asio/ip/tcp.hpp>
+#include "http/downstream/listening_socket.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -32,7 +31,7 @@ struct acceptor_options {
   server_tls tls;               ///< null if connections are not encrypted
 };
 
-class acceptor_state : public connection_owner {
+class acceptor_state : public connection_owner, private watcher {
  public:
   using self_pointer = pinned_pointer<acceptor_actor, acceptor_state>;
 
@@ -46,7 +45,8 @@ class acceptor_state : public connection_owner {
   /// Listens, and hands sockets to `all`: the acceptors in the order of their threads, this one included.
   void listen(start_listening& order);
   caf::result<listening_stopped> stop();
-  void adopt(boost::asio::ip::tcp::socket socket);
+  /// Takes over a connection that is counted as this thread's.
+  void adopt(owned_descriptor socket);
   void use_tls(server_tls tls) { options_.tls = std::move(tls); }
   /// New sessions work with these.
   void use(const shared_actors& those);
@@ -61,11 +61,14 @@ class acceptor_state : public connection_owner {
   void on_handshake_failed(const std::string& why) override;
   void on_idle(connection& which) override { idle_.add(which); }
 
-  void take_in(boost::asio::ip::tcp::socket socket);
+  void on_ready(readiness now) override;
+
+  void take_in(owned_descriptor socket);
   void accept_next();
   void accept();
-  void on_accept(const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket);
-  void deal(boost::asio::ip::tcp::socket socket);
+  void accept_waiting();
+  bool accept_one();
+  void deal(owned_descriptor socket);
   void close_listener();
   void check_drained();
 
@@ -76,7 +79,6 @@ class acceptor_state : public connection_owner {
   bool is_full() const;
   shortage lacks() const;
   std::string words_for(shortage lack) const;
-  bool somebody_waits();
   void await_room(shortage lack);
   void await_newcomer();
   void on_newcomer();
@@ -93,7 +95,10 @@ class acceptor_state : public connection_owner {
   std::unordered_set<std::shared_ptr<connection>> connections_;
   idle_connections idle_;
   std::vector<acceptor_actor> all_;
-  std::optional<boost::asio::ip::tcp::acceptor> listener_;
+  listening_socket listener_;
+  /// What is done when a client comes.
+  enum class next_client : std::uint8_t { ignored, accepted, needs_room };
+  next_client next_client_ = next_client::ignored;
   bool shared_ = false;                // whether another process may listen on the same socket
   std::optional<deadline> pause_;      // before the next try to accept, while there is no room
   std::optional<deadline> last_call_;  // before the listener is closed

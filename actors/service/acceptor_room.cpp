@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -74,17 +73,12 @@ std::string acceptor_state::words_for(shortage lack) const {
   }
 }
 
-bool acceptor_state::somebody_waits() {
-  pollfd listening{listener_->native_handle(), POLLIN, 0};
-  return ::poll(&listening, 1, 0) == 1;
-}
-
 /// Called when no connection can be accepted. An idle connection is closed only once a client waits for its
 /// place.
 void acceptor_state::await_room(shortage lack) {
   if (paused_for_ == shortage::none) {
     await_newcomer();
-  } else if (somebody_waits()) {
+  } else if (listener_.somebody_waits()) {
     quiet_pauses_ = 0;
     make_room_for(lack);
   } else if (++quiet_pauses_ < quiet_pauses) {
@@ -96,18 +90,13 @@ void acceptor_state::await_room(shortage lack) {
 }
 
 void acceptor_state::await_newcomer() {
-  home_->sockets().asio_used();
-  listener_->async_wait(
-      boost::asio::ip::tcp::acceptor::wait_read,
-      [this, self = caf::strong_actor_ptr{self_->ctrl()}](const boost::system::error_code& ec) {
-        if (ec == boost::asio::error::operation_aborted) return;  // `this` may be gone
-        enter(self_, [&] { on_newcomer(); });
-      });
+  next_client_ = next_client::needs_room;
+  listener_.look_again();  // a client that has come already is not told of again
 }
 
 void acceptor_state::on_newcomer() {
   const bool done = survives("acceptor", "making room", [&] {
-    if (listener_ && is_full())
+    if (listener_.is_open() && is_full())
       make_room_for(shortage::connections);
     else
       accept_next();
@@ -119,6 +108,7 @@ void acceptor_state::on_newcomer() {
 /// this one is asked first, then the others, from the one with the most connections to the one with the
 /// fewest.
 void acceptor_state::make_room_for(shortage lack) {
+  next_client_ = next_client::ignored;
   const auto& counts = *options_.counts;
   // Any closed connection frees a descriptor, but only one that is counted here frees a place.
   std::vector<std::size_t> order(lack == shortage::descriptors ? all_.size()
@@ -140,7 +130,7 @@ void acceptor_state::make_room_for(shortage lack) {
 }
 
 void acceptor_state::ask_for_room(const std::shared_ptr<room_search>& search) {
-  if (!listener_) return;
+  if (!listener_.is_open()) return;
   if (search->next == search->steps.size()) {
     pause(search->lack, words_for(search->lack));
     return;
@@ -171,6 +161,7 @@ void acceptor_state::note_eviction(shortage lack) {
 
 /// Accepts nothing for a while. New clients wait in the system's backlog.
 void acceptor_state::pause(shortage lack, const std::string& why) {
+  next_client_ = next_client::ignored;
   if (std::exchange(paused_for_, lack) == shortage::none)
     spdlog::error("accepting no connections for now: {}", why);
   pause_->expires_after(lack == shortage::connections ? pause_when_full : pause_without_descriptors);
@@ -179,7 +170,7 @@ void acceptor_state::pause(shortage lack, const std::string& why) {
 /// Ends the pause only if no client waits. Otherwise the next client might find no room again, and the log
 /// would report a shortage for each of them.
 void acceptor_state::note_room() {
-  if (paused_for_ != shortage::none && !is_full() && !somebody_waits()) accept_again();
+  if (paused_for_ != shortage::none && !is_full() && !listener_.somebody_waits()) accept_again();
 }
 
 void acceptor_state::accept_again() {

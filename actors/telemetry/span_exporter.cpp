@@ -30,7 +30,7 @@ void span_exporter_state::begin(self_pointer self, io_worker* home, span_exporte
   options_ = std::move(options);
   queue_ = std::move(queue);
   connections_ = std::make_unique<upstream_connections>(
-      home->io(), home->sockets(), home->timers(),
+      home->sockets(), home->timers(),
       upstream_connection_options{options_.address, options_.tls, options_.timeout, keep_connection});
   tick_.emplace(home->timers(), [this] { enter(self_, [this] { tick(); }); });
   pause_.emplace(home->timers(), [this] { enter(self_, [this] { try_batch(); }); });

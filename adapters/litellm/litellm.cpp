@@ -225,7 +225,7 @@ litellm_state::~litellm_state() = default;
 
 adapter_actor::behavior_type litellm(self_pointer self, io_worker* home, litellm_options options) {
   self->state.upstream = std::make_unique<upstream_connections>(
-      home->io(), home->sockets(), home->timers(),
+      home->sockets(), home->timers(),
       upstream_connection_options{options.address, options.tls, options.connect_timeout,
                                   std::chrono::seconds{4}, [counted = options.counted] {
                                     if (counted) ++counted->upstream_resends;

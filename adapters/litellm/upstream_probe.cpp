@@ -20,7 +20,7 @@ class liveliness_call final : public call_events {
       : self_{self},
         upstream_{upstream},
         reason_{reason},
-        connections_{home.io(), home.sockets(), home.timers(), options_of(self->state.upstreams[upstream])},
+        connections_{home.sockets(), home.timers(), options_of(self->state.upstreams[upstream])},
         call_{connections_, head_for(self->state.upstreams[upstream]), nullptr, most_bytes, *this},
         deadline_{home.timers(), [this] { enter(self_, [this] { on_late(); }); }} {}
 

@@ -23,15 +23,19 @@ constexpr std::string_view plain_http_refusal =
 
 }  // namespace
 
-connection::connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
+connection::connection(owned_descriptor socket, reactor& sockets_of_thread, turn& turn_of_thread,
                        deadlines& deadlines_of_thread, const connection_timeouts& timeouts,
                        connection_owner& owner, SSL_CTX* tls)
-    : socket_{sockets_of_thread, std::move(socket), *this, tls},
+    : counted_{sockets_of_thread},
+      socket_{sockets_of_thread},
       turn_{turn_of_thread},
       timeouts_{timeouts},
       owner_{owner},
       read_deadline_{deadlines_of_thread, [this] { on_read_deadline(); }},
-      write_deadline_{deadlines_of_thread, [this] { close(); }} {}
+      write_deadline_{deadlines_of_thread, [this] { close(); }} {
+  socket_.open(socket.release(), *this);
+  if (tls != nullptr) socket_.start_tls(*tls, tls_side::server);
+}
 
 void connection::start() {
   read_deadline_.expires_after(timeouts_.first_request());
@@ -46,11 +50,11 @@ void connection::shake_hands() {
     start_read();
     return;
   }
-  owner_.on_handshake_failed(socket_.handshake_fault());
-  const bool plain_http = socket_.was_plain_http();
+  owner_.on_handshake_failed(socket_.tls()->reason());
+  const bool plain_http = socket_.tls()->was_plain_http();
   // The rest is as after any refusal: if we did not read on, the kernel would reset the connection and
   // destroy the answer.
-  socket_.speak_plainly();
+  socket_.stop_tls();
   if (plain_http) outgoing() += plain_http_refusal;
   finish_close();
 }

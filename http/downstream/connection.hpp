@@ -8,11 +8,14 @@
 // Everything happens on one I/O thread. Writes are collected and sent once per turn (turn.hpp).
 #pragma once
 
-#include "http/downstream/downstream_socket.hpp"
+#include "http/downstream/peer_address.hpp"
 #include "http/downstream/reply_writer.hpp"
 #include "http/loop/byte_buffer.hpp"
 #include "http/loop/deadlines.hpp"
 #include "http/loop/turn.hpp"
+#include "http/system/owned_descriptor.hpp"
+#include "http/system/tcp_progress.hpp"
+#include "http/tls/transport_socket.hpp"
 #include "http/wire/errc.hpp"
 #include "http/wire/message.hpp"
 #include "http/wire/message_parser.hpp"
@@ -87,14 +90,15 @@ class exchange_events {
 using idle_hook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-/// `tls` is the context for the TLS handshake; null if clients connect without TLS.
 class connection final : public turn_task,
                          public reply_writer,
                          private watcher,
                          public idle_hook,
                          public std::enable_shared_from_this<connection> {
  public:
-  connection(boost::asio::ip::tcp::socket socket, reactor& sockets_of_thread, turn& turn_of_thread,
+  /// `socket`: an accepted one, which does not block. `tls`: the context for the TLS handshake; null if
+  /// clients connect without TLS. The rest belongs to the thread and outlives the connection.
+  connection(owned_descriptor socket, reactor& sockets_of_thread, turn& turn_of_thread,
              deadlines& deadlines_of_thread, const connection_timeouts& timeouts, connection_owner& owner,
              SSL_CTX* tls = nullptr);
 
@@ -110,7 +114,7 @@ class connection final : public turn_task,
   void forget_headers();
   void attach(exchange_events* events) { events_ = events; }
   /// The client's IP address, without a port; empty if the socket is closed. A system call.
-  std::string peer_address() const { return socket_.peer_address(); }
+  std::string peer_address() const { return llm_proxy::peer_address(socket_.descriptor()); }
   /// Reads the body, which may have at most `limit` bytes. Calls on_body() or on_body_failed(), now or later.
   void read_body(std::size_t limit);
 
@@ -140,7 +144,9 @@ class connection final : public turn_task,
   }
   /// Returns how many bytes our system has taken and the client's has not acknowledged. A client that does
   /// not read leaves them unacknowledged.
-  std::size_t unacknowledged() const { return socket_.unacknowledged(); }
+  std::size_t unacknowledged() const {
+    return static_cast<std::size_t>(unacknowledged_bytes(socket_.descriptor()).value_or(0));
+  }
   /// Returns how many bytes of the answer's body were written so far, without its framing.
   std::uint64_t body_bytes_written() const { return body_written_; }
   bool answer_started() const override { return answer_started_; }
@@ -210,7 +216,8 @@ class connection final : public turn_task,
   void count_unsent(std::size_t bytes);
   void on_read_deadline();
 
-  downstream_socket socket_;
+  counted_socket counted_;
+  transport_socket socket_;
   turn& turn_;
   const connection_timeouts& timeouts_;
   connection_owner& owner_;

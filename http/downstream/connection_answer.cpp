@@ -209,7 +209,7 @@ void connection::send_written() {
     const bool from_constant = in_flight_.empty();
     const auto bytes = from_constant ? constant_ : std::string_view{in_flight_}.substr(in_flight_sent_);
     boost::system::error_code ec;
-    const auto sent = socket_.write_some(bytes, ec);
+    const auto sent = socket_.write(bytes, {}, ec);
     if (from_constant)
       constant_.remove_prefix(sent);
     else

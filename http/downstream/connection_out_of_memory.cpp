@@ -67,7 +67,7 @@ void connection::end_without_memory() {
   if (can_tell) {
     answer_started_ = true;
     boost::system::error_code ec;  // ignored, because the connection closes in any case
-    socket_.write_some(answer, ec);
+    socket_.write(answer, {}, ec);
   }
   try {
     can_tell ? finish_close() : close();

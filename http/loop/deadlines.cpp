@@ -1,7 +1,9 @@
 #include "http/loop/deadlines.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <ctime>
-#include <utility>
+#include <limits>
 
 namespace llm_proxy {
 
@@ -50,7 +52,6 @@ void deadlines::enqueue(deadline& entry, steady_clock::time_point when) {
   remove(entry);
   entry.queued_ = when;
   queue_.insert(entry);
-  if (when < armed_for_) arm();
 }
 
 void deadlines::remove(deadline& entry) {
@@ -59,20 +60,15 @@ void deadlines::remove(deadline& entry) {
   entry.queued_ = deadline::never;
 }
 
-void deadlines::arm() {
-  if (queue_.empty() || stopped_) {
-    armed_for_ = steady_clock::time_point::max();
-    return;
-  }
-  armed_for_ = queue_.begin()->queued_;
-  timer_.expires_at(armed_for_ - moved_);
-  timer_.async_wait([this](const boost::system::error_code& ec) {
-    if (!ec && !stopped_) fire();
-  });
+int deadlines::timeout_ms() const {
+  if (queue_.empty()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(queue_.begin()->queued_ - now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
 }
 
-void deadlines::fire() {
-  const auto due_by = now();
+std::size_t deadlines::run_due(steady_clock::time_point when) {
+  const auto due_by = when + moved_;
+  std::size_t called = 0;
   // on_expiry may destroy its own deadline and others, so after each call the loop looks only at the queue's
   // front.
   while (!queue_.empty() && queue_.begin()->queued_ <= due_by) {
@@ -86,19 +82,15 @@ void deadlines::fire() {
     }
     entry.due_ = deadline::never;
     const auto call = entry.on_expiry_;  // a copy, because the call may destroy the deadline
+    ++called;
     call();
   }
-  arm();
+  return called;
 }
 
 void deadlines::advance(steady_clock::duration duration) {
   moved_ += duration;
-  fire();
-}
-
-void deadlines::stop() {
-  stopped_ = true;
-  timer_.cancel();
+  run_due(steady_clock::now());
 }
 
 }  // namespace llm_proxy

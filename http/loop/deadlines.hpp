@@ -1,12 +1,10 @@
-// Deadlines of one I/O thread: thousands of them behind a single timer.
+// Deadlines of one I/O thread: thousands of them in one queue. The thread waits for its sockets no longer
+// than until the first of them, so they cost no system call.
 //
 // Moving a deadline later, the common case (every chunk moves the idle deadline), is one store: the entry
-// stays where it is and is looked at again when it comes up. So most requests cost no system call for their
-// timers.
+// stays where it is and is looked at again when it comes up.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/set.hpp>
 
 #include <array>
@@ -69,13 +67,19 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   steady_clock::time_point queued_ = never;  // where it stands in the owner's queue; never = not in it
 };
 
-/// The queue, ordered by time, and the one timer that watches its front.
+/// The queue, ordered by time. Whoever runs the thread's sockets asks it how long to wait, and calls
+/// run_due() after each round.
 class deadlines {
  public:
-  explicit deadlines(boost::asio::io_context& io) : timer_{io} {}
+  deadlines() = default;
+  deadlines(const deadlines&) = delete;
+  deadlines& operator=(const deadlines&) = delete;
 
-  /// Drops the timer, so that the io_context can run out of work. Deadlines no longer fire.
-  void stop();
+  /// Returns for how many milliseconds nothing will be due, rounded up, as a timeout of epoll_wait(2): 0 if
+  /// something is due, -1 if nothing is queued.
+  int timeout_ms() const;
+  /// Calls what is due at `when`, a recent reading of the clock. Returns the number of calls.
+  std::size_t run_due(steady_clock::time_point when);
 
   steady_clock::time_point now() const { return steady_clock::now() + moved_; }
   /// For tests: moves this thread's time on by `duration`, and calls what is due by then.
@@ -89,14 +93,9 @@ class deadlines {
 
   void enqueue(deadline& entry, steady_clock::time_point when);
   void remove(deadline& entry);
-  void arm();
-  void fire();
 
-  boost::asio::steady_timer timer_;
   boost::intrusive::multiset<deadline, boost::intrusive::compare<earlier>> queue_;  // no node to allocate
-  steady_clock::time_point armed_for_ = steady_clock::time_point::max();
   steady_clock::duration moved_{0};
-  bool stopped_ = false;
 };
 
 }  // namespace llm_proxy

@@ -1,7 +1,5 @@
 #include "http/loop/reactor.hpp"
 
-#include <boost/asio/detail/epoll_reactor.hpp>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -13,17 +11,6 @@
 namespace llm_proxy {
 
 namespace {
-
-using asio_reactor = boost::asio::detail::epoll_reactor;
-
-// Asio offers no way to wait for its events together with others. An explicit instantiation may name a
-// private member ([temp.spec.general]/6); should a later Boost rename it, this does not compile.
-int descriptor_of(asio_reactor& which);
-template <int asio_reactor::*Member>
-struct opened {
-  friend int descriptor_of(asio_reactor& which) { return which.*Member; }
-};
-template struct opened<&asio_reactor::epoll_fd_>;
 
 [[noreturn]] void fail(const char* what) {
   throw std::system_error{errno, std::generic_category(), what};
@@ -62,13 +49,10 @@ std::vector<std::function<void()>> thread_inbox::take() {
 
 // -- sockets -------------------------------------------------------------------------
 
-reactor::reactor(boost::asio::io_context& io) : io_{io}, epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
+reactor::reactor() : epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
   if (epoll_ < 0) fail("epoll_create1");
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = &io_;
-  auto& asios = boost::asio::use_service<asio_reactor>(io_);
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor_of(asios), &event) != 0) fail("epoll_ctl");
   event.data.ptr = inbox_.get();
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, inbox_->descriptor_, &event) != 0) fail("epoll_ctl");
 }
@@ -104,7 +88,7 @@ std::size_t reactor::run_round(int timeout_ms) {
   if (next_ == count_) {
     telling_.insert(telling_.end(), again_.begin(), again_.end());
     again_.clear();
-    const bool at_once = !telling_.empty() || asio_used_;
+    const bool at_once = !telling_.empty();
     next_ = count_ = 0;
     const auto found = ::epoll_wait(epoll_, events_.data(), max_events, at_once ? 0 : timeout_ms);
     if (found > 0) count_ = static_cast<std::size_t>(found);
@@ -118,14 +102,11 @@ std::size_t reactor::run_round(int timeout_ms) {
     if (who != nullptr) who->on_ready(what);
   }
   run_inbox();
-  run_asio_if_used();
   return told;
 }
 
 void reactor::tell(const epoll_event& event) {
-  if (event.data.ptr == &io_) {
-    asio_used_ = true;
-  } else if (event.data.ptr == inbox_.get()) {
+  if (event.data.ptr == inbox_.get()) {
     auto tasks = inbox_->take();
     tasks_.insert(tasks_.end(), std::make_move_iterator(tasks.begin()), std::make_move_iterator(tasks.end()));
   } else if (event.data.ptr != nullptr) {
@@ -138,10 +119,6 @@ void reactor::tell(const epoll_event& event) {
 
 void reactor::run_inbox() {
   for (auto& task : std::exchange(tasks_, {})) task();
-}
-
-void reactor::run_asio_if_used() {
-  if (std::exchange(asio_used_, false)) io_.poll();
 }
 
 }  // namespace llm_proxy

@@ -35,6 +35,8 @@ class ready_socket {
   }
   /// Whether a read may find something: bytes, the end or an error.
   bool readable() const { return readable_; }
+  /// For a socket that is not read with read(): sets what readable() returns.
+  void set_readable(bool readable) { readable_ = readable; }
   /// Calls the owner's on_ready() again if there is something to read.
   void look_again();
   /// Calls the owner's on_ready() again for writing, after other sockets have had their turn.

@@ -14,6 +14,7 @@ class owned_descriptor {
   ~owned_descriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
+  owned_descriptor(owned_descriptor&& other) noexcept : descriptor_{other.release()} {}
   owned_descriptor(const owned_descriptor&) = delete;
   owned_descriptor& operator=(const owned_descriptor&) = delete;
 

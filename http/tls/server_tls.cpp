@@ -2,6 +2,7 @@
 
 #include "http/tls/certificate_check.hpp"
 #include "http/tls/certificate_pair.hpp"
+#include "http/tls/tls_session.hpp"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -65,10 +66,7 @@ bool set_rules(SSL_CTX& context) {
   SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
   if (SSL_CTX_set_cipher_list(&context, tls_1_2_suites) != 1 || !set_dhe_group(context)) return false;
   SSL_CTX_set_options(&context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // A write may be partial, and its rest is retried from any address. An idle connection holds no buffers.
-  SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_read_ahead(&context, 1);
+  tls_session::prepare(context);
   // Sessions are resumed by tickets: nothing is kept per client.
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
   constexpr std::string_view id = "llm-proxy";

@@ -1,5 +1,6 @@
 #include "http/tls/tls_fault.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <openssl/err.h>
@@ -48,6 +49,7 @@ void require_host(SSL& tls, const std::string& host) {
 }
 
 std::string explain_handshake(const SSL& tls, const std::string& host, const boost::system::error_code& ec) {
+  if (ec == boost::asio::error::eof) return "the server closed the connection during the TLS handshake";
   if (ec.category() != boost::asio::error::get_ssl_category()) return ec.message();
   if (ERR_GET_REASON(static_cast<unsigned>(ec.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     const auto result = SSL_get_verify_result(&tls);

@@ -1,6 +1,7 @@
 #include "http/tls/tls_session.hpp"
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
@@ -55,7 +56,13 @@ int as_int(std::size_t size) {
 
 }  // namespace
 
-tls_session::tls_session(SSL_CTX& context, int descriptor)
+void tls_session::prepare(SSL_CTX& context) {
+  SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(&context, 1);
+}
+
+tls_session::tls_session(SSL_CTX& context, int descriptor, tls_side side)
     : descriptor_{descriptor}, ssl_{SSL_new(&context), SSL_free} {
   auto* bio = BIO_new(quiet_socket());
   if (!ssl_ || bio == nullptr) {
@@ -66,13 +73,19 @@ tls_session::tls_session(SSL_CTX& context, int descriptor)
   BIO_set_data(bio, &descriptor_);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_accept_state(ssl_.get());
+  if (side == tls_side::server) {
+    SSL_set_accept_state(ssl_.get());
+  } else {
+    SSL_set_connect_state(ssl_.get());
+  }
 }
 
 tls_session::outcome tls_session::handshake() {
   if (broken_) return {0, boost::asio::error::no_memory, wait::none};
   ERR_clear_error();
-  return judge(SSL_do_handshake(ssl_.get()));
+  const auto done = judge(SSL_do_handshake(ssl_.get()));
+  shaken_ = done.next == wait::none && !done.ec;
+  return done;
 }
 
 tls_session::outcome tls_session::read(char* room, std::size_t size) {
@@ -84,9 +97,9 @@ tls_session::outcome tls_session::read(char* room, std::size_t size) {
 tls_session::outcome tls_session::write(std::string_view bytes) {
   if (broken_) return {0, boost::asio::error::not_connected, wait::none};
   ERR_clear_error();
-  auto done = judge(SSL_write(ssl_.get(), bytes.data(), as_int(bytes.size())));
-  // Only a renegotiation could make a write wait for a read, and that is switched off.
-  if (done.next == wait::read) done = {0, boost::asio::error::connection_aborted, wait::none};
+  const auto done = judge(SSL_write(ssl_.get(), bytes.data(), as_int(bytes.size())));
+  if (done.ec.category() == boost::system::system_category())
+    broken_ = false;  // only the socket's sending side is
   return done;
 }
 
@@ -110,9 +123,9 @@ tls_session::outcome tls_session::judge(int result) {
       return {0, boost::asio::error::eof, wait::none};
     case SSL_ERROR_SYSCALL:
       broken_ = true;
-      reason_ = errno == 0 ? "the client closed" : "the connection broke";
+      reason_ = errno == 0 ? "the peer closed" : "the connection broke";
       if (errno == 0) return {0, boost::asio::error::eof, wait::none};
-      return {0, boost::asio::error::connection_reset, wait::none};
+      return {0, {errno, boost::system::system_category()}, wait::none};
     default:
       break;
   }
@@ -126,7 +139,7 @@ tls_session::outcome tls_session::judge(int result) {
     reason_.append(": ").append(X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get())));
   ERR_clear_error();
   if (why == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {0, boost::asio::error::eof, wait::none};
-  return {0, boost::asio::error::connection_aborted, wait::none};
+  return {0, {static_cast<int>(code), boost::asio::error::get_ssl_category()}, wait::none};
 }
 
 }  // namespace llm_proxy

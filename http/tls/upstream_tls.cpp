@@ -3,6 +3,7 @@
 #include "http/system/regular_file.hpp"
 #include "http/tls/certificate_check.hpp"
 #include "http/tls/certificate_pair.hpp"
+#include "http/tls/tls_session.hpp"
 
 #include <stdexcept>
 
@@ -60,6 +61,7 @@ std::shared_ptr<upstream_tls> make_upstream_tls(const upstream_tls_files& files)
   const auto contents = contents_of(files);
   auto context = std::make_shared<upstream_tls>(files, contents);
   context->set_verify_mode(ssl::verify_peer);
+  tls_session::prepare(*context->native_handle());
   context->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
   if (files.authorities.empty()) {
     context->set_default_verify_paths();

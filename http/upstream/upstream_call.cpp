@@ -4,7 +4,6 @@
 #include "http/tls/tls_fault.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/ssl/error.hpp>
 
 #include <algorithm>
 #include <array>
@@ -52,9 +51,9 @@ class upstream_connections::idle_socket final : public upstream_socket_user {
   deadline deadline_;
 };
 
-upstream_connections::upstream_connections(boost::asio::io_context& io, reactor& home, deadlines& timers,
+upstream_connections::upstream_connections(reactor& home, deadlines& timers,
                                            upstream_connection_options options)
-    : io_{io}, home_{home}, timers_{timers}, options_{std::move(options)} {
+    : home_{home}, timers_{timers}, options_{std::move(options)} {
   if (options_.address.tls && !options_.tls) options_.tls = make_upstream_tls({});
 }
 
@@ -73,7 +72,8 @@ std::shared_ptr<upstream_socket> upstream_connections::take_idle() {
 }
 
 std::shared_ptr<upstream_socket> upstream_connections::make_socket() {
-  return std::make_shared<upstream_socket>(io_, home_, options_.address.tls ? options_.tls.get() : nullptr);
+  return std::make_shared<upstream_socket>(home_,
+                                           options_.address.tls ? options_.tls->native_handle() : nullptr);
 }
 
 void upstream_connections::park(std::shared_ptr<upstream_socket> socket) {
@@ -131,7 +131,7 @@ void upstream_call::on_connected(const boost::system::error_code& ec) {
   connect_deadline_.reset();
   if (ec) {
     const auto code = is_local_shortage(ec) ? errc::out_of_resources : errc::upstream_unreachable;
-    fail({.code = code, .detail = socket_->explain(ec, owner_.options_.address.host)});
+    fail({.code = code, .detail = socket_->explain(ec)});
     return;
   }
   connect_time_ = steady_clock::now() - connect_began_;
@@ -207,10 +207,10 @@ void upstream_call::read_on() {
 }
 
 void upstream_call::on_read(const boost::system::error_code& ec) {
-  const bool ended = ec == boost::asio::error::eof || ec == boost::asio::ssl::error::stream_truncated;
+  const bool ended = ec == boost::asio::error::eof;
   if (!socket_->input().empty()) any_byte_ = true;
   if (ec && !any_byte_ && refuses_handshake(ec)) {
-    fail({.code = errc::upstream_unreachable, .detail = socket_->explain(ec, owner_.options_.address.host)});
+    fail({.code = errc::upstream_unreachable, .detail = socket_->explain(ec)});
     return;
   }
   if (ec && !any_byte_ && try_again(ec)) return;

@@ -133,9 +133,8 @@ class upstream_call final : public upstream_socket_user {
 /// The connections to one upstream that are kept between calls. Not thread-safe; outlives its calls.
 class upstream_connections final {
  public:
-  /// `io`, `home` and `timers` belong to one thread and outlive this object.
-  upstream_connections(boost::asio::io_context& io, reactor& home, deadlines& timers,
-                       upstream_connection_options options);
+  /// `home` and `timers` belong to one thread and outlive this object.
+  upstream_connections(reactor& home, deadlines& timers, upstream_connection_options options);
   ~upstream_connections();
   upstream_connections(const upstream_connections&) = delete;
   upstream_connections& operator=(const upstream_connections&) = delete;
@@ -153,7 +152,6 @@ class upstream_connections final {
   void park(std::shared_ptr<upstream_socket> socket);
   void drop(idle_socket& which);
 
-  boost::asio::io_context& io_;
   reactor& home_;
   deadlines& timers_;
   upstream_connection_options options_;

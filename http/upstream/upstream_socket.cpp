@@ -1,26 +1,26 @@
 #include "http/upstream/upstream_socket.hpp"
 
 #include "http/system/local_shortage.hpp"
+#include "http/system/owned_descriptor.hpp"
 #include "http/system/tcp_progress.hpp"
 #include "http/tls/tls_fault.hpp"
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <exception>
-#include <iterator>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <utility>
 
 namespace llm_proxy {
 
 namespace {
+
+using boost::asio::ip::tcp;
 
 /// Most bytes sent before other sockets have their turn. The kernel would take megabytes at once.
 constexpr std::size_t largest_send = 256 * 1024;
@@ -33,10 +33,31 @@ boost::system::error_code worse_of(const boost::system::error_code& before,
   return is_local_shortage(before) ? before : now;
 }
 
+boost::system::error_code system_error(int code) {
+  return {code, boost::system::system_category()};
+}
+
+/// Returns how the connecting of a socket has ended (connect(2), EINPROGRESS).
+boost::system::error_code outcome_of_connect(int descriptor) {
+  int code = 0;
+  socklen_t size = sizeof(code);
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) != 0) code = errno;
+  return code == 0 ? boost::system::error_code{} : system_error(code);
+}
+
 }  // namespace
 
-upstream_socket::upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls)
-    : io_{io}, home_{home}, counted_{home}, tls_context_{tls} {}
+/// The addresses of the upstream, which are tried one after the other.
+struct upstream_socket::connect_attempt {
+  name_lookup_result endpoints;
+  name_lookup_result::iterator at = endpoints.begin();
+  boost::system::error_code failed = boost::asio::error::host_not_found;  // of those before `at`
+};
+
+upstream_socket::upstream_socket(reactor& home, SSL_CTX* tls)
+    : home_{home}, counted_{home}, tls_context_{tls}, socket_{home} {}
+
+upstream_socket::~upstream_socket() = default;
 
 // -- connecting ---------------------------------------------------------------------
 
@@ -49,14 +70,7 @@ void upstream_socket::connect(const upstream_address& address) {
 }
 
 void upstream_socket::begin_connect(const upstream_address& address) {
-  if (tls_context_ != nullptr) {
-    tls_ = std::make_unique<tls_stream>(io_, *tls_context_);
-    boost::system::error_code not_an_ip;
-    boost::asio::ip::make_address(address.host, not_an_ip);
-    // SNI names hosts, never addresses (RFC 6066 §3).
-    if (not_an_ip) SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
-    require_host(*tls_->native_handle(), address.host);
-  }
+  host_ = address.host;
   boost::system::error_code not_an_ip;
   const auto ip = boost::asio::ip::make_address(address.host, not_an_ip);
   if (!not_an_ip) {
@@ -78,34 +92,31 @@ void upstream_socket::begin_connect(const upstream_address& address) {
 }
 
 void upstream_socket::connect_to(const name_lookup_result& endpoints) {
-  home_.asio_used();
-  connecting_ = std::make_unique<tcp::socket>(io_);
-  connect_next(endpoints, endpoints.begin(), boost::asio::error::host_not_found);
+  connecting_ = std::make_unique<connect_attempt>(connect_attempt{endpoints});
+  try_next();
 }
 
-/// Tries the endpoints from `at` on, one after the other. `failed` is the error of those before it. (Asio's
-/// async_connect() for a range reports a socket that cannot be opened as cancelled.)
-void upstream_socket::connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
-                                   boost::system::error_code failed) {
+/// Begins to connect to the next address that the system agrees to try; on_ready() goes on.
+void upstream_socket::try_next() {
+  auto& [endpoints, at, failed] = *connecting_;
   for (; at != endpoints.end(); ++at) {
-    boost::system::error_code ec;
-    connecting_->close(ec);
-    connecting_->open(at->endpoint().protocol(), ec);
-    if (ec) {
-      failed = worse_of(failed, ec);
-      continue;
-    }
-    connecting_->async_connect(at->endpoint(), [self = shared_from_this(), endpoints, at,
-                                                failed](const boost::system::error_code& outcome) {
-      if (self->closed_) return;
-      if (!outcome) {
-        self->connect_ended({});
+    const tcp::endpoint peer = at->endpoint();
+    owned_descriptor opened{
+        ::socket(peer.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)};
+    if (opened.get() < 0) {
+      failed = worse_of(failed, system_error(errno));
+    } else if (::connect(opened.get(), peer.data(), static_cast<socklen_t>(peer.size())) != 0 &&
+               errno != EINPROGRESS) {
+      failed = worse_of(failed, connect_error(system_error(errno), peer));
+    } else {
+      try {
+        socket_.open(opened.release(), *this);
         return;
+      } catch (...) {
+        socket_.reset();
+        failed = worse_of(failed, error_of(std::current_exception()));  // epoll can watch no more sockets
       }
-      const auto told = worse_of(failed, connect_error(outcome, at->endpoint()));
-      self->connect_next(endpoints, std::next(at), told);
-    });
-    return;
+    }
   }
   tell_later(failed);
 }
@@ -114,36 +125,50 @@ void upstream_socket::connect_next(const name_lookup_result& endpoints, name_loo
 void upstream_socket::tell_later(const boost::system::error_code& ec) {
   home_.inbox()->post([weak = weak_from_this(), ec] {
     const auto self = weak.lock();
-    if (self && !self->closed_) self->connect_ended(ec);
+    if (self && !self->closed_) self->connected(ec);
   });
 }
 
-void upstream_socket::connect_ended(const boost::system::error_code& ec) {
-  if (ec) {
-    connected(ec);
+void upstream_socket::on_attempt_ended() {
+  auto& [endpoints, at, failed] = *connecting_;
+  if (const auto ec = outcome_of_connect(socket_.descriptor())) {
+    socket_.reset();
+    failed = worse_of(failed, connect_error(ec, at->endpoint()));
+    ++at;
+    try_next();
     return;
   }
-  boost::system::error_code ignored;
-  connecting_->set_option(tcp::no_delay{true}, ignored);
-  if (tls_) {
-    shake_hands();
+  connecting_.reset();
+  if (tls_context_ == nullptr) {
+    connected({});
     return;
   }
-  boost::system::error_code failed;
+  boost::system::error_code failed_to_start;
   try {
-    plain_.open(home_, connecting_->release(), *this);
+    start_tls();
   } catch (...) {
-    failed = error_of(std::current_exception());  // epoll can watch no more sockets
+    failed_to_start = error_of(std::current_exception());
   }
-  connected(failed);
+  if (failed_to_start) {
+    connected(failed_to_start);
+  } else {
+    shake_hands();
+  }
+}
+
+void upstream_socket::start_tls() {
+  auto* tls = socket_.start_tls(*tls_context_, tls_side::client).native();
+  if (tls == nullptr) throw std::bad_alloc{};
+  boost::system::error_code not_an_ip;
+  boost::asio::ip::make_address(host_, not_an_ip);
+  // SNI names hosts, never addresses (RFC 6066 §3).
+  if (not_an_ip) SSL_set_tlsext_host_name(tls, host_.c_str());
+  require_host(*tls, host_);
 }
 
 void upstream_socket::shake_hands() {
-  tls_->next_layer() = std::move(*connecting_);
-  tls_->async_handshake(boost::asio::ssl::stream_base::client,
-                        [self = shared_from_this()](const boost::system::error_code& ec) {
-                          if (!self->closed_) self->connected(or_shortage(ec));
-                        });
+  boost::system::error_code ec;
+  if (socket_.shake_hands(ec)) connected(or_shortage(ec));
 }
 
 void upstream_socket::connected(const boost::system::error_code& ec) {
@@ -151,8 +176,8 @@ void upstream_socket::connected(const boost::system::error_code& ec) {
   if (user_ != nullptr) user_->on_connected(ec);
 }
 
-std::string upstream_socket::explain(const boost::system::error_code& ec, const std::string& host) {
-  return tls_ ? explain_handshake(*tls_->native_handle(), host, ec) : ec.message();
+std::string upstream_socket::explain(const boost::system::error_code& ec) const {
+  return socket_.tls() != nullptr ? explain_handshake(*socket_.tls()->native(), host_, ec) : ec.message();
 }
 
 // -- sending ------------------------------------------------------------------------
@@ -160,16 +185,7 @@ std::string upstream_socket::explain(const boost::system::error_code& ec, const 
 void upstream_socket::send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body) {
   sending_ = true;
   reset_in_send_ = false;
-  if (tls_) {
-    home_.asio_used();
-    tls_bytes_before_ = BIO_number_written(SSL_get_wbio(tls_->native_handle()));
-    const std::array<boost::asio::const_buffer, 2> buffers{
-        boost::asio::buffer(*head), body ? boost::asio::buffer(*body) : boost::asio::const_buffer{}};
-    boost::asio::async_write(*tls_, buffers,
-                             [self = shared_from_this(), head, body](const boost::system::error_code& ec,
-                                                                     std::size_t) { self->sent(ec); });
-    return;
-  }
+  if (socket_.tls() != nullptr) tls_bytes_before_ = BIO_number_written(SSL_get_wbio(socket_.tls()->native()));
   head_ = std::move(head);
   body_ = std::move(body);
   sent_bytes_ = 0;
@@ -184,15 +200,15 @@ void upstream_socket::send_rest() {
   boost::system::error_code ec;
   while (sent_bytes_ < total) {
     if (sent_bytes_ - begin >= largest_send) {
-      plain_.write_again();
+      socket_.write_again();
       return;
     }
     const auto rest_of_head = head.substr(std::min(sent_bytes_, head.size()));
     const auto rest_of_body = body.substr(sent_bytes_ - std::min(sent_bytes_, head.size()), largest_send);
     if (rest_of_head.empty()) {
-      sent_bytes_ += plain_.write(rest_of_body, {}, ec);
+      sent_bytes_ += socket_.write(rest_of_body, {}, ec);
     } else {
-      sent_bytes_ += plain_.write(rest_of_head, rest_of_body, ec);
+      sent_bytes_ += socket_.write(rest_of_head, rest_of_body, ec);
     }
     if (ec == boost::asio::error::would_block) return;  // on_ready() continues
     if (ec) break;
@@ -217,12 +233,13 @@ void upstream_socket::sent(const boost::system::error_code& ec) {
 // peer that has read a small request and resets the connection at once looks the same as one that is gone.
 // Then the only bytes that certainly did not arrive are those that were never handed to the system.
 bool upstream_socket::nothing_received(const boost::system::error_code& how) {
-  const bool ended = how == boost::asio::error::eof || how == boost::asio::ssl::error::stream_truncated;
-  const auto waiting = unacknowledged_bytes(descriptor());
+  const bool ended = how == boost::asio::error::eof;
+  const auto waiting = unacknowledged_bytes(socket_.descriptor());
   if (!waiting) return false;
-  if (tls_) {
-    // The system may not have taken all bytes that TLS has written, so those that it has taken are counted.
-    const auto acknowledged = acknowledged_bytes(descriptor());
+  if (socket_.tls() != nullptr) {
+    // A record that TLS has made may not have been given to the system yet, so the bytes that the system has
+    // taken are counted.
+    const auto acknowledged = acknowledged_bytes(socket_.descriptor());
     if (!acknowledged || *acknowledged > tls_bytes_before_) return false;
     const bool taken = *acknowledged + *waiting > tls_bytes_before_;
     return !taken || (ended && !reset_in_send_);
@@ -235,24 +252,29 @@ bool upstream_socket::nothing_received(const boost::system::error_code& how) {
 
 void upstream_socket::on_ready(readiness now) {
   const auto self = shared_from_this();
-  plain_.note(now);
-  if (now.writable && head_) send_rest();
-  if (wanted_ > 0 && plain_.readable() && !closed_) read_plain();
+  socket_.note(now);
+  if (connecting_) {
+    if (now.writable) on_attempt_ended();
+    return;
+  }
+  if (socket_.wants_handshake()) {
+    shake_hands();
+    return;
+  }
+  // TLS may have to read before it can write.
+  if (head_ && (now.writable || socket_.tls() != nullptr)) send_rest();
+  if (wanted_ > 0 && socket_.readable() && !closed_) read_now();
 }
 
 void upstream_socket::read(std::size_t limit) {
   if (wanted_ > 0 || closed_) return;
   wanted_ = limit;
-  if (tls_) {
-    read_tls(limit);
-  } else {
-    plain_.look_again();
-  }
+  socket_.look_again();
 }
 
-void upstream_socket::read_plain() {
+void upstream_socket::read_now() {
   boost::system::error_code ec;
-  plain_.read(in_, wanted_, ec);
+  socket_.read(in_, wanted_, ec);
   if (ec == boost::asio::error::would_block) {
     in_.keep();
     return;
@@ -262,28 +284,8 @@ void upstream_socket::read_plain() {
   in_.keep();
 }
 
-void upstream_socket::read_tls(std::size_t limit) {
-  home_.asio_used();
-  const auto size = std::min(limit, tls_read_size);
-  tls_->async_read_some(boost::asio::buffer(in_.prepare(size), size),
-                        [self = shared_from_this()](const boost::system::error_code& ec, std::size_t n) {
-                          self->wanted_ = 0;
-                          if (self->closed_) return;
-                          self->in_.commit(n);
-                          if (self->user_ != nullptr) self->user_->on_read(ec);
-                        });
-}
-
 bool upstream_socket::readable() {
-  char byte = 0;
-  // TLS may already have read the peer's close_notify, together with the end of an answer (RFC 8446 §6.1).
-  if (tls_ && (SSL_get_shutdown(tls_->native_handle()) & SSL_RECEIVED_SHUTDOWN) != 0) return true;
-  const auto n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n >= 0 || errno != EAGAIN || !in_.empty();
-}
-
-int upstream_socket::descriptor() {
-  return tls_ ? tls_->next_layer().native_handle() : plain_.descriptor();
+  return !in_.empty() || socket_.has_unread();
 }
 
 // -- closing ------------------------------------------------------------------------
@@ -291,29 +293,17 @@ int upstream_socket::descriptor() {
 void upstream_socket::close() {
   user_ = nullptr;
   if (std::exchange(closed_, true)) return;
-  // Asio's unfinished operations keep this object alive until the io_context is destroyed, and the reactor is
-  // destroyed before that.
   counted_.leave();
-  boost::system::error_code ignored;
-  if (connecting_) {
-    connecting_->close(ignored);
-    home_.asio_used();
-  }
   // A half-sent request is useless. With a reset its rest is not sent before the connection ends.
-  if (tls_) {
-    auto& socket = tls_->next_layer();
-    if (sending_) socket.set_option(boost::asio::socket_base::linger{true, 0}, ignored);
-    socket.close(ignored);
-    home_.asio_used();
-  } else if (sending_) {
-    plain_.reset();
+  if (sending_) {
+    socket_.reset();
   } else {
-    plain_.close();
+    socket_.close(false);
   }
 }
 
 void upstream_socket::rest() {
-  in_.shrink(tls_ ? tls_read_size : 0);
+  in_.shrink(0);
 }
 
 }  // namespace llm_proxy

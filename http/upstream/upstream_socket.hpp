@@ -1,24 +1,17 @@
 // One socket to an upstream, with or without TLS, and the bytes read from it. It knows nothing of HTTP.
-//
-// Asio connects it and runs TLS. A socket without TLS waits in the reactor of its thread once it is
-// connected.
 #pragma once
 
 #include "http/loop/byte_buffer.hpp"
 #include "http/loop/name_lookup.hpp"
 #include "http/loop/reactor.hpp"
-#include "http/loop/ready_socket.hpp"
+#include "http/tls/transport_socket.hpp"
 #include "http/upstream/upstream_address.hpp"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,17 +32,18 @@ class upstream_socket_user {
 
 class upstream_socket final : private watcher, public std::enable_shared_from_this<upstream_socket> {
  public:
-  /// `home` belongs to the thread of `io`. `tls`: the context for https addresses, nullptr for http. All
+  /// `home`: the reactor of the thread. `tls`: the context for https addresses, nullptr for http. Both
   /// outlive the socket.
-  upstream_socket(boost::asio::io_context& io, reactor& home, boost::asio::ssl::context* tls);
+  upstream_socket(reactor& home, SSL_CTX* tls);
 
   void use(upstream_socket_user* user) { user_ = user; }
   /// Looks the name up, tries each of its addresses in turn, and makes the TLS handshake, if any. Then
   /// on_connected().
   void connect(const upstream_address& address);
-  /// Returns for the log what `ec` means, which on_connected() or the first read reported for the connection
-  /// to `host`. To be called before close().
-  std::string explain(const boost::system::error_code& ec, const std::string& host);
+  ~upstream_socket();
+  /// Returns for the log what `ec` means, which on_connected() or the first read reported. To be called
+  /// before close().
+  std::string explain(const boost::system::error_code& ec) const;
   /// Sends head and body in one go. Both stay alive until on_sent().
   void send(std::shared_ptr<const std::string> head, std::shared_ptr<const std::string> body);
   /// Reads once, at most `limit` bytes, now or as soon as bytes arrive. Only one read may be pending.
@@ -68,31 +62,27 @@ class upstream_socket final : private watcher, public std::enable_shared_from_th
   void rest();
 
  private:
-  using tcp = boost::asio::ip::tcp;
-  using tls_stream = boost::asio::ssl::stream<tcp::socket>;
+  struct connect_attempt;
 
   void on_ready(readiness now) override;
-  void connect_to(const name_lookup_result& endpoints);
   void begin_connect(const upstream_address& address);
-  void connect_next(const name_lookup_result& endpoints, name_lookup_result::iterator at,
-                    boost::system::error_code failed);
+  void connect_to(const name_lookup_result& endpoints);
+  void try_next();
+  void on_attempt_ended();
   void tell_later(const boost::system::error_code& ec);
-  void connect_ended(const boost::system::error_code& ec);
-  void connected(const boost::system::error_code& ec);
+  void start_tls();
   void shake_hands();
+  void connected(const boost::system::error_code& ec);
   void send_rest();
   void sent(const boost::system::error_code& ec);
-  void read_plain();
-  void read_tls(std::size_t limit);
-  int descriptor();
+  void read_now();
 
-  boost::asio::io_context& io_;
   reactor& home_;
   counted_socket counted_;
-  boost::asio::ssl::context* tls_context_;
-  std::unique_ptr<tcp::socket> connecting_;
-  std::unique_ptr<tls_stream> tls_;
-  ready_socket plain_;
+  SSL_CTX* tls_context_;
+  std::string host_;                             // the upstream's, as it was given
+  std::unique_ptr<connect_attempt> connecting_;  // null once TCP is connected
+  transport_socket socket_;
   upstream_socket_user* user_ = nullptr;
   byte_buffer in_;
   std::size_t wanted_ = 0;  // the limit of the pending read; 0 if there is none

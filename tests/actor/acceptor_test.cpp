@@ -31,7 +31,7 @@ class acceptor_stage {
     auto context = std::make_shared<session_context>();
     context->home = &stage.home();
     context->options.version = "test";
-    auto listener = open_listener(stage.home().io(), "127.0.0.1", 0);
+    auto listener = open_listener(stage.io(), "127.0.0.1", 0);
     where = listener.local_endpoint();
     acceptor = stage.cast(
         spawn_on(stage.system(), stage.home(), ::llm_proxy::acceptor, &stage.home(),
@@ -45,7 +45,7 @@ class acceptor_stage {
     for (int i = 0; i < 5; ++i) stage.poll();
   }
   std::unique_ptr<tcp::socket> connect() {
-    auto client = std::make_unique<tcp::socket>(stage.home().io());
+    auto client = std::make_unique<tcp::socket>(stage.io());
     client->connect(where);
     client->set_option(tcp::no_delay{true});
     settle();
@@ -101,7 +101,7 @@ TEST_CASE("acceptor: told to stop listening it serves who has connected, and let
   CHECK(is_answer(on.say(*early, get_health)));
   on.stage.advance(100ms);
   CHECK_FALSE(stopping->open());
-  tcp::socket refused{on.stage.home().io()};
+  tcp::socket refused{on.stage.io()};
   boost::system::error_code ec;
   refused.connect(on.where, ec);
   CHECK(ec == boost::asio::error::connection_refused);
@@ -202,8 +202,8 @@ TEST_CASE("acceptor: an exception in a handler costs what it was about, and no c
 TEST_CASE("acceptor: a socket that is handed to it is served, and counted until its client leaves",
           "[actor][acceptor]") {
   acceptor_stage on;
-  tcp::acceptor elsewhere{on.stage.home().io(), tcp::endpoint{on.where.address(), 0}};
-  tcp::socket client{on.stage.home().io()};
+  tcp::acceptor elsewhere{on.stage.io(), tcp::endpoint{on.where.address(), 0}};
+  tcp::socket client{on.stage.io()};
   client.connect(elsewhere.local_endpoint());
   on.stage.tell(on.acceptor, adopt_socket{on.hand_over(elsewhere.accept().release())});
   CHECK(is_answer(on.say(client, get_health)));

@@ -40,7 +40,7 @@ class exporter_stage {
   std::optional<std::string> request() {
     settle();
     if (!peer_) {
-      tcp::socket accepted{stage.home().io()};
+      tcp::socket accepted{stage.io()};
       boost::system::error_code ec;
       listener_.accept(accepted, ec);
       if (ec) return std::nullopt;
@@ -74,7 +74,7 @@ class exporter_stage {
   exporter_actor subject;
 
  private:
-  tcp::acceptor listener_{stage.home().io(), tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+  tcp::acceptor listener_{stage.io(), tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
   std::optional<tcp::socket> peer_;
 };
 

@@ -7,6 +7,7 @@
 #include "actors/runtime/io_worker.hpp"
 #include "support/catch.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -70,6 +71,9 @@ class actor_stage {
   caf::actor_system& system() { return *system_; }
   io_worker& home() { return dynamic_cast<staged_scheduler&>(system_->scheduler()).worker(); }
 
+  /// For the test's own sockets, which it reads and writes itself.
+  boost::asio::io_context& io() { return io_; }
+
   /// Runs messages, sockets and writes until nothing is left to do.
   void poll() { home().poll(); }
   /// Moves the time forward. The machine's time also passes, so a test that something has not happened yet
@@ -117,6 +121,7 @@ class actor_stage {
 
  private:
   caf::actor_system_config config_;
+  boost::asio::io_context io_;
   std::unique_ptr<caf::actor_system> system_;
   std::vector<caf::strong_actor_ptr> cast_;
 };

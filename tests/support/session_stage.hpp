@@ -32,7 +32,7 @@ class session_stage final : public connection_owner {
  public:
   using tcp = boost::asio::ip::tcp;
 
-  session_stage() : listener_{stage.home().io(), tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}} {
+  session_stage() : listener_{stage.io(), tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}} {
     auth = stage.scripted<auth_actor>([this](auth_actor::pointer self) {
       return auth_actor::behavior_type{
           [this, self](const authorize&) {
@@ -108,10 +108,11 @@ class session_stage final : public connection_owner {
 
   /// Connects and sends `request`.
   void begin(std::string_view request) {
-    client.emplace(stage.home().io());
+    client.emplace(stage.io());
     client->connect(listener_.local_endpoint());
     client->non_blocking(true);
-    connections.push_back(std::make_shared<connection>(listener_.accept(), stage.home().sockets(),
+    owned_descriptor accepted{listener_.accept().release()};
+    connections.push_back(std::make_shared<connection>(std::move(accepted), stage.home().sockets(),
                                                        stage.home().writes(), stage.home().timers(), timeouts,
                                                        *this));
     connections.back()->start();

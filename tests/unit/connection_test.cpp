@@ -29,7 +29,8 @@ class connection_stage : public connection_owner {
     tcp::acceptor listening{io_, {boost::asio::ip::address_v4::loopback(), 0}};
     client_.connect(listening.local_endpoint());
     client_.non_blocking(true);
-    served_ = std::make_shared<connection>(listening.accept(), sockets_, writes, timers_, timeouts_, *this);
+    owned_descriptor accepted{listening.accept().release()};
+    served_ = std::make_shared<connection>(std::move(accepted), sockets_, writes, timers_, timeouts_, *this);
     served_->start();
   }
   ~connection_stage() { end(); }
@@ -100,8 +101,8 @@ class connection_stage : public connection_owner {
   const connection_timeouts timeouts_{std::chrono::seconds{5}, std::chrono::seconds{5},
                                       std::chrono::seconds{5}, std::chrono::seconds{5}};
   boost::asio::io_context io_;
-  reactor sockets_{io_};
-  deadlines timers_{io_};
+  reactor sockets_;
+  deadlines timers_;
   tcp::socket client_{io_};
   std::shared_ptr<connection> served_;
   bool asked_ = false;
@@ -235,9 +236,8 @@ TEST_CASE("reactor: it counts the sockets of clients and upstreams until they ar
   stage.writes.run();
   CHECK(stage.socket_count() == 0);
 
-  boost::asio::io_context io;
-  reactor sockets{io};
-  auto upstream = std::make_shared<upstream_socket>(io, sockets, nullptr);
+  reactor sockets;
+  auto upstream = std::make_shared<upstream_socket>(sockets, nullptr);
   CHECK(sockets.socket_count() == 1);
   upstream->close();
   CHECK(sockets.socket_count() == 0);

@@ -2,8 +2,6 @@
 
 #include "support/catch.hpp"
 
-#include <boost/asio/io_context.hpp>
-
 namespace llm_proxy {
 
 namespace {
@@ -11,8 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct crowd_stage {
-  boost::asio::io_context io;
-  deadlines timers{io};
+  deadlines timers;
   int left = 0;
   crowd people{timers, [this] { ++left; }};
 };

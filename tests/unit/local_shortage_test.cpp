@@ -112,8 +112,7 @@ TEST_CASE("local shortage: a fault is reported as a shortage if no descriptor is
 
 TEST_CASE("local shortage: a name that cannot be looked up for want of descriptors is not called unknown",
           "[unit][local_shortage]") {
-  asio::io_context io;
-  reactor sockets{io};
+  reactor sockets;
   std::optional<boost::system::error_code> said;
   const no_descriptors tight;
   look_up_name("upstream.invalid", "4000", sockets.inbox(),
@@ -127,8 +126,8 @@ TEST_CASE("local shortage: a name that cannot be looked up for want of descripto
 TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources, and later ones work again",
           "[unit][upstream_call][local_shortage]") {
   asio::io_context io;
-  reactor sockets{io};
-  deadlines timers{io};
+  reactor sockets;
+  deadlines timers;
   asio::ip::tcp::acceptor listening{io, {asio::ip::address_v4::loopback(), 0}};
   const auto port = std::to_string(listening.local_endpoint().port());
   // Looking up a new name starts a thread with an event loop, which needs descriptors too.
@@ -136,7 +135,7 @@ TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources,
     INFO(host);
     upstream_connection_options options;
     options.address = {false, host, port, "x", ""};
-    upstream_connections calls{io, sockets, timers, options};
+    upstream_connections calls{sockets, timers, options};
     const auto head = std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n");
     const auto fault_of = [&] {
       outcome said;

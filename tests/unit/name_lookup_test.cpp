@@ -2,8 +2,6 @@
 
 #include "support/catch.hpp"
 
-#include <boost/asio/io_context.hpp>
-
 #include <cstddef>
 #include <string>
 
@@ -30,8 +28,7 @@ TEST_CASE("name look-up: localhost is this machine, and no resolver is asked", "
 }
 
 TEST_CASE("name look-up: localhost is found at once, on the thread that asked", "[unit][name_lookup]") {
-  boost::asio::io_context io;
-  reactor sockets{io};
+  reactor sockets;
   std::size_t addresses = 0;
   // No resolver knows a name such as this one.
   look_up_name("no-such-host.localhost", "4000", sockets.inbox(),

@@ -217,14 +217,13 @@ struct result {
 result second_request(const std::string& method, const ending& how, const certificate* cert) {
   result all;
   upstream there{how.then, how.early, cert};
-  boost::asio::io_context io;
-  reactor sockets{io};
-  deadlines timers{io};
+  reactor sockets;
+  deadlines timers;
   upstream_connection_options options;
   options.address = {cert != nullptr, "localhost", there.port(), "localhost", ""};
   if (cert != nullptr) options.tls = make_upstream_tls({cert->file()});
   options.on_resend = [&all] { ++all.resends; };
-  upstream_connections calls{io, sockets, timers, options};
+  upstream_connections calls{sockets, timers, options};
   const auto run_until = [&](auto&& holds) {
     const auto limit = std::chrono::steady_clock::now() + 5s;
     while (!holds() && std::chrono::steady_clock::now() < limit) sockets.run_round(5);
@@ -323,14 +322,13 @@ TEST_CASE("upstream call: nothing is sent again once a byte of an answer has com
 TEST_CASE("upstream call: an idle connection that the peer has closed is not used", "[unit][upstream_call]") {
   // The end has arrived and is noticed before the connection is used, so nothing has to be sent again.
   upstream there{[](const peer& at) { at.close(); }, true, nullptr};
-  boost::asio::io_context io;
-  reactor sockets{io};
-  deadlines timers{io};
+  reactor sockets;
+  deadlines timers;
   int resends = 0;
   upstream_connection_options options;
   options.address = {false, "127.0.0.1", there.port(), "localhost", ""};
   options.on_resend = [&resends] { ++resends; };
-  upstream_connections calls{io, sockets, timers, options};
+  upstream_connections calls{sockets, timers, options};
   for (int i = 0; i < 2; ++i) {
     outcome said;
     upstream_call call{calls, std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n"),
