@@ -8,7 +8,7 @@
 
 namespace llm_proxy {
 
-/// Answers every request with one text: what clients read while the models are away.
+/// Answers every request with the same text, for instance while the models are down.
 struct canned_state {
   static inline const char* name = "canned";
 
@@ -29,7 +29,7 @@ struct canned_state {
 };
 using canned_pointer = pinned_pointer<adapter_actor, canned_state>;
 
-/// Never more than was granted: what a slow client does not take must not pile up here.
+/// Sends no more than was granted, so that the data of a slow client does not pile up in its session.
 void push(canned_pointer self, std::uint64_t stream) {
   const auto at = self->state.plays.find(stream);
   if (at == self->state.plays.end()) return;
@@ -43,7 +43,7 @@ void push(canned_pointer self, std::uint64_t stream) {
   if (done) self->state.plays.erase(at);
 }
 
-/// The head comes before the first chunk.
+/// Sends the head, then the first chunk.
 void start(canned_pointer self, std::uint64_t stream) {
   auto& play = self->state.plays.at(stream);
   response_head head{200, {}};
@@ -75,7 +75,7 @@ adapter_actor::behavior_type canned(canned_pointer self, std::string text) {
         if (!order.request->body_follows) start(self, order.stream);
         return promise;
       },
-      [self](const body_part& part) {  // of an upload: taken, and not looked at
+      [self](const body_part& part) {  // of an upload, whose content is ignored
         const auto at = self->state.plays.find(part.stream);
         if (at == self->state.plays.end()) return;
         self->send(at->second.sink, body_taken{part.data.size()});
@@ -95,7 +95,7 @@ adapter_actor::behavior_type canned(canned_pointer self, std::string text) {
   };
 }
 
-/// Puts it in place of the adapters that the settings ask for.
+/// Replaces the adapters that the settings ask for.
 void use_canned(caf::actor_system& system, actor_factories& made) {
   for (auto& thread : made.threads) {
     thread.adapter = [&system, home = thread.home](std::size_t) {

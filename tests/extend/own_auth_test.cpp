@@ -24,15 +24,15 @@ std::string signature_of(std::string_view text, std::string_view secret) {
   return hex;
 }
 
-/// Lets in whoever brings `x-ticket: NAME.EXPIRY.SIGNATURE`, made by another service with the same secret;
-/// everybody else as the usual keys say. EXPIRY in seconds since 1970.
+/// Accepts requests with the header `x-ticket: NAME.EXPIRY.SIGNATURE`, which another service makes with the
+/// same secret. All other requests need one of the usual keys. EXPIRY is in seconds since 1970.
 struct ticket_state {
   static inline const char* name = "ticket";
 
   /// The usual auth actor ends with this one.
   ~ticket_state() { caf::anon_send_exit(usual, caf::exit_reason::user_shutdown); }
 
-  /// nullopt: no ticket that is good at `now`.
+  /// Returns the ticket's name, or nullopt if the ticket is not valid at `now`.
   std::optional<std::string> holder(std::string_view ticket, std::int64_t now) const {
     const auto second = ticket.rfind('.');
     const auto first = second == std::string_view::npos ? second : ticket.rfind('.', second - 1);
@@ -71,7 +71,7 @@ auth_actor::behavior_type ticket_auth(pinned_pointer<auth_actor, ticket_state> s
   };
 }
 
-/// Puts it before the auth actor of every thread.
+/// Puts it in front of the auth actor of every thread.
 factory_editor use_tickets(std::string secret) {
   return [secret](caf::actor_system& system, actor_factories& made) {
     for (auto& thread : made.threads) {

@@ -7,7 +7,7 @@
 
 namespace llm_proxy {
 
-/// What a key may do, told to whoever has it.
+/// Tells a client what its key may do.
 own_answer who_am_i(const request_head&, const key_rules& who) {
   own_answer answer{{200, {}}, {}};
   answer.head.headers.add("content-type", "application/json");
@@ -18,7 +18,7 @@ own_answer who_am_i(const request_head&, const key_rules& who) {
 constexpr std::array own_routes{
     // Answered here, from the head and the key alone.
     route{.method = "GET", .path = "/v1/whoami", .target = endpoint::own, .answer = who_am_i},
-    // Passed on to LiteLLM, its body checked to be a JSON object; `model` and aliases work as everywhere.
+    // Passed on to LiteLLM if its body is a JSON object. `model` and aliases work as everywhere.
     route{.method = "POST",
           .path = "/v1/ocr",
           .target = endpoint::upstream,
