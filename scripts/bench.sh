@@ -1,27 +1,31 @@
 #!/usr/bin/env bash
-# Measures llm-proxy side by side with nginx (a plain reverse proxy that compares one header) before the same upstream.
+# Measures llm-proxy beside nginx (as a plain reverse proxy that checks one header) in front of the same upstream.
 #
 # ## Benchmark
 #   scripts/bench.sh                        all scenarios: about 22 minutes; writes tests/bench/BENCHMARK.md
-#   scripts/bench.sh requests stream20ms    some of them; the table goes to build/bench/BENCHMARK.md
-#   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other (options of bench_load)
-# Scenarios: requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams),
-# memory and memory9500 (2,000 and 9,500 streams at 1 event/s, left by their clients), memory-ended (2,000 that end),
-# latency (1 connection, also straight to the upstream),
-# growth (not in the default run: CPU per event from 10 to 5,000 streams, per request from 1 to 1,000 connections, per
-# stream from 10 to 10,000 chunks, memory from 500 to 9,500 streams; with plots; about 7 minutes, as published:
-#   BENCH_OUT=tests/bench/GROWTH.md ROUNDS=3 BENCH_TARGETS="nginx llm-proxy" scripts/bench.sh growth).
-# ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, seconds per run, and threads (nginx: workers);
+#   scripts/bench.sh requests stream20ms    some scenarios; writes the table to build/bench/BENCHMARK.md
+#   scripts/bench.sh streams:connections=1000,events=50,delay-ms=20    any other scenario, with options of bench_load
+# Scenarios:
+#   requests (64 keep-alive connections), stream2ms (64 streams), stream20ms (500 streams), unpaced (64 streams)
+#   memory and memory9500 (2,000 and 9,500 streams at 1 event/s, whose clients leave), memory-ended (2,000 that end)
+#   latency (1 connection, also directly to the upstream)
+#   growth (not in the default run): CPU per event with 10 to 5,000 streams, per request with 1 to 1,000 connections, per
+#     stream with 10 to 10,000 chunks, and memory with 500 to 9,500 streams, with plots. It takes about 7 minutes.
+#     The published figures are from:
+#     BENCH_OUT=tests/bench/GROWTH.md ROUNDS=3 BENCH_TARGETS="nginx llm-proxy" scripts/bench.sh growth
+# ROUNDS=5 DURATION=4 THREADS=1 set the number of interleaved rounds, the seconds per run, and the threads (nginx: workers).
 # BENCH_ENV="LLM_PROXY__NAME=value …" adds settings. tests/bench/selftest.sh proves that wrong answers are noticed.
-# PIN=1 gives load and upstream core 0 and what is measured core 1. Otherwise the system decides who runs beside whom, and
-#   with it who wakes whom across cores: that moves CPU per event by a third (docs/speed.md). As published:
+# PIN=1 runs load and upstream on core 0 and the measured program on core 1. Otherwise the system chooses the cores, and so
+#   how often one process wakes another across cores, which changes the CPU per event by a third (docs/speed.md). The
+#   published figures are from:
 #   PIN=1 BENCH_OUT=tests/bench/PINNED.md scripts/bench.sh requests stream2ms stream20ms unpaced latency
-# Before/after: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
-#   (the first target is what the others are divided by; `direct` stands for the upstream itself, `haproxy` is a second
-#   peer, in the default run where it is installed). Settings of one target: "one=PATH,LLM_PROXY__THREADS=1".
-# Read it so: medians with min–max; a ratio is taken round by round, so both sides saw the same machine. "CPU / (load +
-# upstream)" divides by what the two helpers needed in the same run, which cancels noise. Every answer is checked byte
-# for byte: the script exits 1 if one was wrong. Each run's full figures are in build/bench/results.jsonl.
+# To compare two builds: BENCH_TARGETS="nginx old=/tmp/llm-proxy.old new=build/release/llm-proxy" scripts/bench.sh requests
+#   The other targets are divided by the first one. `direct` is the upstream itself. `haproxy` is another program to compare
+#   with; it is in the default run if it is installed. Settings for one target: "one=PATH,LLM_PROXY__THREADS=1".
+# How to read the results: they are medians with min–max. A ratio is computed for each round, so both sides ran under the
+# same conditions. "CPU / (load + upstream)" divides by the CPU time of the two helpers in the same run, which cancels
+# noise. Every answer is checked byte for byte, and the script exits with 1 if one was wrong. All figures of each run are
+# in build/bench/results.jsonl.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -80,14 +84,14 @@ tool() {
 load=$(tool bench_load)
 upstream=$(tool bench_upstream)
 
-# ---- processes: each is known by its pid and ended by it
+# ---- processes, each of which is ended by its pid
 
 ulimit -n "$(ulimit -Hn)" || true
 work=$(mktemp -d /tmp/llm-proxy-bench.XXXXXX)
 declare -A main_pid=() address=() binary=() own_settings=()
 upstream_pid=
 
-end() { # pid…: asks to end, then insists
+end() { # pid…: sends SIGTERM, and SIGKILL if that does not help
   local pid i
   for pid in "$@"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "$@"; do
@@ -106,7 +110,7 @@ trap 'exit 130' INT TERM
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-await() { # name pid port: up to 10 s until GET /health answers
+await() { # name pid port: waits up to 10 s until GET /health is answered
   local i
   for ((i = 0; i < 200; i++)); do
     kill -0 "$2" 2>/dev/null || break
@@ -167,7 +171,7 @@ stop() { # name
   unset "main_pid[$1]"
 }
 
-pid_options() { # name: --pid for the process and its children (nginx's workers); none for direct
+pid_options() { # name: prints --pid for the process and its children (nginx's workers), and nothing for direct
   [ -n "${main_pid[$1]:-}" ] || return 0
   local pid=${main_pid[$1]} child
   printf -- '--pid %s ' "$pid"
@@ -206,7 +210,7 @@ run() { # scenario target round load-options…
   python3 tests/bench/report.py --line "$work/result" >&2 || true
 }
 
-options_of() { # scenario: what bench_load is given
+options_of() { # scenario: prints the options for bench_load
   case "$1" in
     requests) echo requests --connections 64 ;;
     stream2ms) echo streams --connections 64 --events 500 --delay-ms 2 ;;
@@ -214,7 +218,7 @@ options_of() { # scenario: what bench_load is given
     unpaced) echo streams --connections 64 --events 2000 ;;
     memory) echo hold --connections 2000 ;;
     memory9500) echo hold --connections 9500 ;;
-    memory-ended) echo hold --connections 2000 --events $((duration + 6)) ;; # longer than opening them, warm-up and run
+    memory-ended) echo hold --connections 2000 --events $((duration + 6)) ;; # longer than opening, warm-up and run together
     latency) echo requests --connections 1 ;;
     first-event) echo streams --connections 1 --events 1 ;;
     requests:* | streams:* | hold:*)
@@ -227,7 +231,7 @@ options_of() { # scenario: what bench_load is given
   esac
 }
 
-first_answer() { # binary: from exec to the answer of GET /health, ms
+first_answer() { # binary: prints the milliseconds from exec to the answer to GET /health
   python3 - "$1" "$work" <<'END'
 import os, socket, statistics, subprocess, sys, time
 times = []
@@ -253,7 +257,7 @@ print(f"{statistics.median(times):.1f}")
 END
 }
 
-second_opinion() { # wrk's requests per second, the same request as scenario requests
+second_opinion() { # prints the requests per second that wrk measures with the request of scenario requests
   local target rate
   printf '%s' 'wrk.method = "POST"' >"$work/post.lua"
   printf '\nwrk.headers["x-internal-auth"] = "%s"\nwrk.headers["content-type"] = "application/json"\n' "$key" >>"$work/post.lua"
@@ -289,7 +293,7 @@ for scenario in "${expanded[@]}"; do
   for target in "${these[@]}"; do start "$target"; done
   for ((round = 1; round <= rounds; round++)); do
     for target in "${these[@]}"; do
-      if [ "${options[0]}" = hold ]; then # memory is counted from a fresh process
+      if [ "${options[0]}" = hold ]; then # memory is measured in a new process
         stop "$target"
         start "$target"
       fi

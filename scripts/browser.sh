@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The pages in a real Chromium, and openapi.json against the running service.
+# Tests the pages in a real Chromium, and openapi.json against the running service.
 #
-#   scripts/browser.sh install   what tests/browser pins, into build/browser
+#   scripts/browser.sh install   installs the packages that tests/browser pins into build/browser
 #   scripts/browser.sh run       starts a service in mock mode and runs the tests
-#   scripts/browser.sh pictures  the same, and writes docs/images
+#   scripts/browser.sh pictures  does the same, and writes docs/images
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be run on this machine (the reason is on stderr).
 set -euo pipefail
@@ -14,7 +14,7 @@ pins=$root/tests/browser
 
 fail() { local code=$1; shift; echo "browser.sh: $*" >&2; exit "$code"; }
 
-# Debian's chromium; Playwright's own download is not used.
+# Chromium is the distribution's package. Playwright's own download is not used.
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 
 install() {
@@ -32,7 +32,7 @@ install() {
 
 run() {
   install
-  # The module resolver looks for node_modules beside the tests.
+  # Node looks for node_modules beside the tests.
   ln -sfn "$dir/node_modules" "$pins/node_modules"
   CHROMIUM=$(find_chromium) LLM_PROXY_BIN=${LLM_PROXY_BIN:-$root/build/release/llm-proxy} \
     node --test --test-reporter=spec --test-concurrency=1 "$pins/openapi_test.mjs" "$pins/pages_test.mjs"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs what is missing with apt and builds build/release/llm-proxy.
-#   scripts/build.sh                  the service only
-#   scripts/build.sh --all            the tests too, with what they need
-#   scripts/build.sh --package        the service, with what scripts/package.sh needs
-#   scripts/build.sh --browser        the service, with what scripts/browser.sh needs
-#   scripts/build.sh … --install-only   builds nothing
+# Installs missing packages with apt and builds build/release/llm-proxy.
+#   scripts/build.sh                  builds only the service
+#   scripts/build.sh --all            builds the tests, too, and installs what they need
+#   scripts/build.sh --package        builds the service, and installs what scripts/package.sh needs
+#   scripts/build.sh --browser        builds the service, and installs what scripts/browser.sh needs
+#   scripts/build.sh … --install-only   only installs
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,8 +24,8 @@ for argument; do
   esac
 done
 
-# One package a word; of alternatives (a|b) the first one that the distribution has. Debian 12 calls its newer Boost
-# 1.81 and its libboost-dev is 1.74, which is too old; Debian 13 and Ubuntu 24.04 have 1.83.
+# Each word is a package. Of alternatives (a|b) the first one that the distribution has is installed. On Debian 12
+# libboost-dev is 1.74, which is too old, but there is also 1.81. Debian 13 and Ubuntu 24.04 have 1.83.
 packages='g++ cmake ninja-build ccache libcaf-dev libspdlog-dev rapidjson-dev catch2 libssl-dev zlib1g-dev
   libboost1.83-dev|libboost1.81-dev|libboost-dev libboost-url1.83-dev|libboost-url1.81-dev|libboost-url-dev'
 [ $all = yes ] && packages="$packages python3 python3-venv openssl"
@@ -40,7 +40,7 @@ new_enough() { # package version
   esac
 }
 
-installed() { # alternatives
+installed() { # alternatives: whether one of them is installed and new enough
   for package in $(echo "$1" | tr '|' ' '); do
     version=$(dpkg-query -W -f='${db:Status-Status} ${Version}' "$package" 2>/dev/null) || continue
     [ "${version%% *}" = installed ] && new_enough "$package" "${version#* }" && return 0
@@ -98,7 +98,7 @@ fi
 
 [ $build = yes ] || exit 0
 
-# A configured tree looks after itself (ninja runs cmake again when CMakeLists.txt changed); the presets it can't see.
+# When CMakeLists.txt has changed ninja runs cmake again by itself, but it does not know of changes of the presets.
 stamp=build/release/build.ninja
 if [ ! -f $stamp ] || [ -n "$(find CMakePresets.json -newer $stamp)" ]; then
   cmake --preset release >&2 || fail 'cmake failed (above)'

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Lints what operators deploy: compose.yaml, both Dockerfiles, the HAProxy configuration, the Kubernetes manifests, the
-# scripts of the package. Tools: Debian's haproxy and docker-compose, hadolint and kubernetes-validate from PyPI in
-# build/deploy; one that can't be had is named as SKIPPED (exit code 3), and never passes in silence.
-# What runs these things for real: scripts/package.sh --check, image.py, replicas.py, litellm-configs.py.
+# Lints the files with which operators deploy the service: compose.yaml, both Dockerfiles, the HAProxy configuration, the
+# Kubernetes manifests, and the scripts of the package. The tools are Debian's haproxy and docker-compose, and hadolint and
+# kubernetes-validate from PyPI in build/deploy. A check whose tool is missing is reported as SKIPPED (exit code 3).
+# These scripts really run the same files: scripts/package.sh --check, image.py, replicas.py, litellm-configs.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -21,7 +21,7 @@ if have haproxy 'the HAProxy configuration'; then
   ok config/haproxy/haproxy.cfg
 fi
 if have docker-compose compose.yaml; then
-  none=$(mktemp) # no .env of this folder
+  none=$(mktemp) # an empty file, so that the .env of this folder is not read
   trap 'rm -f "$none"' EXIT
   compose() { env -u LLM_PROXY__INTERNAL_API_KEY -u LITELLM_MASTER_KEY "$@" docker-compose --env-file "$none" -f compose.yaml config -q; }
   compose LLM_PROXY__INTERNAL_API_KEY=a LITELLM_MASTER_KEY=b

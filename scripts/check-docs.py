@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Fails when a document points to what is not there, or README.ru.md has drifted from README.md.
+"""Fails if a link of a document is broken, or if README.ru.md differs in structure from README.md.
 
-    scripts/check-docs.py            links of all documents; same sections, code blocks, tables and links in the translation
-    scripts/check-docs.py --stamp    notes that every section of README.ru.md says what README.md now says
+    scripts/check-docs.py            checks the links of all documents, and that the translation has the same sections,
+                                     code blocks, tables and links
+    scripts/check-docs.py --stamp    also records that every section of README.ru.md matches the current README.md
 
-Below each heading of README.ru.md stands <!-- en:HASH -->, of the English text it translates. A section whose English
-text has changed since is told as a warning (as an error with --strict): translate the change, then --stamp."""
+Below each heading of README.ru.md is <!-- en:HASH -->, with the hash of the English text that it translates. If the
+English text of a section has changed since, that is a warning (with --strict an error): translate the change, and then
+run --stamp."""
 import glob
 import hashlib
 import os
@@ -33,7 +35,7 @@ class Section:
         return sorted(link for link in found if not link.startswith("#") and link not in (ENGLISH, RUSSIAN))
 
     def outline(self):
-        """What must be the same in a translation, a line each."""
+        """Returns the properties that must be the same in a translation, one per line."""
         yield "heading of level %d" % self.level
         rows = [line.count("|") for line in self.text if line.startswith("|")]
         yield "table rows with so many bars: %s" % rows
@@ -43,7 +45,7 @@ class Section:
 
 
 def read(name):
-    """The sections of a document; text without code blocks, what is generated, and stamps."""
+    """Returns the sections of a document. Their text is without code blocks, generated parts and stamps."""
     with open(name, encoding="utf-8") as file:
         lines = file.read().split("\n")
     sections, fence, generated = [Section(0, "")], None, False
@@ -70,7 +72,7 @@ def read(name):
 
 
 def anchors(sections):
-    """As GitHub makes them of headings."""
+    """Returns the anchors that GitHub makes from the headings."""
     names = (re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-") for section in sections)
     return set(names)
 
@@ -94,7 +96,7 @@ def broken_links(name):
 
 
 def drift():
-    """Differences of structure, and sections whose English text has changed."""
+    """Returns the differences of structure, and the sections whose English text has changed."""
     english, russian = read(ENGLISH), read(RUSSIAN)
     faults, stale = [], []
     if len(english) != len(russian):

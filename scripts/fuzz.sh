@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fuzzes the parsers, each from its corpus in tests/fuzz/corpus, two at a time.
-#   scripts/fuzz.sh [seconds] [target...]    60 s each, all targets
-# What is found is kept in build/fuzz/corpus; a crash ends in build/fuzz/crashes and in exit code 1. Put its file into
-# tests/fuzz/corpus/<target>/, where every test run replays it.
+#   scripts/fuzz.sh [seconds] [target...]    by default all targets, for 60 s each
+# New inputs are kept in build/fuzz/corpus. An input that causes a crash is written to build/fuzz/crashes, and the exit
+# code is 1. Put its file into tests/fuzz/corpus/<target>/, where every test run replays it.
 set -eu
 cd "$(dirname "$0")/.."
 fail() {
@@ -40,7 +40,7 @@ cmake --preset fuzz -DLLM_PROXY_TESTS=OFF >/dev/null
 cmake --build build/fuzz --parallel "$(nproc)" --target $(echo "$all" | sed 's/$/_fuzz/') >&2
 mkdir -p build/fuzz/crashes build/fuzz/logs
 
-# One target; its last line is libFuzzer's count.
+# Runs one target, and prints how many inputs libFuzzer has tried.
 cat >build/fuzz/one.sh <<'ONE'
 target=$1 seconds=$2
 mkdir -p "build/fuzz/corpus/$target"

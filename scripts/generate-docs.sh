@@ -1,10 +1,10 @@
 #!/bin/sh
-# Writes what is generated from the tables in the code and from the recipes that the tests build: .env.example and
-# docs/llm-proxy.1, and in docs/api.md, docs/options.md and docs/extend.md what stands between a pair of lines
-# <!-- NAME:begin --> and <!-- NAME:end -->. NAME: options, errors, or recipe:FILE, the lines of tests/extend/FILE
-# between `// recipe: begin` and `// recipe: end`.
-# Then it sees to links and translation (scripts/check-docs.py).
-# With --check it writes nothing and fails when something is out of date. The binary: build/release/llm-proxy, or
+# Writes the documents that are generated from the tables in the code and from the recipes that the tests build. These are
+# .env.example and docs/llm-proxy.1, and the parts of docs/api.md, docs/options.md and docs/extend.md between a pair of
+# lines <!-- NAME:begin --> and <!-- NAME:end -->. NAME is options, errors, or recipe:FILE, which stands for the lines of
+# tests/extend/FILE between `// recipe: begin` and `// recipe: end`.
+# Then it checks links and the translation (scripts/check-docs.py).
+# With --check it writes nothing, and fails if something is out of date. It asks build/release/llm-proxy, or
 # $LLM_PROXY_BIN.
 set -eu
 binary=${LLM_PROXY_BIN-}
@@ -37,7 +37,7 @@ for recipe in tests/extend/*.cpp; do
   echo '```' >>"$part"
 done
 
-# fill FILE NAME...: writes $new/FILE; it must have each of those parts, and no other, once.
+# fill FILE NAME...: writes $new/FILE. FILE must have each of the named parts exactly once, and no other parts.
 fill() {
   file=$1
   shift

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Carries out the Dockerfile without a container engine, stage by stage in fresh Debian systems below build/roots, then
-tries the last stage as an engine would run it: without a key, with one, its health check, its end on SIGTERM.
+"""Executes the Dockerfile without a container engine, stage by stage in fresh Debian systems below build/roots. Then it
+tests the last stage as an engine would run it: without a key, with a key, its health check, and its end on SIGTERM.
 
-Needs root and debootstrap (scripts/debian-root.sh); takes some minutes, for it compiles. Knows the instructions that the
-Dockerfile uses, and fails on any other. A base image is taken for what debootstrap makes of the distribution."""
+Needs root and debootstrap (scripts/debian-root.sh), and takes some minutes, because it compiles. It knows only the
+instructions that the Dockerfile uses, and fails on any other. In place of a base image it uses a system that debootstrap
+makes from the same distribution."""
 import fnmatch
 import json
 import os
@@ -41,7 +42,7 @@ def instructions():
 
 
 def context():
-    """The files that .dockerignore lets through; of patterns the last that fits counts."""
+    """Returns the files that .dockerignore does not exclude. The last pattern that matches a file decides."""
     with open(os.path.join(HERE, ".dockerignore"), encoding="utf-8") as file:
         rules = [line.strip() for line in file if line.strip() and not line.startswith("#")]
 
@@ -73,13 +74,13 @@ class Stage:
         check(f"this machine is of the distribution of {base}", base == f"debian:{codename}-slim")
         shutil.rmtree(self.root, ignore_errors=True)
         subprocess.run(["bash", "-ec", f". scripts/debian-root.sh; new_root {shlex.quote(self.root)}"], cwd=HERE, check=True)
-        # What an engine gives every container.
+        # An engine provides these devices in every container.
         for node in ("null", "zero", "urandom"):
             if not os.path.exists(f"{self.root}/dev/{node}"):
                 sys.exit(f"image: no /dev/{node} in {self.root}")
 
     def command(self, argv, more=None):
-        """As the stage's user, in its folder, with its environment."""
+        """Returns the command line that runs `argv` as the stage's user, in its folder and with its environment."""
         argv = ["sh", "-c", f'cd {shlex.quote(self.workdir)} && exec "$@"', "sh", *argv]
         if self.user:
             uid, gid = self.user.split(":")

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Makes the links of installed documents fit where they are installed; CMake runs it (config/package.cmake).
+"""Changes the links of installed documents so that they work where they are installed. CMake runs it
+(config/package.cmake).
 
     scripts/installed-docs.py DIRECTORY
 
-DIRECTORY has README.md, docs/ and examples/ (what config/ holds for operators). A link into config/ or to another
-installed file is turned to that file; of a link to something that is not installed (sources, tests) the text stays.
-Fails if a link then still points nowhere."""
+DIRECTORY has README.md, docs/ and examples/ (the files of config/ that operators use). A link into config/ or to another
+installed file is changed to lead to that file. A link to a file that is not installed (sources, tests) is replaced by its
+text. Fails if a link is still broken after that."""
 import os
 import re
 import sys
 
 CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]\[]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
-# Where in the project a document was, by where it is installed; and where a path of the project is installed.
+# Where a path of the project is installed, if its name changes.
 INSTALLED_AS = {".env.example": "env.example"}
 
 
@@ -23,7 +24,7 @@ def installed_path(path):
 
 
 def fitted(text, document, root):
-    """`text` of the document whose path below `root` is `document`."""
+    """Returns `text` with its links changed. `document` is the path of the document below `root`."""
     here = os.path.dirname(document)
 
     def fit(link):

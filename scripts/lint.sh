@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fails when a C++ file is not formatted as .clang-format says, or when clang-tidy finds what .clang-tidy looks for.
-#   scripts/lint.sh            formats of all files (seconds)
-#   scripts/lint.sh --all      and clang-tidy on all sources (long: up to half a minute for a file)
-#   scripts/lint.sh FILE…      and clang-tidy on these
-# The tools are those of Debian 12, version 14: others format differently. Where there is no such version this says so and
-# ends with 3.
+# Fails if a C++ file is not formatted as .clang-format says, or if clang-tidy reports anything (.clang-tidy).
+#   scripts/lint.sh            checks the format of all files (seconds)
+#   scripts/lint.sh --all      and runs clang-tidy on all sources (up to half a minute for each file)
+#   scripts/lint.sh FILE…      and runs clang-tidy on these files
+# The tools are those of Debian 12, version 14, because other versions format differently. Without that version the exit
+# code is 3.
 set -eu
 cd "$(dirname "$0")/.."
 say() { echo "$(basename "$0"): $*" >&2; }
@@ -37,7 +37,8 @@ clang-format-14 --dry-run --Werror $(git ls-files '*.cpp' '*.hpp')
 say 'formats are right'
 [ -n "$tidy" ] || exit 0
 
-# As CMakeLists.txt has them; its precompiled headers are g++'s.
+# The same options as in CMakeLists.txt. clang-tidy cannot use the compile commands of the build, because its precompiled
+# headers are g++'s.
 options='-std=gnu++20 -I. -DBOOST_ASIO_DISABLE_BOOST_COROUTINE -DBOOST_ASIO_NO_DEPRECATED -DSPDLOG_COMPILED_LIB
   -DSPDLOG_FMT_EXTERNAL -DFMT_SHARED'
 [ ! -d build/release/generated ] || options="$options -Ibuild/release/generated"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Starts the pinned LiteLLM (scripts/litellm.sh) with every file of config/litellm/ and tries it.
+"""Starts the pinned LiteLLM (scripts/litellm.sh) with every file of config/litellm/ and tests it.
 
-It must load, list the file's models, refuse a wrong key, and answer a chat where an llm-proxy in mock mode can play the
-provider: OpenAI and vLLM; and Anthropic, as the fallback of an OpenAI and an Azure that are not there. Exit code 0: all
-good, 3: LiteLLM can't be installed here. Needs build/release/llm-proxy, or $LLM_PROXY_BIN."""
+It must load the file, list its models, and refuse a wrong key. It must also answer a chat if an llm-proxy in mock mode
+can play the provider: OpenAI, vLLM, and Anthropic as the fallback for an OpenAI and an Azure that cannot be reached. Exit
+code 0: all is right, 3: LiteLLM can't be installed here. Needs build/release/llm-proxy, or $LLM_PROXY_BIN."""
 import json
 import os
 import re
@@ -18,10 +18,11 @@ import urllib.request
 HERE = os.path.realpath(os.path.join(os.path.dirname(__file__), ".."))
 BINARY = os.environ.get("LLM_PROXY_BIN", os.path.join(HERE, "build/release/llm-proxy"))
 MASTER = "sk-of-this-test"
-# What nobody listens on.
+# An address where nobody listens.
 GONE = "http://127.0.0.1:9"
 
-# file: environment (MOCK stands for the mock's address), what a chat is asked of, whether by a fallback
+# For each file: the environment (MOCK is replaced by the mock's address), the model for the chat, and whether a fallback
+# answers it.
 CASES = {
     "basic.yaml": ({"OPENAI_API_KEY": "sk-provider", "OPENAI_BASE_URL": "MOCK/v1", "OPENAI_API_BASE": "MOCK/v1"}, "gpt-4o-mini", False),
     "fallbacks.yaml": ({"OPENAI_API_KEY": "sk-provider", "OPENAI_BASE_URL": GONE, "OPENAI_API_BASE": GONE, "AZURE_API_KEY": "k",
@@ -51,7 +52,7 @@ def start_mock():
 
 
 def ask(url, key, body=None):
-    """(status, headers, JSON)"""
+    """Returns (status, headers, JSON)."""
     request = urllib.request.Request(url, json.dumps(body).encode() if body else None,
                                      {"authorization": f"Bearer {key}", "content-type": "application/json"})
     try:

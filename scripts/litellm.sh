@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# A real LiteLLM proxy for the tests, in a virtual environment of its own; never in the system's Python.
+# Installs and runs a real LiteLLM proxy for the tests, in a virtual environment of its own and never in the system's
+# Python.
 #
-#   scripts/litellm.sh install                 exactly what tests/litellm/requirements.txt pins, checked by hash
+#   scripts/litellm.sh install                 installs the packages that tests/litellm/requirements.txt pins, by hash
 #   scripts/litellm.sh start [--port N] [--config FILE] [--upstream URL] [--env NAME=VALUE]…
 #                                              prints PORT=… PID=… URL=… KEY=… LOG=… once it answers
-#   scripts/litellm.sh stop [--pid N | --port N]   the one named; without either the ones this folder has started
-#   scripts/litellm.sh version                 the pinned version
+#   scripts/litellm.sh stop [--pid N | --port N]   stops that one, or all that were started with this LITELLM_DIR
+#   scripts/litellm.sh version                 prints the pinned version
 #
-# Environment: LITELLM_DIR (default build/litellm), PYTHON (default python3), UPSTREAM_URL (".../v1", what --upstream
-# sets). Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
-# LiteLLM gets a clean environment: none of ours reaches it, and it asks the outside for nothing.
+# Environment: LITELLM_DIR (default build/litellm), PYTHON (default python3), UPSTREAM_URL (".../v1", the default of
+# --upstream). Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
+# LiteLLM gets a clean environment without our variables, and makes no calls to the outside.
 set -euo pipefail
-# uv brings authorities of its own; those of the system also know a company's.
+# uv comes with certificate authorities of its own. With these settings it uses the system's, which may include those of a
+# company.
 export UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -41,7 +43,7 @@ need_python() {
     >&2 || fail 3 "needs python3 with the venv module: apt-get install python3-venv did not work"
 }
 
-installed() {  # whole, from these very pins, and its Python still there
+installed() {  # stamp: whether the installation is complete and has these pins, and its Python still works
   [ "$(cat "$dir/venv/.installed" 2>/dev/null)" = "$1" ] && "$dir/venv/bin/python" -c '' 2>/dev/null
 }
 
@@ -61,13 +63,13 @@ install() {
   local begun=$SECONDS
   rm -rf "$dir/venv"
   "$python" -m venv "$dir/venv" >&2 || fail 3 "$python -m venv failed"
-  # Wheels only: no package gets to run code of its own while it is installed.
+  # Only wheels, so that no package can run code of its own during the installation.
   local flags=(--no-deps --require-hashes --only-binary :all:)
   if "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$tools" >&2; then
     "$dir/venv/bin/uv" pip install -q --python "$dir/venv/bin/python" "${flags[@]}" -r "$requirements" >&2 ||
       say "uv could not install it; pip tries the same"
   fi
-  # With uv's work done this only confirms it; alone it takes a minute or two.
+  # If uv has installed everything this only confirms it. Otherwise it takes a minute or two.
   "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$requirements" >&2 ||
     fail 3 "the packages of tests/litellm/requirements.txt could not be installed"
   "$dir/venv/bin/python" -m pip check -q >&2 || fail 3 "the installed packages do not fit together"
@@ -80,7 +82,7 @@ free_port() {
   "$dir/venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-answers() (  # one GET on the given port, with bash alone: a poll costs nothing
+answers() (  # port: whether LiteLLM answers a GET. It uses only bash, so that polling is cheap.
   exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
   printf 'GET /health/liveliness HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n' >&3
   read -r -t 2 -u 3 line && [[ $line == *" 200 "* ]]
@@ -131,7 +133,8 @@ start() {
   printf 'PORT=%s\nPID=%s\nURL=http://127.0.0.1:%s\nKEY=%s\nLOG=%s\n' "$port" "$pid" "$port" "$key" "$log"
 }
 
-# The kernel's start time of a process: with the id it names that very process, so a reused id is never killed.
+# Prints when a process was started, as the kernel counts. Together with the id it identifies the process, so that no other
+# process that has got the same id is killed.
 started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 stop_file() {

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The long checks that the gate leaves out, one after the other. They take hours; nothing else
-# should run meanwhile. What it says belongs into the note of the change that it tried.
-#   scripts/nightly.sh            all of them
-#   scripts/nightly.sh NAME…      some: tidy, package, fuzz, soak, bench
-# Each part's output is kept in build/nightly/NAME.log; the last lines say what passed. Exit code 1: something failed.
+# Runs the long checks that the gate leaves out, one after the other. They take hours, and nothing else should run at the
+# same time. Put the results into the notes of the change that was checked.
+#   scripts/nightly.sh            all checks
+#   scripts/nightly.sh NAME…      some of them: tidy, package, fuzz, soak, bench
+# The output of each check is kept in build/nightly/NAME.log. The last lines say which have passed. Exit code 1: one failed.
 set -eu
 cd "$(dirname "$0")/.."
 parts=${*:-tidy package fuzz soak bench}

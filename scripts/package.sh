@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds build/package/llm-proxy_VERSION_ARCH.deb for the distribution it runs on.
+# Builds build/package/llm-proxy_VERSION_ARCH.deb for the distribution of this machine.
 #   scripts/package.sh           builds it
-#   scripts/package.sh --check   and installs, starts, upgrades, removes and purges it in a fresh system below build/roots
-#                                (root; a minute), and checks its units
+#   scripts/package.sh --check   also installs, starts, upgrades, removes and purges it in a fresh system below
+#                                build/roots, and checks its units (needs root; takes a minute)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "package.sh: $*" >&2; exit 1; }
@@ -10,7 +10,7 @@ case "${1-}" in '' | --check) ;; *) fail "unknown argument '$1' (known: --check)
 
 scripts/build.sh --package
 rm -rf build/package
-# A package that is built again from later commits is newer for apt.
+# The version has the number of commits, so that apt sees a package from later commits as newer.
 version=$(sed -n 's/^project(llm-proxy VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 commits=$(git rev-list --count HEAD 2>/dev/null) && version=$version+$commits
 (umask 022 && cpack -D CPACK_PACKAGE_VERSION="$version" --config build/release/CPackConfig.cmake -B build/package >build/package.log 2>&1) ||
@@ -20,7 +20,7 @@ deb=$(echo build/package/llm-proxy_*.deb)
 echo "$deb"
 [ "${1-}" = --check ] || exit 0
 
-# ---- in a system that has nothing of it
+# ---- the check, in a system where it has never been installed
 
 . scripts/debian-root.sh
 root=$PWD/build/roots/package
@@ -33,7 +33,7 @@ trap cleanup EXIT
 rm -rf "$root"
 new_root "$root"
 
-is() { # what, command…
+is() { # what command…: reports `what` as right, or fails if the command fails
   local what=$1
   shift
   "$@" || fail "$what: $* failed"

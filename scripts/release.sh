@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes build/dist: the source of HEAD as a tarball, the Debian package built from that very tarball, the SBOM of what is
-# linked in (SPDX 2.3), and SHA256SUMS over them. The version is CMakeLists.txt's; CHANGELOG.md must have a section of it.
-#   scripts/release.sh              the work tree must be clean
-#   scripts/release.sh --snapshot   of any HEAD: what is not committed is left out, and no section is asked for
+# Makes build/dist: the source of HEAD as a tarball, the Debian package built from that tarball, the SBOM of the linked
+# libraries and compiled headers (SPDX 2.3), and their SHA256SUMS. The version is that of CMakeLists.txt, and CHANGELOG.md
+# must have a section for it.
+#   scripts/release.sh              needs a clean work tree
+#   scripts/release.sh --snapshot   of any HEAD, without uncommitted changes, and needs no section in CHANGELOG.md
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "release.sh: $*" >&2; exit 1; }
@@ -23,7 +24,7 @@ dist=build/dist
 source=$PWD/build/dist-source
 rm -rf "$dist" "$source"
 mkdir -p "$dist" "$source"
-# Told from outside git, which commit it is: config/commit.cmake.
+# Outside of git config/commit.cmake reads the commit from this file.
 echo "$commit" >"$source/COMMIT"
 git archive --format=tar --prefix="$name/" --add-file="$source/COMMIT" HEAD | gzip -9n >"$dist/$name.tar.gz"
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Three llm-proxies in mock mode behind HAProxy with config/haproxy/haproxy.cfg, under load; one of them is ended.
+"""Runs three llm-proxies in mock mode behind HAProxy (config/haproxy/haproxy.cfg) under load, and ends one of them.
 
-    scripts/replicas.py [KILL] [TERM]     which signals, each in a run of its own (default: both)
+    scripts/replicas.py [KILL] [TERM]     the signals to end it with, each in a run of its own (default: both)
     CLIENTS=24 SECONDS=6 scripts/replicas.py
 
-Clients send JSON requests and streams, half on kept connections and half on new ones. What began after the replica was
-gone must all succeed: with KILL that is when its exit was seen, since until then the kernel takes connections for it;
-with TERM it is from the signal on. What was in flight on a killed replica may fail, but truthfully: a 5xx, or a stream
-that breaks, never one that looks complete. What was in flight on a replica that drains must succeed as well. Exit code 0
-when all that holds.
+Clients send JSON requests and streams, half of them on kept connections and half on new ones. All requests that begin
+after the replica is gone must succeed. With KILL it is gone when its exit is seen, because the kernel accepts connections
+for it until then. With TERM it counts as gone from the signal on. Requests that were in flight on a killed replica may
+fail, but the client must notice: it must get a 5xx or a stream that breaks, never one that looks complete. Requests in
+flight on a replica that drains must succeed. The exit code is 0 if all that is true.
 Needs haproxy (Debian's) and build/release/llm-proxy, or $LLM_PROXY_BIN."""
 import asyncio
 import collections
@@ -39,7 +39,7 @@ def free_port():
 
 
 class Stage:
-    """The processes of one run; each is ended by its own id."""
+    """The processes of one run. Each one is ended by its id."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="llm-proxy-replicas.")
@@ -60,14 +60,15 @@ class Stage:
         self.await_all_up()
 
     def balancer(self):
-        """The configuration of the tree; for names that a container engine resolves stand the replicas' ports."""
+        """Writes the project's configuration with the replicas' ports in place of names that only a container engine
+        resolves, and returns its path."""
         with open(os.path.join(HERE, "config/haproxy/haproxy.cfg"), encoding="utf-8") as file:
             lines = file.read().splitlines()
         out = []
         for line in lines:
             if line.strip().startswith("server-template"):
                 out += [f"  server replica{n} 127.0.0.1:{port}" for n, port in enumerate(self.ports)]
-                # For this test alone: who answered.
+                # Only this test needs to know which replica has answered.
                 out.append("  http-response set-header x-served-by %s")
             else:
                 out.append(line.replace("bind :8080", f"bind 127.0.0.1:{self.port}").replace(" init-addr none resolvers dns resolve-prefer ipv4", ""))
@@ -113,7 +114,7 @@ def request(stream):
 
 
 async def exchange(reader, writer, stream):
-    """One request; (replica, fault), where fault is None only for an answer that is whole."""
+    """Sends one request and returns (replica, fault). The fault is None only if the answer is whole."""
     writer.write(request(stream))
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -158,8 +159,8 @@ async def client(number, port, end, outcomes):
 
 
 async def load(stage, number):
-    """Ends the first replica after a third of the time; what all clients saw, when the signal was sent, and from when on
-    nothing may fail."""
+    """Ends the first replica after a third of the time. Returns the outcomes of all requests, when the signal was sent,
+    and from when on no request may fail."""
     outcomes, start = [], time.monotonic()
     clients = [asyncio.create_task(client(n, stage.port, start + SECONDS, outcomes)) for n in range(CLIENTS)]
     await asyncio.sleep(SECONDS / 3)

@@ -1,25 +1,25 @@
 #!/bin/sh
-# Builds and starts llm-proxy: in mock mode on 127.0.0.1:8002, unless the environment or .env (at the root of this
+# Builds and starts llm-proxy, in mock mode on 127.0.0.1:8002 unless the environment or .env (at the root of this
 # repository) says otherwise.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/build.sh
 binary=build/release/llm-proxy
 
-is_set() { # NAME: in the environment or in .env
+is_set() { # NAME: whether the option is set in the environment or in .env
   eval "[ -n \"\${LLM_PROXY__$1-}\" ]" ||
     grep -Eqs "^[[:space:]]*(export[[:space:]]+)?LLM_PROXY__$1[[:space:]]*=[[:space:]]*[^[:space:]#]" .env
 }
 
-# Who names a LiteLLM wants no mock.
+# Mock mode is the default only if no LiteLLM is named.
 if ! is_set LLM_MODE && ! is_set LITELLM_PROXY_URL; then
   export LLM_PROXY__LLM_MODE=mock
 fi
 
-# With a faulty configuration the binary itself says what is wrong.
+# If the configuration is faulty, the program itself says what is wrong.
 config=$($binary --print-config 2>/dev/null) || exec $binary
 
-option() { # name: its effective value
+option() { # name: prints the effective value
   printf '%s\n' "$config" | sed -n "s/^LLM_PROXY__$1=//p" | sed "s/  # default\$//; s/^'\\(.*\\)'\$/\\1/"
 }
 
@@ -34,8 +34,9 @@ esac
 model=$(option DEFAULT_MODEL)
 [ "$(option LLM_MODE)" = mock ] && model=mock-llm
 
-# What another terminal does not have: what stands in this one's environment, not in .env. A key is not shown; this
-# process becomes the service, whose environment its owner can read.
+# Another terminal reads the same .env, but does not have the variables of this one's environment, so the printed command
+# must set them. A key is not printed. Instead the command reads it from the environment of this process, which becomes
+# the service and whose environment its owner can read.
 given=
 [ -z "${LLM_PROXY__PORT-}${PORT-}" ] || given="$given LLM_PROXY__PORT=$(option PORT)"
 for name in HOST TLS_CERT_FILE; do

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds and runs the tests under sanitizers: all layers under ASan, LeakSanitizer and UBSan, the service tests under
-# TSan. What they find fails.
-#   scripts/sanitize.sh               both
-#   scripts/sanitize.sh dev|tsan      one
+# Builds and runs the tests with sanitizers: all layers with ASan, LeakSanitizer and UBSan, and the service tests with
+# TSan. Every report is a failure.
+#   scripts/sanitize.sh               both builds
+#   scripts/sanitize.sh dev|tsan      one of them
 set -eu
 cd "$(dirname "$0")/.."
 

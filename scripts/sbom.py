@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the SBOM (SPDX 2.3, JSON) of a built llm-proxy to stdout: the Debian packages whose shared libraries it loads
-(ldd) and those whose headers were compiled into it (what ninja recorded), with version, source and package URL from
-dpkg. Licences stay NOASSERTION where Debian's copyright file isn't machine-readable.
+"""Writes the SBOM (SPDX 2.3, JSON) of a built llm-proxy to stdout. It lists the Debian packages whose shared libraries
+the program loads (from ldd), and those whose headers were compiled into it (from ninja's records), with version, source
+and package URL from dpkg. A licence is NOASSERTION if Debian's copyright file isn't machine-readable.
 
     scripts/sbom.py BUILD_FOLDER VERSION COMMIT"""
 import datetime
@@ -18,11 +18,12 @@ def run(*argv, **more):
 
 
 def owners(files):
-    """package name (with its architecture where dpkg names it) of each file that dpkg knows"""
+    """Returns the names of the packages that own these files, with the architecture if dpkg names it. Files that belong
+    to no package are left out."""
     found = set()
     files = sorted(files)
     for start in range(0, len(files), 500):
-        # Exit code 1: some are nobody's, such as our own headers.
+        # The exit code is not checked: it is 1 if some files belong to no package, such as our own headers.
         out = subprocess.run(["dpkg-query", "-S", *files[start:start + 500]], text=True, stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL).stdout
         for line in out.splitlines():
@@ -32,7 +33,7 @@ def owners(files):
 
 
 def spellings(path):
-    """dpkg knows files of a merged /usr under either name."""
+    """Returns the paths under which dpkg may know a file, because with a merged /usr a file has two paths."""
     path = os.path.realpath(path)
     return {path, path.removeprefix("/usr")} if path.startswith("/usr/lib") else {path}
 

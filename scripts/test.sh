@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs, builds and checks everything: generated documents, include rules, all tests. Ends with ctest's summary, and
-# with what had to be skipped, if anything. The first run takes about 15 minutes on two processors.
+# Installs, builds and checks everything: generated documents, include rules, and all tests. The last lines are ctest's
+# summary and what was skipped, if anything. The first run takes about 15 minutes on two processors.
 #   scripts/test.sh                    everything
-#   scripts/test.sh --without-clients  without the real SDKs and the browser, for a machine that reaches no package registry
+#   scripts/test.sh --without-clients  without the real SDKs and the browser, for a machine without a package registry
 set -eu
 cd "$(dirname "$0")/.."
 fail() {
@@ -11,7 +11,7 @@ fail() {
 }
 
 skips=0 skipped=
-skip() { # what: told in the last lines
+skip() { # what: reports it now, and again in the last lines
   skips=$((skips + 1))
   skipped="$skipped
   $1"
@@ -32,7 +32,7 @@ scripts/build.sh --all
 scripts/generate-docs.sh --check
 scripts/check-includes.py
 if ! command -v promtool >/dev/null; then
-  # Taken out of its package: installed, that would start a server.
+  # It is only extracted from its package, because installing the package would start a server.
   if [ ! -x build/promtool/usr/bin/promtool ]; then
     echo 'Fetching promtool for the tests into build/promtool' >&2
     mkdir -p build/promtool
@@ -69,7 +69,7 @@ else
   skip 'the tests with real SDKs and a browser (--without-clients)'
   labels='clients|browser'
 fi
-# Kept beside what it shows: its status is not the pipe's.
+# The status of ctest is kept in a file, because the status of the pipe is that of tee.
 mkdir -p build/test
 {
   status=0

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the pages of http/web into http/web/dist, which is committed: a build of the service needs no Node.
+# Builds the pages of http/web into http/web/dist, which is committed, so that building the service needs no Node.
 #
-#   scripts/web.sh           builds
-#   scripts/web.sh --check   fails if http/web/dist is not what its sources make
+#   scripts/web.sh           builds them
+#   scripts/web.sh --check   fails if http/web/dist does not match its sources
 #
 # Exit codes: 0 done, 1 differs or failed, 2 wrong usage, 3 can't be built on this machine (the reason is on stderr).
 set -euo pipefail
@@ -16,7 +16,7 @@ case ${1:-} in '' | --check) ;; *) fail 2 "unknown argument '$1' (known: --check
 command -v node >/dev/null && command -v npm >/dev/null || fail 3 "needs node and npm"
 node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || fail 3 "needs Node 20 or newer"
 
-# Beside the tree, so that nothing but what git knows goes in.
+# Build in a copy beside the tree, so that only files that git knows are used.
 mkdir -p "$dir"
 rm -rf "$dir/src" "$dir/public" "$dir/dist"
 cp -r "$root/http/web/src" "$root/http/web/public" "$dir/"

@@ -1,4 +1,5 @@
-// The acceptor by itself: the end of listening step by step, and handlers that throw.
+// Tests of the acceptor by itself: how it stops listening, how it makes room for new connections, and what
+// happens when one of its handlers throws.
 #include "actors/service/acceptor.hpp"
 
 #include "http/downstream/listener.hpp"
@@ -40,7 +41,7 @@ class acceptor_stage {
   }
   ~acceptor_stage() { stage.kill(acceptor); }
 
-  /// Bytes between two sockets of one machine arrive at once, but not in the same turn.
+  /// Bytes between two sockets of one machine arrive immediately, but not in the same turn.
   void settle() {
     for (int i = 0; i < 5; ++i) stage.poll();
   }
@@ -51,7 +52,8 @@ class acceptor_stage {
     settle();
     return client;
   }
-  /// What the service says to `bytes`; "closed": nothing, and it has closed.
+  /// Sends `bytes` and returns the service's answer: "silence" if there is none, "closed: …" with the reason
+  /// if the connection has ended.
   std::string say(tcp::socket& client, std::string_view bytes) {
     boost::asio::write(client, boost::asio::buffer(bytes.data(), bytes.size()));
     return hear(client);
@@ -66,7 +68,7 @@ class acceptor_stage {
     return ec ? "closed: " + ec.message() : std::string{got.data(), n};
   }
 
-  /// A socket that another thread's acceptor has dealt to this one.
+  /// Returns a socket as another thread's acceptor passes it on to this one.
   std::shared_ptr<handed_over_socket> hand_over(int descriptor) {
     auto socket = std::make_shared<handed_over_socket>(counts, 0);
     socket->hold(descriptor);
@@ -85,13 +87,13 @@ bool is_answer(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("acceptor: told to stop listening it serves who has connected, and lets nobody in any more",
+TEST_CASE("acceptor: told to stop listening it serves those who are connected, and accepts nobody else",
           "[actor][acceptor]") {
   acceptor_stage on;
   auto early = on.connect();
   auto stopping = on.stage.ask<listening_stopped>(on.acceptor, stop_listening{});
   CHECK(stopping->open());  // handshakes under way may end
-  // A handshake that begins now would be reset when the socket is closed.
+  // A handshake that began now would be reset when the socket is closed, so it must not be answered.
   const int late = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   CHECK(::connect(late, on.where.data(), static_cast<socklen_t>(on.where.size())) == -1);
   on.settle();
@@ -108,7 +110,7 @@ TEST_CASE("acceptor: told to stop listening it serves who has connected, and let
   CHECK(is_answer(on.say(*early, get_health)));
 }
 
-TEST_CASE("acceptor: a request that came in the last moment of an idle connection is answered",
+TEST_CASE("acceptor: a request that arrives in the last moment of an idle connection is answered",
           "[actor][acceptor]") {
   acceptor_stage on;
   auto client = on.connect();
@@ -117,7 +119,8 @@ TEST_CASE("acceptor: a request that came in the last moment of an idle connectio
   CAPTURE(draining);
   std::shared_ptr<reply<drained>> end;
   if (draining) end = on.stage.ask<drained>(on.acceptor, drain{});
-  // It is in the system's buffer, and nobody has looked when time is over.
+  // The request is in the system's buffer, and the service has not read it when the connection's time is
+  // over.
   boost::asio::write(*client, boost::asio::buffer(get_health.data(), get_health.size()));
   on.stage.home().timers().advance(draining ? 500ms : 75s);
   const auto answer = on.hear(*client);
@@ -152,7 +155,7 @@ TEST_CASE(
   CHECK(on.hear(*second).starts_with("closed: End of file"));
   CHECK_FALSE(make_room_now(false));
   CHECK(on.hear(*used) == "silence");
-  // A request that has come, and that nobody has looked at yet, keeps its connection.
+  // A connection whose next request has arrived is kept, even if the request has not been read yet.
   boost::asio::write(*used, boost::asio::buffer(get_health.data(), get_health.size()));
   const auto before = on.counts->front().load();
   caf::anon_send(on.acceptor, make_room{true});
@@ -164,7 +167,7 @@ TEST_CASE(
   CHECK(on.counts->front() == 0);
 }
 
-TEST_CASE("acceptor: where the places are taken an idle connection makes room for who comes",
+TEST_CASE("acceptor: when all places are taken an idle connection is closed for a new one",
           "[actor][acceptor]") {
   acceptor_stage on{2};
   auto used = on.connect();
@@ -175,7 +178,7 @@ TEST_CASE("acceptor: where the places are taken an idle connection makes room fo
   CHECK(on.hear(*silent).starts_with("closed: End of file"));
   CHECK(is_answer(on.say(*third, get_health)));
   CHECK(on.counts->front() == 2);
-  // One with half a head is left: its deadline watches it.
+  // Connections with half a head are not closed for others, because they have a deadline of their own.
   CHECK(on.say(*used, "GET /health HT") == "silence");
   CHECK(on.say(*third, "GET /health HT") == "silence");
   auto waiting = on.connect();
@@ -188,12 +191,12 @@ TEST_CASE("acceptor: where the places are taken an idle connection makes room fo
   CHECK(on.hear(*third).starts_with("closed: End of file"));
 }
 
-TEST_CASE("acceptor: an exception in a handler costs what it was about, and no connection",
+TEST_CASE("acceptor: an exception in a handler loses only that message, and no connection",
           "[actor][acceptor]") {
   acceptor_stage on;
   auto client = on.connect();
   on.stage.tell(on.acceptor,
-                start_listening{-1, false, {on.acceptor}});  // no descriptor: assigning it throws
+                start_listening{-1, false, {on.acceptor}});  // assigning an invalid descriptor throws
   on.stage.tell(on.acceptor, adopt_socket{on.hand_over(-1)});
   CHECK(on.counts->front() == 1);  // the client's
   CHECK(is_answer(on.say(*client, get_health)));
@@ -213,7 +216,7 @@ TEST_CASE("acceptor: a socket that is handed to it is served, and counted until 
   CHECK(on.counts->front() == 0);
 }
 
-TEST_CASE("acceptor: a socket that is handed to one that is gone is closed, and counts no longer",
+TEST_CASE("acceptor: a socket that is handed to an ended acceptor is closed, and no longer counted",
           "[actor][acceptor]") {
   acceptor_stage on;
   std::array<int, 2> ends{};

@@ -1,4 +1,4 @@
-// The admission actor and its sessions: who gets a slot when, and that none is ever lost.
+// Tests of the admission actor with its sessions: who gets a slot when, and that no slot is ever lost.
 #include "actors/access/admission.hpp"
 
 #include "support/session_stage.hpp"
@@ -65,7 +65,7 @@ TEST_CASE("admission: a client that leaves the queue is forgotten at once", "[ac
   REQUIRE(on.gauges->waiting == 1);
   on.leave();
   CHECK(on.gauges->waiting == 0);
-  on.begin(plain_chat);  // the queue has room for one
+  on.begin(plain_chat);  // fits only if the first one has left, because the queue has one place
   CHECK(on.gauges->waiting == 1);
   on.leave();
   on.occupied.reset();
@@ -83,14 +83,14 @@ TEST_CASE("admission: a slot that was granted to somebody who has left comes bac
   on.settle();
   CHECK(on.gauges->slots == 0);
   on.occupy();
-  caf::anon_send(on.context->admission, request_slot{2, on.rules});  // nobody hears the answer
+  caf::anon_send(on.context->admission, request_slot{2, on.rules});  // nobody receives the answer
   on.settle();
   on.occupied.reset();
   on.settle();
   on.check_over();
 }
 
-TEST_CASE("admission: a key's own limit is a 429, and the body's time runs from the slot",
+TEST_CASE("admission: a key's own limit is a 429, and the body's deadline runs from when the slot is granted",
           "[actor][admission]") {
   session_stage on;
   on.limit({0, 1, 0ms});
@@ -124,7 +124,7 @@ TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm",
   on.limit({});
   on.rules = limited(0, 0, 100);
   on.begin(streamed_chat + plain_chat);
-  // Without being asked upstream would not tell.
+  // Upstream sends the usage only if the request asks for it.
   CHECK(on.record.opened.at(0).request->body->find(R"("include_usage":true)") != std::string::npos);
   on.head(200, "text/event-stream");
   auto ending = end_events;
@@ -139,7 +139,7 @@ TEST_CASE("admission: the usage that ends a stream is charged to the key's tpm",
   on.check_over();
 }
 
-TEST_CASE("admission: dead, it is an internal error and no silence, in its queue too", "[actor][admission]") {
+TEST_CASE("admission: if it dies, new and queued requests get an internal error", "[actor][admission]") {
   session_stage on;
   on.limit({1, 1, 10s});
   if (GENERATE(false, true)) {
@@ -154,7 +154,7 @@ TEST_CASE("admission: dead, it is an internal error and no silence, in its queue
   CHECK(on.alive == 0);
 }
 
-TEST_CASE("admission: a limit that is raised lets those in who wait", "[actor][admission]") {
+TEST_CASE("admission: a limit that is raised admits waiting requests", "[actor][admission]") {
   session_stage on;
   on.limit({1, 1, 10s});
   on.occupy();

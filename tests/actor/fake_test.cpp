@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A sink that keeps what it is told.
+/// Records the messages that an adapter sends to its sink.
 struct recording_sink {
   std::string text;
   int chunks = 0;
@@ -72,7 +72,7 @@ TEST_CASE("fake: stops without credit and goes on with it", "[actor][fake]") {
   on.stage.tell(on.adapter, grant_credit{7, 3});
   CHECK(on.got.text == "abcdefg");
   CHECK(on.got.done == 0);
-  on.stage.tell(on.adapter, grant_credit{8, 3});  // not this stream's
+  on.stage.tell(on.adapter, grant_credit{8, 3});  // for another stream
   CHECK(on.got.text == "abcdefg");
   on.stage.tell(on.adapter, grant_credit{7, 1});
   CHECK(on.got.text == "abcdefgh");

@@ -1,4 +1,4 @@
-// Actors pinned to an I/O thread, and that thread.
+// Tests of actors that are pinned to an I/O thread, and of that thread.
 #include "actors/runtime/io_worker.hpp"
 
 #include "actors/runtime/io_scheduler.hpp"
@@ -31,7 +31,7 @@ struct probe_state {
 
 using probe = pinned_pointer<auth_actor, probe_state>;
 
-/// An auth actor that does what the test says.
+/// Spawns an auth actor that calls `act` for each request.
 auth_actor spawn_probe(caf::actor_system& system, io_worker& home, std::function<principal(probe)> act) {
   return spawn_on(system, home, [act](probe self) -> auth_actor::behavior_type {
     return {[self, act](const authorize&) { return act(self); }, [](const keys_changed&) {}};
@@ -40,7 +40,7 @@ auth_actor spawn_probe(caf::actor_system& system, io_worker& home, std::function
 
 }  // namespace
 
-TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor][io_worker]") {
+TEST_CASE("io_worker: an actor runs on its home thread, whoever sends the message", "[actor][io_worker]") {
   caf::actor_system_config config;
   config.set("scheduler.max-threads", 2);
   config.load<io_scheduler>();
@@ -57,7 +57,7 @@ TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor]
       ran_on = std::this_thread::get_id();
       return principal{home.is_current() ? "home" : "abroad"};
     });
-    // From this thread, and from an actor of the other one.
+    // Requests from this thread, and then from an actor of another I/O thread.
     caf::scoped_actor self{system};
     self->request(actor, caf::infinite, authorize{})
         .receive([](const principal& who) { CHECK(who.name == "home"); },
@@ -75,7 +75,7 @@ TEST_CASE("io_worker: an actor runs on its home thread, whoever sends", "[actor]
   }
 }
 
-TEST_CASE("pinned: an exception in a handler ends that actor, and its asker hears of it",
+TEST_CASE("pinned: an exception in a handler ends that actor, and the requester gets an error",
           "[actor][io_worker]") {
   actor_stage stage;
   const auto throws = stage.cast(spawn_probe(stage.system(), stage.home(),
@@ -120,14 +120,14 @@ TEST_CASE("pinned: leave() ends an actor from a message's handler and from a soc
   CHECK(stage.ask<principal>(stays, authorize{})->error);
 }
 
-TEST_CASE("io_worker: a deadline that sets itself again in a turn longer than itself fires once",
+TEST_CASE("io_worker: a deadline that rearms itself fires once in a turn that is longer than its time",
           "[actor][io_worker]") {
   actor_stage stage;
   auto& home = stage.home();
   int times = 0;
   std::unique_ptr<deadline> again;
   const auto set_again = [&] {
-    if (++times < 100) again->expires_after(100ms);  // the bound is for a test that fails
+    if (++times < 100) again->expires_after(100ms);  // bounded, so that a failing test ends
   };
   again = std::make_unique<deadline>(home.timers(), [&set_again] { set_again(); });
   again->expires_after(100ms);
@@ -137,14 +137,14 @@ TEST_CASE("io_worker: a deadline that sets itself again in a turn longer than it
 }
 
 #ifndef LLM_PROXY_PLAIN_NEW
-TEST_CASE("io_worker: what many sockets needed goes back to the system some time after they have left",
+TEST_CASE("io_worker: the memory of many sockets goes back to the system some time after they have left",
           "[actor][io_worker]") {
   actor_stage stage;
   constexpr std::size_t mib = 1024 * 1024;
   std::list<counted_socket> sockets;
   for (std::size_t i = 0; i <= crowd::few; ++i) sockets.emplace_back(stage.home().sockets());
   stage.poll();
-  // What stays above them keeps glibc from giving the blocks back by itself.
+  // The last block stays above the others, so that glibc does not return them to the system by itself.
   std::vector<std::string> blocks(64 * mib / 8192, std::string(8192, 'x'));
   const auto stays = std::move(blocks.back());
   blocks.clear();
@@ -156,7 +156,7 @@ TEST_CASE("io_worker: what many sockets needed goes back to the system some time
 }
 #endif
 
-TEST_CASE("messages: a failure crosses as an error and comes back whole; other errors are internal",
+TEST_CASE("messages: a failure survives the conversion to an error and back; other errors become internal",
           "[actor][messages]") {
   const auto back = to_failure(
       to_error({.code = errc::invalid_shape, .message = "what", .detail = "why", .param = "where"}));

@@ -17,13 +17,13 @@ model_list one_model(const std::string& id) {
   return std::make_shared<const std::vector<model_entry>>(1, entry);
 }
 
-/// An upstream whose list is what `script` says, asked through a pool that always has room.
+/// The lists that a scripted upstream returns. It is asked through a pool that always has room.
 struct scripted_models {
-  model_list list;  // null: it fails
+  model_list list;  // if null, a fetch fails
   anthropic_list anthropic;
   anthropic_list claude_code;
   bool incomplete = false;
-  bool answers = true;  // false: it keeps its askers waiting
+  bool answers = true;  // if false, requests wait until answer_waiting()
   int asked = 0;
   std::vector<caf::typed_response_promise<models>> waiting;
 
@@ -71,7 +71,7 @@ std::string first_id(const reply<models>& answer) {
 
 }  // namespace
 
-TEST_CASE("registry: an empty name is the default model, any other stands for itself", "[actor][registry]") {
+TEST_CASE("registry: an empty name is the default model, any other is kept", "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
   const auto registry = registry_on(stage, pool_of(stage, script));
@@ -79,7 +79,7 @@ TEST_CASE("registry: an empty name is the default model, any other stands for it
   CHECK(stage.ask<resolved_model>(registry, resolve_model{"a/b"})->value->id == "a/b");
 }
 
-TEST_CASE("registry: the first one fetches, once for all who ask meanwhile, and tells the others",
+TEST_CASE("registry: the first one fetches once for all requests that wait, and tells the others",
           "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
@@ -97,12 +97,12 @@ TEST_CASE("registry: the first one fetches, once for all who ask meanwhile, and 
   stage.poll();
   CHECK(first_id(*of_first) == "a");
   CHECK(first_id(*of_second) == "a");
-  // Told, not asked: the second one has a list of its own now.
+  // The second registry has a list of its own now, so it does not need the first one any more.
   stage.kill(all[0]);
   CHECK(first_id(*stage.ask<models>(all[1], get_models{})) == "a");
 }
 
-TEST_CASE("registry: a first fetch that fails is an error for who waits, and is tried again",
+TEST_CASE("registry: a first fetch that fails is an error for waiting requests, and is tried again",
           "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
@@ -124,7 +124,7 @@ TEST_CASE("registry: a first fetch that fails is an error for who waits, and is 
   CHECK(first_id(*stage.ask<models>(registry, get_models{})) == "a");
 }
 
-TEST_CASE("registry: a list once known is served while a refresh fails, and refreshed when it works again",
+TEST_CASE("registry: a known list is served while refreshes fail, and is refreshed once they work again",
           "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
@@ -142,7 +142,7 @@ TEST_CASE("registry: a list once known is served while a refresh fails, and refr
 }
 
 TEST_CASE(
-    "registry: a list that could not be fetched beside the others stays as it was, and is asked for soon",
+    "registry: when one of several lists cannot be fetched, its old version stays and a refresh follows soon",
     "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
@@ -160,7 +160,7 @@ TEST_CASE(
   CHECK(first_id(*kept) == "b");
   CHECK(kept->value->anthropic == own);
   CHECK(kept->value->claude_code == own);
-  // A LiteLLM that says it has no such lists has none.
+  // If LiteLLM answers that it has no such lists, the old ones are dropped.
   script->incomplete = false;
   stage.advance(11s);
   CHECK(script->asked == 3);
@@ -181,12 +181,12 @@ TEST_CASE("registry: an alias is known by the id that Claude Code gets for it", 
   REQUIRE(listed->size() == 1);
   CHECK(listed->front().id == "claude-router-66617374");
   CHECK(stage.ask<resolved_model>(registry, resolve_model{listed->front().id})->value->id == "a");
-  // Any other such id is LiteLLM's to read.
+  // Any other id of this form is passed on for LiteLLM to decode.
   CHECK(stage.ask<resolved_model>(registry, resolve_model{"claude-router-61"})->value->id ==
         "claude-router-61");
 }
 
-TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry may be asked for one",
+TEST_CASE("registry: a fetch shows whether upstream can be reached, and any registry may be told to fetch",
           "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
@@ -201,12 +201,12 @@ TEST_CASE("registry: a fetch tells whether upstream can be reached, any registry
   CHECK(health->usable_upstreams == 1);
   CHECK(health->ready());
   CHECK(script->asked == 2);
-  // The second one has no list of its own to keep fresh.
+  // Only the first registry refreshes regularly; the second one fetched because it was told to.
   stage.advance(11s);
   CHECK(script->asked == 2);
 }
 
-TEST_CASE("registry: names that change count on every thread, in the list too", "[actor][registry]") {
+TEST_CASE("registry: changed names apply on every thread, and to the list", "[actor][registry]") {
   actor_stage stage;
   const auto script = std::make_shared<scripted_models>();
   script->list = one_model("a");
@@ -234,7 +234,7 @@ TEST_CASE("registry: names that change count on every thread, in the list too", 
   CHECK(script->asked == 1);
 }
 
-TEST_CASE("registry: a new pool is asked at once, also when the old one was just being asked",
+TEST_CASE("registry: a new pool is asked immediately, even while a fetch from the old one is under way",
           "[actor][registry]") {
   actor_stage stage;
   const auto before = std::make_shared<scripted_models>();

@@ -31,7 +31,7 @@ adapter_lease lease_of(actor_stage& stage, const pool_actor& from, lease_adapter
 
 }  // namespace
 
-TEST_CASE("pool: the least loaded adapter is chosen, and a lease's last copy gives its place back",
+TEST_CASE("pool: the least loaded adapter is chosen, and the last copy of a lease frees its place",
           "[actor][pool]") {
   actor_stage stage;
   const auto from = pool_on(stage, {3, 0});
@@ -45,7 +45,7 @@ TEST_CASE("pool: the least loaded adapter is chosen, and a lease's last copy giv
   const auto freed = held[1].adapter.id();
   const auto copy = held[1];
   held.erase(held.begin() + 1);
-  // The copy still counts: all three are equally loaded, and whoever comes next makes one of them busier.
+  // The copy still counts, so all three adapters have the same load, and three more leases are one more each.
   held.push_back(lease_of(stage, from));
   held.push_back(lease_of(stage, from));
   held.push_back(lease_of(stage, from));
@@ -54,7 +54,7 @@ TEST_CASE("pool: the least loaded adapter is chosen, and a lease's last copy giv
   CHECK(lease_of(stage, from).adapter.id() == freed);
 }
 
-TEST_CASE("pool: over its limit it refuses, but for the model list", "[actor][pool]") {
+TEST_CASE("pool: over its limit it refuses everything except the model list", "[actor][pool]") {
   actor_stage stage;
   const auto from = pool_on(stage, {2, 1});
   const auto one = lease_of(stage, from);
@@ -65,7 +65,7 @@ TEST_CASE("pool: over its limit it refuses, but for the model list", "[actor][po
   CHECK(lease_of(stage, from).adapter != one.adapter);
 }
 
-TEST_CASE("pool: a full one asks its neighbours, each once", "[actor][pool]") {
+TEST_CASE("pool: a full pool asks each of its neighbours once", "[actor][pool]") {
   actor_stage stage;
   const auto a = pool_on(stage, {1, 1});
   const auto b = pool_on(stage, {1, 1});
@@ -93,8 +93,7 @@ TEST_CASE("pool: an adapter that dies is replaced by one without load", "[actor]
   CHECK(next.adapter != held.adapter);
 }
 
-TEST_CASE("pool: of several upstreams the less busy one is taken, never one that is left out",
-          "[actor][pool]") {
+TEST_CASE("pool: the least busy upstream is taken, and never one that is left out", "[actor][pool]") {
   actor_stage stage;
   const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});
   const auto from = pool_on(stage, {1, 0, table});
@@ -108,7 +107,7 @@ TEST_CASE("pool: of several upstreams the less busy one is taken, never one that
   for (int i = 0; i < 5; ++i) table->failed(0, "down");
   for (int i = 0; i < 10; ++i) held.push_back(lease_of(stage, from));
   CHECK(table->load(0) == 0);
-  // Tried or not: there is no other.
+  // An upstream that was tried is taken again if there is no other.
   CHECK(lease_of(stage, from, lease_adapter{0, false, bit_of(1)}).upstream == 1);
 }
 
@@ -120,7 +119,7 @@ TEST_CASE("pool: an upstream that was tried is not taken again while there is an
     CHECK(lease_of(stage, from, lease_adapter{0, false, bit_of(0) | bit_of(2)}).upstream == 1);
 }
 
-TEST_CASE("pool: as a last resort those that were left out are taken, each that was not tried",
+TEST_CASE("pool: as a last resort upstreams that are left out are taken, except those that were tried",
           "[actor][pool]") {
   actor_stage stage;
   const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b", "c"});
@@ -135,13 +134,13 @@ TEST_CASE("pool: as a last resort those that were left out are taken, each that 
   CHECK(taken == std::set<std::size_t>{0, 1});
   for (int i = 0; i < 10; ++i) {
     CHECK(upstream_of(bit_of(2) | bit_of(0), true) == 1);
-    CHECK(upstream_of(0, true) == 2);           // a usable one comes first
-    CHECK(upstream_of(bit_of(2), false) == 2);  // a retry that may go to it again
+    CHECK(upstream_of(0, true) == 2);           // a usable upstream is preferred
+    CHECK(upstream_of(bit_of(2), false) == 2);  // a retry may go to the same upstream again
     CHECK(upstream_of(bit_of(0) | bit_of(1) | bit_of(2), true) == 2);
   }
 }
 
-TEST_CASE("pool: a full one passes on to its neighbour that a last resort is wanted", "[actor][pool]") {
+TEST_CASE("pool: a full pool tells its neighbour that a last resort is wanted", "[actor][pool]") {
   actor_stage stage;
   const auto table = std::make_shared<upstream_table>(std::vector<std::string>{"a", "b"});
   const auto full = pool_on(stage, {2, 1, table});

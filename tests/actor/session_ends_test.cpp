@@ -1,5 +1,5 @@
-// However a session ends, its client gets an answer (if it is still there), its adapter hears of it, and its
-// slots are free.
+// However a session ends, its client gets an answer (if it is still there), its adapter is told, and its
+// slots are freed.
 #include "support/session_stage.hpp"
 
 #include <new>
@@ -10,7 +10,7 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// How far a request has come when its end comes.
+/// How far a request has come when something ends its session.
 enum class stop : std::uint8_t {
   authorizing,
   queued,
@@ -40,7 +40,7 @@ void bring_to(session_stage& on, stop where) {
   REQUIRE(on.record.opened.size() == (where >= stop::opening ? 1U : 0U));
 }
 
-/// No session has a place any more, be it a slot or one in a queue.
+/// Checks that no session holds a slot or a place in the queue any more.
 void check_places(session_stage& on) {
   on.occupied.reset();
   on.settle();
@@ -49,7 +49,7 @@ void check_places(session_stage& on) {
   CHECK(on.gauges->waiting == 0);
 }
 
-/// Runs the rest of a test once for each.
+/// Runs the rest of a test once for each stop.
 #define AT_EVERY_STOP(where)                                                                                \
   const auto where = GENERATE(stop::authorizing, stop::queued, stop::reading, stop::routing, stop::leasing, \
                               stop::opening, stop::holding, stop::early_stream, stop::streaming);           \
@@ -66,7 +66,7 @@ TEST_CASE("session: a client that leaves at any stop cancels its upstream once a
   CHECK(on.closed == 1);
   CHECK(on.record.cancelled.size() == (where >= stop::opening ? 1U : 0U));
   if (where >= stop::opening) CHECK(on.record.cancelled.front() == on.record.opened.front().stream);
-  // Silent peers still hold the lease they never gave.
+  // While a session waits for its lease, the silent pool still holds the lease that it never delivered.
   if (where != stop::leasing) CHECK(on.leased == 0);
   check_places(on);
 }
@@ -95,7 +95,7 @@ TEST_CASE("session: killed at any stop, it still answers its client and frees it
 
 namespace {
 
-/// A session whose handlers all throw; its beginning and its state are the real ones.
+/// A session that begins like a real one and has its state, but whose handlers all throw.
 session_actor::behavior_type throwing_session(session_state::self_pointer self,
                                               std::shared_ptr<const session_context> context,
                                               std::shared_ptr<connection> client) {
@@ -124,7 +124,7 @@ TEST_CASE("session: an exception in any of its handlers is a 500 and frees its s
   on.check_over();
 }
 
-TEST_CASE("session: the shutdown's last word at any stop is a drained error", "[actor][session]") {
+TEST_CASE("session: forced to end at any stop, it answers with the drained error", "[actor][session]") {
   AT_EVERY_STOP(where);
   session_stage on;
   bring_to(on, where);
@@ -135,7 +135,7 @@ TEST_CASE("session: the shutdown's last word at any stop is a drained error", "[
   check_places(on);
 }
 
-TEST_CASE("session: a peer that refuses decides the answer", "[actor][session]") {
+TEST_CASE("session: the peer that refuses a request decides the answer", "[actor][session]") {
   session_stage on;
   SECTION("auth: 401, and the body is never asked for") {
     on.auth_manner = manner::refuses;
@@ -179,7 +179,7 @@ TEST_CASE("session: a peer that refuses decides the answer", "[actor][session]")
   on.check_over();
 }
 
-TEST_CASE("session: a peer that is dead is an internal error, never silence", "[actor][session]") {
+TEST_CASE("session: a dead peer causes an internal error, never silence", "[actor][session]") {
   session_stage on;
   const auto which = GENERATE(0, 1, 2);
   CAPTURE(which);

@@ -1,5 +1,5 @@
-// A session that goes well: what it asks of whom, what it passes on, how it keeps to its credit and its
-// deadlines.
+// Sessions that go well: what they ask of which actor, what they pass on, and how they keep to their credit
+// and their deadlines.
 #include "support/session_stage.hpp"
 
 namespace llm_proxy::test {
@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How an answer reaches the session.
+/// How the adapter divides an answer into messages to the session.
 enum class parcel { one_by_one, chunk_with_end, head_with_bytes, all_at_once };
 
 void answer(session_stage& on, parcel how, unsigned status, std::string_view type, const std::string& data) {
@@ -22,7 +22,7 @@ void answer(session_stage& on, parcel how, unsigned status, std::string_view typ
   if (how == parcel::one_by_one || how == parcel::head_with_bytes) on.say(stream_chunk{{}, true});
 }
 
-/// Without what differs from one answer to the next.
+/// Returns an answer without the headers whose values differ from one answer to the next.
 std::string lasting(std::string answer) {
   for (const std::string name : {"date: ", "x-request-id: ", "server-timing: "}) {
     const auto begin = answer.find(name);
@@ -53,7 +53,7 @@ TEST_CASE("session: a chat goes from its head to its answer, and leaves nothing"
   on.check_over();
 }
 
-TEST_CASE("session: what is answered does not hang on how its parts were sent", "[actor][session]") {
+TEST_CASE("session: the answer does not depend on how its parts were sent", "[actor][session]") {
   struct sample {
     std::string request;
     unsigned status;
@@ -83,7 +83,7 @@ TEST_CASE("session: what is answered does not hang on how its parts were sent", 
     if (first.empty()) first = got;
     CHECK(got == first);
     CHECK(on.has(given.expected));
-    // What has ended is neither cancelled nor granted more.
+    // A stream that has ended is neither cancelled nor granted more credit.
     if (how == parcel::all_at_once) {
       CHECK(on.record.cancelled.empty());
       CHECK(on.record.granted == 0);
@@ -92,7 +92,7 @@ TEST_CASE("session: what is answered does not hang on how its parts were sent", 
   }
 }
 
-TEST_CASE("session: of an answer that is tried again nothing stays, though it came whole",
+TEST_CASE("session: an answer that is followed by a retry leaves no trace, even if it came whole",
           "[actor][session]") {
   session_stage on;
   on.context->options.retries = 1;
@@ -124,13 +124,12 @@ TEST_CASE("session: the status line of a stream waits for its first event", "[ac
   on.check_over();
 }
 
-TEST_CASE("session: credit comes back as the client takes bytes, and never beyond the window",
-          "[actor][session]") {
+TEST_CASE("session: credit comes back as the client reads, and never beyond the window", "[actor][session]") {
   session_stage on;
   on.begin(streamed_chat);
   on.head(200, "text/event-stream");
   std::size_t sent = 0;
-  // As an adapter would: never more than it was granted.
+  // As an adapter does, this never sends more than it was granted.
   const auto send_all_credit = [&] {
     while (sent + delta_event.size() <= credit_window + on.record.granted) {
       sent += delta_event.size();
@@ -140,7 +139,7 @@ TEST_CASE("session: credit comes back as the client takes bytes, and never beyon
   };
   for (int round = 0; round < 200; ++round) send_all_credit();
   const auto stuck = sent;
-  // The client read nothing: the kernel's buffers and one window are full, and that is all.
+  // The client has read nothing, so no more was sent than the kernel's buffers and one window hold.
   CHECK(stuck < 64 * credit_window);
   for (int round = 0; round < 50 && sent == stuck; ++round) {
     on.received();
@@ -149,7 +148,7 @@ TEST_CASE("session: credit comes back as the client takes bytes, and never beyon
   CHECK(sent > stuck);
 }
 
-TEST_CASE("session: what an adapter says after the end does no harm", "[actor][session]") {
+TEST_CASE("session: messages of an adapter after the end do no harm", "[actor][session]") {
   session_stage on;
   on.begin(plain_chat);
   const auto sink = on.record.opened.back().sink;
@@ -182,7 +181,7 @@ TEST_CASE("session: its deadlines are those of its phase", "[actor][session]") {
     on.stage.advance(5s);
     CHECK(on.has("504 Gateway Timeout"));
   }
-  SECTION("silence after an event for IDLE_TIMEOUT; comments are silence") {
+  SECTION("silence for IDLE_TIMEOUT after an event; comments count as silence") {
     on.begin(streamed_chat);
     on.head(200, "text/event-stream");
     on.say(stream_chunk{delta_event});
@@ -196,7 +195,7 @@ TEST_CASE("session: its deadlines are those of its phase", "[actor][session]") {
     CHECK_FALSE(on.has("\r\n0\r\n\r\n"));
     CHECK(on.ended);
   }
-  SECTION("all of it within REQUEST_TIMEOUT") {
+  SECTION("not the whole answer within REQUEST_TIMEOUT") {
     on.context->options.request_timeout = 7s;
     on.begin(streamed_chat);
     on.head(200, "text/event-stream");
@@ -236,7 +235,7 @@ TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept
   CHECK(on.received().size() == so_far);
   on.stage.advance(1s);
   CHECK(on.received().size() > so_far);
-  SECTION("events follow as ever") {
+  SECTION("events follow as usual") {
     if (!has_head) on.head(200, "text/event-stream");
     on.say(stream_chunk{delta_event + end_events});
     on.say(stream_chunk{{}, true});
@@ -260,7 +259,8 @@ TEST_CASE("session: a silent stream is opened after STREAM_COMMIT_AFTER and kept
   }
 }
 
-TEST_CASE("session: comments keep a stream alive that falls silent between events", "[actor][session]") {
+TEST_CASE("session: a stream that falls silent between events is kept alive by comments",
+          "[actor][session]") {
   session_stage on;
   on.context->options.stream_commit_after = 20s;
   on.begin(streamed_chat);
@@ -295,8 +295,9 @@ TEST_CASE("session: an error that is a stream's first event has the status that 
   on.check_over();
 }
 
-TEST_CASE("session: who watches GET /ui/events and reads nothing is asked for no more, and held by nothing",
-          "[actor][session]") {
+TEST_CASE(
+    "session: a watcher of GET /ui/events that does not read stops the events, and is closed in the end",
+    "[actor][session]") {
   session_stage on;
   std::size_t asked = 0;
   session_sample sample;
@@ -312,7 +313,7 @@ TEST_CASE("session: who watches GET /ui/events and reads nothing is asked for no
   })};
   on.begin("GET /ui/events HTTP/1.1\r\nhost: h\r\nx-internal-auth: k\r\n\r\n");
   const auto tick = [&] { on.stage.advance(std::chrono::milliseconds{250}); };
-  // Until the system takes no more.
+  // Wait until the system's buffers are full.
   std::size_t before = 0;
   do {
     before = asked;
@@ -321,7 +322,7 @@ TEST_CASE("session: who watches GET /ui/events and reads nothing is asked for no
   const auto full = asked;
   REQUIRE(full > 1);
   REQUIRE(full < 500);
-  // One event waits, however long that takes.
+  // Only one event waits to be sent, however long that takes.
   const auto waiting = on.connections.front()->backlog();
   CHECK(waiting > 0);
   CHECK(waiting < 300 * max_observed);
@@ -332,7 +333,7 @@ TEST_CASE("session: who watches GET /ui/events and reads nothing is asked for no
   CHECK(on.connections.front()->backlog() == 0);
   tick();
   CHECK(asked == full + 1);
-  // One that never reads is closed by CLIENT_WRITE_TIMEOUT.
+  // A client that never reads is closed after CLIENT_WRITE_TIMEOUT.
   do {
     before = asked;
     tick();

@@ -1,4 +1,4 @@
-// The span exporter by itself, before a collector that the test plays, with time moved by hand.
+// Tests of the span exporter by itself. The test plays the collector and moves the time by hand.
 #include "actors/telemetry/span_exporter.hpp"
 
 #include "support/actor_stage.hpp"
@@ -36,7 +36,7 @@ class exporter_stage {
       if (queue->push({})) stage.tell(subject, export_due{});
     }
   }
-  /// The collector's next request, without its body; nullopt: none comes.
+  /// Returns the next request that the collector gets, without its body; nullopt if none comes.
   std::optional<std::string> request() {
     settle();
     if (!peer_) {
@@ -101,7 +101,7 @@ TEST_CASE("span exporter: spans leave when a batch is full, or when the schedule
   CHECK_FALSE(on.request());
 }
 
-TEST_CASE("span exporter: a batch that comes together meanwhile leaves next, without waiting",
+TEST_CASE("span exporter: a batch that fills up during an export is sent next, without waiting",
           "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
@@ -114,8 +114,9 @@ TEST_CASE("span exporter: a batch that comes together meanwhile leaves next, wit
   CHECK(on.queue->exported() == 20);
 }
 
-TEST_CASE("span exporter: what the collector cannot take now comes again, later each time, five times in all",
-          "[actor][span_exporter]") {
+TEST_CASE(
+    "span exporter: a batch that the collector cannot take is sent up to five times, with growing pauses",
+    "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
   for (const auto pause : {1s, 2s, 4s, 8s}) {
@@ -135,7 +136,8 @@ TEST_CASE("span exporter: what the collector cannot take now comes again, later 
   CHECK_FALSE(on.request());
 }
 
-TEST_CASE("span exporter: a collector that names a time is asked again then", "[actor][span_exporter]") {
+TEST_CASE("span exporter: the next try comes when the collector's retry-after says",
+          "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
   REQUIRE(on.request());
@@ -148,7 +150,7 @@ TEST_CASE("span exporter: a collector that names a time is asked again then", "[
   CHECK(on.queue->exported() == 10);
 }
 
-TEST_CASE("span exporter: spans that are refused do not come again, the next ones do",
+TEST_CASE("span exporter: spans that are refused are not sent again, and the next ones are sent",
           "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
@@ -161,7 +163,7 @@ TEST_CASE("span exporter: spans that are refused do not come again, the next one
   CHECK(on.queue->exported() == 10);
 }
 
-TEST_CASE("span exporter: a flush sends what there is at once, and is answered when it is taken",
+TEST_CASE("span exporter: a flush sends all spans at once, and is answered when the collector has taken them",
           "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(2);
@@ -173,13 +175,13 @@ TEST_CASE("span exporter: a flush sends what there is at once, and is answered w
   CHECK(on.queue->exported() == 2);
 }
 
-TEST_CASE("span exporter: a flush waits for no second try", "[actor][span_exporter]") {
+TEST_CASE("span exporter: a flush does not wait for further tries", "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
   REQUIRE(on.request());
   on.respond(503);
   on.finish_spans(3);
-  // The pause before the second try is cut short.
+  // The flush cuts the pause before the second try short.
   const auto flushed = on.stage.ask<spans_flushed>(on.subject, flush_spans{});
   REQUIRE(on.request());
   on.respond(503);
@@ -187,8 +189,7 @@ TEST_CASE("span exporter: a flush waits for no second try", "[actor][span_export
   CHECK(on.queue->dropped() == 10);
 }
 
-TEST_CASE("span exporter: a collector that is silent fails a try when its time is over",
-          "[actor][span_exporter]") {
+TEST_CASE("span exporter: a try fails when the collector is silent for too long", "[actor][span_exporter]") {
   exporter_stage on;
   on.finish_spans(10);
   REQUIRE(on.request());

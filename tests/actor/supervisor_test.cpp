@@ -1,5 +1,5 @@
-// The supervisor by itself, with scripted actors in its keeping: who dies is replaced, and who works with it
-// hears of it.
+// Tests of the supervisor by itself, with scripted actors in its care: an actor that dies is replaced, and
+// those that work with it are told.
 #include "actors/service/supervisor.hpp"
 
 #include "http/keys/keys.hpp"
@@ -16,17 +16,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What the actors of one kind were told.
+/// How many actors of one kind were spawned, and how many messages with keys they got.
 struct heard {
   int spawned = 0;
   int keys = 0;
 };
 
-/// Two threads' worth of actors, all of them scripted, and two acceptors that note who they are told of.
+/// A supervisor with the actors of two threads, all of them scripted, and with two acceptors that record
+/// which actors they are told of.
 class supervisor_stage {
  public:
   supervisor_stage() {
-    stage.home().timers().advance(1h);  // so that a first death is not within the pause after another
+    stage.home().timers().advance(1h);  // so that a first death never counts as soon after another one
     for (std::size_t i = 0; i < 2; ++i) {
       acceptors.push_back(stage.scripted<acceptor_actor>([this, i](acceptor_actor::pointer) {
         return acceptor_actor::behavior_type{[](const start_listening&) {},
@@ -67,7 +68,7 @@ class supervisor_stage {
     return all;
   }
 
-  /// Notes that one of this kind is spawned. Throws while `kind` is broken.
+  /// Records that an actor of this kind is spawned. Throws while `kind` is broken.
   void note(const std::string& kind) {
     if (kind == broken) throw std::runtime_error{"no " + kind + " today"};
     ++record[kind].spawned;
@@ -141,7 +142,7 @@ class supervisor_stage {
   std::shared_ptr<actor_counts> counts = std::make_shared<actor_counts>();
   std::map<std::string, heard> record;
   std::string broken;
-  std::vector<pool_actor> registry_pools;  // with which each registry was spawned
+  std::vector<pool_actor> registry_pools;  // the pool with which each registry was spawned
   std::vector<acceptor_actor> acceptors;
   int introductions[2] = {0, 0};
   shared_actors told[2];
@@ -176,10 +177,10 @@ TEST_CASE("supervisor: each kind of actor that dies is replaced, and the accepto
   dies("registry", before[1].registry, [](const shared_actors& all) { return all.registry; });
   dies("admission", before[0].admission, [](const shared_actors& all) { return all.admission; });
   dies("observer", before[0].observers[1], [](const shared_actors& all) { return all.observers[1]; });
-  // What is one for all is the same for all.
+  // Actors that all threads share are the same for all.
   CHECK(on.told[0].admission == on.told[1].admission);
   CHECK(on.told[0].observers == on.told[1].observers);
-  // The other thread's own were left alone.
+  // The other thread's own actors were left alone.
   CHECK(on.kept()[0].auth == before[0].auth);
   // The registry that was restarted last leases its adapters from the pool that runs on its thread now.
   CHECK(on.registry_pools.back() == on.kept()[1].pool);
@@ -190,7 +191,7 @@ TEST_CASE("supervisor: a probe that dies is replaced", "[actor][supervisor]") {
   on.stage.advance(1s);
   on.stage.kill(on.probe);
   CHECK(on.record["probe"].spawned == 2);
-  // Sessions tell it which upstream is silent.
+  // The acceptors are told of it, because sessions tell the probe which upstream is silent.
   CHECK(on.told[0].probe == on.probe);
   CHECK(on.told[1].probe == on.probe);
 }
@@ -209,7 +210,7 @@ TEST_CASE("supervisor: an actor that dies again and again is replaced every 50 m
   CHECK(on.record["auth"].spawned == spawned + 1);
 }
 
-TEST_CASE("supervisor: what cannot be replaced now is replaced later", "[actor][supervisor]") {
+TEST_CASE("supervisor: an actor that cannot be replaced now is replaced later", "[actor][supervisor]") {
   supervisor_stage on;
   on.stage.advance(1s);
   const auto dead = on.kept()[0].pool;
@@ -224,12 +225,12 @@ TEST_CASE("supervisor: what cannot be replaced now is replaced later", "[actor][
   CHECK(on.told[0].pool == on.kept()[0].pool);
 }
 
-TEST_CASE("supervisor: keys reach all who need them, and those who are spawned afterwards",
+TEST_CASE("supervisor: keys reach all actors that need them, and those that are spawned afterwards",
           "[actor][supervisor]") {
   supervisor_stage on;
   on.stage.advance(1s);
   on.stage.kill(on.kept()[0].auth);
-  CHECK(on.record["auth"].keys == 0);  // the factories know the first ones
+  CHECK(on.record["auth"].keys == 0);  // the factories spawn them with the first keys
   on.stage.tell(on.subject, keys_changed{std::make_shared<const key_table>()});
   CHECK(on.record["auth"].keys == 2);
   CHECK(on.record["metrics"].keys == 2);
@@ -241,7 +242,7 @@ TEST_CASE("supervisor: keys reach all who need them, and those who are spawned a
   CHECK(on.record["metrics"].keys == 3);
 }
 
-TEST_CASE("supervisor: new pools come all together or not at all", "[actor][supervisor]") {
+TEST_CASE("supervisor: the pools of all threads are replaced together or not at all", "[actor][supervisor]") {
   supervisor_stage on;
   const auto before = on.kept();
   const auto heard_of = on.introductions[0];
@@ -255,7 +256,7 @@ TEST_CASE("supervisor: new pools come all together or not at all", "[actor][supe
   CHECK(on.kept()[1].pool != before[1].pool);
   CHECK(on.told[1].pool == on.kept()[1].pool);
   CHECK(on.record["probe"].spawned == 2);
-  // A pool that was let go is nobody's concern any more.
+  // An old pool is no longer supervised, so its death spawns no new one.
   const auto spawned = on.record["pool"].spawned;
   on.stage.advance(1s);
   on.stage.kill(before[0].pool);

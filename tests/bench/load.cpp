@@ -51,7 +51,7 @@ load::load(options o)
   }
 }
 
-/// Turns the loop until `condition()` or the deadline.
+/// Runs turns of the loop until `condition()` is true or the deadline has passed.
 void load::loop_until(uint64_t deadline, auto condition) {
   for (;;) {
     const uint64_t now = monotonic_ns();
@@ -61,7 +61,8 @@ void load::loop_until(uint64_t deadline, auto condition) {
 }
 
 void load::turn(uint64_t until) {
-  // At most so many that wait for their first answer: a listen queue is finite, and a ramp is no flood.
+  // The number of connections that wait for their first answer is limited, because the listen queue is finite
+  // and the load should rise gradually.
   while (!unused_.empty() && issuing_ && opening_ < 128) {
     connection* c = unused_.back();
     unused_.pop_back();
@@ -164,7 +165,8 @@ void load::ask(connection& c) {
   c.line.clear();
   c.payload.clear();
   c.asked = c.progress = monotonic_ns();
-  // First streams are of any length, so that those opened together neither end nor start again together.
+  // The first stream of each connection has a length of its own, so that streams that were opened together do
+  // not end and start again together.
   const bool first = c.events == 0;
   c.events = options_.events;
   if (first && options_.kind == scenario::streams && !options_.once)
@@ -206,7 +208,7 @@ void load::on_readable(connection& c) {
   arrival_ = monotonic_ns();
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) {
-    if (c.now == state::idle || c.now == state::retiring) {  // an idle connection may be closed
+    if (c.now == state::idle || c.now == state::retiring) {  // the service may close an idle connection
       ++idle_closes_;
       drop(c);
       if (issuing_) start(c);
@@ -253,7 +255,7 @@ void load::after_answer(connection& c) {
   }
 }
 
-/// Counts the error, closes, and tries again a little later. Always false.
+/// Counts the error, closes the connection, and tries again a little later. Always returns false.
 bool load::fail(connection& c, wrong why) {
   ++wrongs_[static_cast<size_t>(why)];
   if (c.first_seen) --streams_open_;
@@ -334,12 +336,14 @@ int load::run() {
   }
   close_window(monotonic_ns());
   if (options_.kind == scenario::hold) {
-    // The order of what came was checked; that nothing is missing at the end, only the time can tell.
+    // The order of the events that arrived was checked. Whether the last ones are missing shows only by the
+    // time.
     const uint64_t overdue = 2 * options_.delay_ms * 1'000'000 + stall_ns;
     for (auto& c : connections_)
       if (c->now == state::reading && window_end_ > c->progress + overdue) fail(*c, wrong::timeout);
   }
-  // What is under way may end, and is checked as well; streams that would take long are left half-way.
+  // Requests that are under way may end, and their answers are checked, too. Streams that would take too long
+  // are cut.
   issuing_ = options_.once && !unused_.empty();
   retries_.clear();
   const double stream_seconds =
@@ -353,7 +357,7 @@ int load::run() {
     if (c->fd < 0) continue;
     if (c->now != state::retiring && c->now != state::idle) {
       ++abandoned_;
-      // Closed-loop answers must have come by now; streams were told to be longer than the run.
+      // All other answers must have arrived by now. Only streams that are longer than the run may be open.
       if (!left_early && stream_seconds <= 10) ++wrongs_[static_cast<size_t>(wrong::timeout)];
     }
     drop(*c);

@@ -1,4 +1,5 @@
-// The generator of load: connections that ask, answers that are checked byte for byte, and what was counted.
+// The load generator: connections that send requests, the check of every byte of the answers, and the
+// counters.
 #pragma once
 
 #include "load_options.hpp"
@@ -20,7 +21,7 @@ namespace bench {
 
 inline constexpr uint64_t stall_ns = 100'000'000;
 
-// ---- what can be wrong with an answer
+// ---- the ways in which an answer can be wrong
 
 enum class wrong : uint8_t {
   connect,
@@ -66,23 +67,23 @@ struct connection {
   bool watches_output = false;
   bool closes = false;      // the answer said connection: close
   bool opening = false;     // counted in opening_
-  bool first_seen = false;  // and not ended: counted in streams_open_
-  bool has_done = false;    // [DONE]
+  bool first_seen = false;  // the stream's first event has arrived, so it counts in streams_open_
+  bool has_done = false;    // [DONE] has arrived
   uint64_t id = 0;
   uint64_t next_seq = 0;
-  uint64_t events = 0;  // asked for; 0: not asked yet
-  uint64_t rest = 0;    // of the chunk or body
+  uint64_t events = 0;  // how many were requested; 0 before the first request
+  uint64_t rest = 0;    // bytes of the chunk or body that have not arrived
   uint64_t asked = 0, progress = 0;
   uint64_t retry_at = 0;
-  std::string line;     // a head or chunk-size line that is not whole
-  std::string payload;  // an event or answer that is not whole
-  std::string out;      // of the request, not yet taken by the socket
+  std::string line;     // an incomplete head or chunk-size line
+  std::string payload;  // an incomplete event or answer
+  std::string out;      // bytes of the request that the socket has not accepted yet
 };
 
 class load {
  public:
   explicit load(options o);
-  /// The exit code: 0 all answers right, 1 some wrong, 3 the target cannot be reached.
+  /// Returns the exit code: 0 all answers were right, 1 some were wrong, 3 the target cannot be reached.
   int run();
 
  private:
@@ -121,12 +122,12 @@ class load {
   std::vector<std::unique_ptr<connection>> connections_;
   std::vector<connection*> retries_;
   std::vector<connection*> unused_;  // hold: not opened yet
-  size_t opening_ = 0;               // hold: opened, no event seen yet
-  size_t streams_open_ = 0;          // first event seen, end not yet
+  size_t opening_ = 0;               // hold: opened, and no event has arrived yet
+  size_t streams_open_ = 0;          // the first event has arrived, and the end has not
   size_t peak_open_ = 0;
   uint64_t next_id_ = 1;
   uint64_t next_check_ = 0;
-  uint64_t arrival_ = 0;  // when the bytes at hand were read
+  uint64_t arrival_ = 0;  // when the bytes that are being checked were read
   bool issuing_ = true;
   bool measuring_ = false;
   bool ever_connected_ = false;

@@ -1,4 +1,4 @@
-// What comes back, checked: framing, order, completeness and every byte.
+// Checks the answers: their framing, their order, that they are complete, and every byte.
 #include "load.hpp"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 namespace bench {
 
-/// Takes the bytes of an answer; false when it was wrong (the connection is gone then).
+/// Reads bytes of an answer. Returns false if the answer is wrong; then the connection has been closed.
 bool load::consume(connection& c, const char* p, const char* end) {
   while (p < end) {
     const auto left = static_cast<size_t>(end - p);
@@ -117,7 +117,7 @@ bool load::take_head(connection& c, std::string_view head) {
   return true;
 }
 
-/// Body bytes, without framing.
+/// Reads bytes of the body, without framing.
 bool load::take_payload(connection& c, const char* p, size_t n) {
   if (!streaming()) {
     c.payload.append(p, n);

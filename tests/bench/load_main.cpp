@@ -1,9 +1,12 @@
-// bench_load: one thread, one epoll; asks bench_upstream for answers through whatever is to be measured,
-// checks every byte that comes back, and prints one JSON object.
-//   requests  C keep-alive connections, each asks again as soon as it has its answer
-//   streams   C streams at a time, each of N events every D ms (0: unpaced); as one ends a new one begins
-//   hold      opens C streams of one event per D ms (1,000) and holds them: memory and descriptors
-// Exit code: 0 all answers right, 1 some wrong, 2 usage, 3 the target cannot be reached.
+// bench_load requests answers of bench_upstream through the program that is measured, checks every byte of
+// them, and prints one JSON object. It uses one thread and one epoll. Its scenarios:
+//   requests  C keep-alive connections, each of which sends its next request when it has the answer
+//   streams   C streams at a time, each with N events, one every D ms (0: as fast as possible); when one ends
+//   a
+//             new one begins
+//   hold      opens C streams with one event every D ms (1,000) and holds them, to measure memory and
+//   descriptors
+// Exit code: 0 all answers were right, 1 some were wrong, 2 wrong usage, 3 the target cannot be reached.
 
 #include "load.hpp"
 #include "load_options.hpp"

@@ -1,4 +1,4 @@
-// What bench_load is told on its command line.
+// The command line of bench_load.
 #pragma once
 
 #include "wire.hpp"
@@ -29,7 +29,7 @@ struct options {
   double duration = 4;
   double warmup = 1;
   double settle = 0;    // hold: at most this long until RSS and fds are read again
-  double timeout = 10;  // no byte for so long: an error
+  double timeout = 10;  // so many seconds without a byte are an error
   bool once = false;
   size_t body_bytes = 0;
   size_t event_bytes = default_event_bytes;
@@ -40,7 +40,7 @@ struct options {
   std::vector<std::pair<std::string, std::string>> tags;
 };
 
-/// nullopt: it was not understood.
+/// Returns nullopt if the command line is invalid.
 std::optional<options> read_options(int argc, char** argv);
 void print_usage();
 

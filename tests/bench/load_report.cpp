@@ -1,4 +1,4 @@
-// What was counted, as one JSON object.
+// Prints the results as one JSON object.
 #include "load.hpp"
 
 #include <algorithm>
@@ -67,7 +67,7 @@ void load::print(uint64_t settle_ns) {
   number("connects", connects_);
   number("idle_closes", idle_closes_);
   number("abandoned", abandoned_);
-  number("stalls_over_100ms", stalls_);  // in the window; while opening and closing: the next
+  number("stalls_over_100ms", stalls_);  // within the window; the next line counts those outside
   number("stalls_outside", stalls_outside_);
   number("peak_open_streams", peak_open_);
   number("answers", answers_);
@@ -81,7 +81,7 @@ void load::print(uint64_t settle_ns) {
   real("events_per_read", reads_ == 0 ? 0 : static_cast<double>(events_) / static_cast<double>(reads_));
   json += ",\"latency_us\":" + latency_.json() + ",\"first_event_us\":" + first_event_.json() +
           ",\"event_latency_us\":" + event_latency_.json();
-  real("cpu_us", us_per(cpu_, units));  // of the service, per request or event
+  real("cpu_us", us_per(cpu_, units));  // CPU time of the service per request or event
   real("load_cpu_us", us_per(own_cpu_, units));
   real("upstream_cpu_us", us_per(reference_cpu_, units));
   real("cpu_share", others == 0 ? 0 : static_cast<double>(cpu_) / others);
@@ -91,7 +91,7 @@ void load::print(uint64_t settle_ns) {
   const auto per_s = static_cast<double>(sysconf(_SC_CLK_TCK)) * seconds;
   const double ours = (others + static_cast<double>(cpu_)) / 1e9 / seconds;
   real("other_cores",
-       std::max(0.0, static_cast<double>(machine_.busy) / per_s - ours));  // who else was at work
+       std::max(0.0, static_cast<double>(machine_.busy) / per_s - ours));  // used by other programs
   real("stolen_cores", static_cast<double>(machine_.stolen) / per_s);
   const auto ticks = static_cast<double>(ticks_.first + ticks_.second);
   real("system_share", ticks == 0 ? 0 : static_cast<double>(ticks_.second) / ticks);

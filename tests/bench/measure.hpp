@@ -1,5 +1,5 @@
 #pragma once
-// What bench_load measures with: latencies in a histogram, and the CPU time, memory and descriptors of other
+// The measurements of bench_load: a histogram of latencies, and the CPU time, memory and descriptors of other
 // processes.
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace bench {
 
 inline constexpr uint64_t second = 1'000'000'000;
 
-/// Counts of nanoseconds in buckets at most 0.8 % wide.
+/// Counts durations in nanoseconds, in buckets that are at most 0.8 % wide.
 class histogram {
  public:
   void add(uint64_t ns) {
@@ -66,7 +66,7 @@ class histogram {
   uint64_t count_ = 0, sum_ = 0, max_ = 0;
 };
 
-/// CPU time of a whole process in ns, threads that ended included; 0 when it is gone.
+/// Returns the CPU time of a process in ns, including threads that have ended; 0 if the process is gone.
 inline uint64_t cpu_ns(pid_t pid) {
   clockid_t clock{};
   timespec t{};
@@ -90,7 +90,7 @@ inline std::string file_text(const std::string& path) {
   return text;
 }
 
-/// User and system time in clock ticks (10 ms): only for their proportion.
+/// Returns user and system time in clock ticks (10 ms). They are precise enough only for their ratio.
 inline std::pair<uint64_t, uint64_t> user_and_system_ticks(const std::vector<pid_t>& pids) {
   uint64_t user = 0;
   uint64_t system = 0;
@@ -109,7 +109,8 @@ inline std::pair<uint64_t, uint64_t> user_and_system_ticks(const std::vector<pid
   return {user, system};
 }
 
-/// Exact resident KiB (walks the page tables); statm's counters lag by some pages per core.
+/// Returns the exact resident memory in KiB, from the page tables. The counters in statm lag by some pages
+/// per core.
 inline uint64_t rss_kib(const std::vector<pid_t>& pids) {
   uint64_t sum = 0;
   for (const pid_t pid : pids) {
@@ -150,7 +151,7 @@ inline footprint footprint_of(const std::vector<pid_t>& pids) {
   return {rss_kib(pids), open_files(pids)};
 }
 
-/// Of all cores together, in clock ticks since boot.
+/// The time of all cores together, in clock ticks since boot.
 struct machine_ticks {
   uint64_t busy = 0;
   uint64_t stolen = 0;  // by other guests of the host

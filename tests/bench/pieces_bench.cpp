@@ -1,4 +1,5 @@
-// The hot pure pieces by themselves: bytes per second, beside the bandwidth of reading memory once.
+// Measures the pure functions through which all bytes of requests and answers pass, in bytes per second, and
+// for comparison how fast memory can be read once.
 //   cmake --build build/release --target pieces_bench && build/release/tests/pieces_bench
 #include "http/dialect/sse.hpp"
 #include "http/dialect/stream_judge.hpp"
@@ -38,7 +39,7 @@ std::string repeated(std::string_view text, std::size_t size) {
   return out;
 }
 
-/// A chat of messages of `message` bytes each, `size` bytes in all.
+/// Returns a chat of about `size` bytes whose messages have `message` bytes each.
 std::string chat(std::string_view text, std::size_t message, std::size_t size) {
   std::string body = R"({"model":"gpt-4o","stream":true,"messages":[)";
   const auto content = repeated(text, message);
@@ -98,7 +99,7 @@ void validate(benchmark::State& state, const std::string& body) {
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * body.size()));
 }
 
-/// What RapidJSON's SAX reader needs for the same check.
+/// Measures RapidJSON's SAX reader with the same check.
 void rapidjson_sax(benchmark::State& state, const std::string& body) {
   constexpr unsigned flags = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
   for (auto _ : state) {

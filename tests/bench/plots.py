@@ -1,4 +1,4 @@
-"""Line plots as SVG text, for BENCHMARK.md: no library is needed for three polylines and two axes."""
+"""Line plots as SVG text, for BENCHMARK.md. Three lines and two axes need no library."""
 
 import html
 import math
@@ -10,7 +10,7 @@ COLOURS = ["#6b7280", "#2563eb", "#d97706", "#059669", "#db2777"]
 
 
 def nice_step(span):
-    """A step of 1, 2 or 5 times a power of ten that cuts `span` into at most six pieces."""
+    """Returns a step of 1, 2 or 5 times a power of ten that divides `span` into at most six parts."""
     raw = span / 6 or 1
     power = 10 ** math.floor(math.log10(raw))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= raw)
@@ -55,7 +55,7 @@ def svg(title, x_name, y_name, series, log_x=True):
 
 
 def medians(runs, targets, of, read_x, read_y):
-    """{target: [(x, median y)]} of the runs that `of` picks."""
+    """Returns {target: [(x, median y)]} for the runs that `of` selects."""
     series = {}
     for target in targets:
         by_x = {}
@@ -78,7 +78,8 @@ def percentiles(runs, targets):
 
 
 def draw_all(runs, targets, folder, prefix=""):
-    """Writes the plots that the runs have points for, their names begun by `prefix`; lines of Markdown that show them."""
+    """Writes the plots for which the runs have points, in files whose names begin with `prefix`. Returns the lines of
+    Markdown that show them."""
     if not folder:
         return []
     drawn = {

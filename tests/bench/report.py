@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Turns the runs of scripts/bench.sh (one JSON object of bench_load per line) into a Markdown table.
 
---line FILE shows one run in a line; --results FILE … prints the table and writes it with date and machine.
-Exit code 1 when any answer of any run was wrong.
+--line FILE shows one run on one line. --results FILE … prints the table and writes it with the date and the machine.
+The exit code is 1 if any answer of any run was wrong.
 """
 
 import argparse
@@ -38,8 +38,8 @@ def mib(*path):
     return lambda run: at(*path)(run) / 1024
 
 
-# name, read a run, goal; how: "ratio" to the first target, "added" = less what `direct` took and then the ratio,
-# "value" = no ratio.
+# Each row: its name, how to read it from a run, the goal, and how to compare. "ratio" divides by the first target,
+# "added" subtracts the value of `direct` first and then divides, and "value" compares nothing.
 PER_REQUEST = [
     ("CPU µs per request", at("cpu_us"), "≤ 1.0 ×", "ratio"),
     ("CPU / (load + upstream)", at("cpu_share"), "≤ 1.0 ×", "ratio"),
@@ -75,7 +75,7 @@ FIRST_EVENT = [
     ("added to first event p50 µs", at("first_event_us", "p50"), "≤ 1.2 ×", "added"),
     ("added to first event p99 µs", at("first_event_us", "p99"), "≤ 1.0 ×", "added"),
 ]
-OF_THE_SERVICE = ("CPU", "KiB", "RSS", "descriptors")  # nothing to say about `direct`
+OF_THE_SERVICE = ("CPU", "KiB", "RSS", "descriptors")  # rows about the measured program, which `direct` lacks
 TITLES = {
     "requests": "JSON requests, 64 connections",
     "stream2ms": "64 streams at 2 ms",
@@ -159,7 +159,8 @@ def table(runs, targets):
 
 
 def growth(runs, targets):
-    """How far the cost of one event or request spreads over a series of loads: highest median by lowest, the goal is 1.2."""
+    """Shows how much the cost of one event or request changes over a series of loads: the highest median divided by the
+    lowest. The goal is 1.2."""
     series = {
         "CPU per event, by open streams (10,000 events/s in all)": (
             lambda run: run["row"].startswith("streams:") and run["delay_ms"] > 0, at("connections")),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that bench_load notices wrong answers: bench_upstream breaks them on purpose, straight and behind nginx, and
-# a process dies in the middle of a run. Usage: tests/bench/selftest.sh DIRECTORY_OF_BINARIES (default build/release/tests)
+# Proves that bench_load notices wrong answers. bench_upstream breaks its answers on purpose, with and without nginx in
+# between, and processes die in the middle of a run.
+# Usage: tests/bench/selftest.sh DIRECTORY_OF_BINARIES (default build/release/tests)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=${1:-build/release/tests}

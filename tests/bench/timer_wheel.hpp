@@ -11,7 +11,8 @@
 
 namespace bench {
 
-/// Connections by the time they want to send; one slot per tick, longer waits go round again.
+/// Connections in the order of the times at which they want to send. There is one slot per tick; a longer
+/// wait goes round more than once.
 class timer_wheel {
  public:
   explicit timer_wheel(uint64_t tick_ns) : tick_(tick_ns), done_(monotonic_ns() / tick_ns) {}
@@ -37,7 +38,7 @@ class timer_wheel {
     c.next = c.previous = nullptr;
   }
 
-  /// One that is due, taken out; null when none is.
+  /// Removes and returns a connection that is due; null if none is.
   connection* take(uint64_t now) {
     while (done_ < now / tick_) {
       connection*& head = heads_[(done_ + 1) % slots];
@@ -53,7 +54,7 @@ class timer_wheel {
     return nullptr;
   }
 
-  /// Time of the next tick with somebody in it; 0 when all are empty.
+  /// Returns the time of the next slot that is not empty; 0 if all are empty.
   uint64_t next() const {
     for (size_t i = 1; i < slots; ++i) {
       const size_t at = (done_ + i) % slots;
@@ -68,7 +69,7 @@ class timer_wheel {
   static constexpr size_t slots = 16384;
 
   void add_later(connection& c) {
-    ++done_;  // never into the slot that is being emptied
+    ++done_;  // so that the slot that is being emptied is not used
     add(c);
     --done_;
   }

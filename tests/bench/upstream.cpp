@@ -121,7 +121,8 @@ void upstream::handle_input(connection& c) {
   }
 }
 
-/// The number after `"name":` in a body, or `otherwise`.
+/// Sends the bytes that wait and then `bytes`. Returns false if the socket is full (the rest waits in c.out)
+/// or closed.
 bool upstream::flush(connection& c, std::string& bytes) {
   if (!c.out.empty()) {
     c.out.append(bytes);

@@ -1,4 +1,4 @@
-// An OpenAI-like server that costs little.
+// An OpenAI-like server that needs little CPU time.
 #pragma once
 
 #include "timer_wheel.hpp"
@@ -24,20 +24,20 @@ struct options {
   uint64_t delay_ms = 0;
   uint64_t batch = 1;
   uint64_t tick_us = 100;
-  uint64_t fault_every = 0;  // every n-th chat request gets `broken`
+  uint64_t fault_every = 0;  // every n-th chat request gets the fault `broken`
   fault broken = fault::none;
 };
 
 struct stats {
   uint64_t accepted = 0, closed = 0, requests = 0, bad_requests = 0, answers = 0;
-  uint64_t streams_started = 0, streams_done = 0, streams_left = 0;  // left: the other side went away first
-  uint64_t events = 0, sends = 0, behind = 0;  // behind: events sent over 10 ms after their time
+  uint64_t streams_started = 0, streams_done = 0, streams_left = 0;  // left: the peer closed first
+  uint64_t events = 0, sends = 0, behind = 0;  // behind: events sent more than 10 ms too late
 };
 
-/// `none`: there is no fault of that name.
+/// Returns `none` if there is no fault of that name.
 fault fault_named(std::string_view name);
 
-/// Set by a signal: run() returns.
+/// A signal sets it, and then run() returns.
 inline volatile std::sig_atomic_t stopped = 0;
 
 class upstream {

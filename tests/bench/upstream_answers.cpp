@@ -1,4 +1,4 @@
-// What bench_upstream is asked, and what it answers.
+// Reads the requests to bench_upstream, and writes the answers.
 #include "upstream.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 namespace bench {
 
+/// Returns the number after `"name":` in a body, or `otherwise` if there is none.
 uint64_t number_in(std::string_view body, std::string_view name, uint64_t otherwise) {
   size_t at = body.find(name);
   if (at == std::string_view::npos) return otherwise;
@@ -20,7 +21,7 @@ uint64_t number_in(std::string_view body, std::string_view name, uint64_t otherw
   return at > begin ? value : otherwise;
 }
 
-/// The word after `"name":`, without quotes.
+/// Returns the word after `"name":`, without quotes.
 std::string_view word_in(std::string_view body, std::string_view name) {
   size_t at = body.find(name);
   if (at == std::string_view::npos) return {};
@@ -36,8 +37,8 @@ fault fault_named(std::string_view name) {
   return found == std::end(fault_names) ? fault::none : static_cast<fault>(found - std::begin(fault_names));
 }
 
-/// Decodes a whole chunked body that starts at `in[at]`. npos: not all there yet; otherwise the position
-/// after it.
+/// Decodes a whole chunked body that starts at `in[at]`. Returns the position after it, or npos if its end
+/// has not arrived.
 size_t decode_chunks(std::string_view in, size_t at, std::string& body) {
   body.clear();
   for (;;) {
@@ -52,7 +53,7 @@ size_t decode_chunks(std::string_view in, size_t at, std::string& body) {
   }
 }
 
-/// Handles the first request in `c.in`; false when it is not whole yet.
+/// Handles the first request in `c.in`. Returns false if it is not whole yet.
 bool upstream::take_request(connection& c) {
   const std::string_view in = c.in;
   const size_t head_end = in.find("\r\n\r\n");
@@ -117,7 +118,7 @@ bool upstream::take_request(connection& c) {
 }
 
 void upstream::chat(connection& c, std::string_view body) {
-  // Our fields stand at the end of the body: a long prompt need not be searched.
+  // Our fields are at the end of the body, so a long prompt need not be searched.
   const std::string_view tail = body.size() > 1024 ? body.substr(body.size() - 1024) : body;
   c.id = number_in(tail, "\"bench_id\"", 0);
   c.count = std::max<uint64_t>(1, number_in(tail, "\"max_tokens\"", options_.events));
@@ -200,7 +201,7 @@ const event_texts& upstream::texts(size_t bytes) {
   return both;
 }
 
-/// As LiteLLM does, the head leaves together with the first event.
+/// Sends the head together with the first event, as LiteLLM does.
 void upstream::start_stream(connection& c) {
   c.now = phase::streaming;
   ++stats_.streams_started;
@@ -212,7 +213,8 @@ void upstream::start_stream(connection& c) {
   scratch_ += "\r\n";
   append_event(c, scratch_);
   const uint64_t now = monotonic_ns();
-  // The second event comes after 0.5 to 1.5 periods: streams opened together do not beat in step.
+  // The second event comes after 0.5 to 1.5 periods, so that streams that were opened together do not send at
+  // the same times.
   random_ ^= random_ << 13;
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
@@ -228,7 +230,7 @@ void upstream::start_stream(connection& c) {
   }
 }
 
-/// The next event, and with the last one all that ends the stream. `c.seq` moves on.
+/// Appends the next event and increments `c.seq`. After the last event it also appends the end of the stream.
 void upstream::append_event(connection& c, std::string& to) {
   const bool last = c.seq + 1 >= c.count;
   const bool here = c.broken != fault::none && c.seq == c.count / 2;
@@ -260,8 +262,8 @@ void upstream::send_due(connection& c, uint64_t now) {
     }
   }
   c.due = std::max(c.due + c.period,
-                   now > 1'000'000'000 ? now - 1'000'000'000 : 0);  // at most 1 s of catching up
-  if (c.out.size() < 65536) {  // a reader that takes nothing gets no more
+                   now > 1'000'000'000 ? now - 1'000'000'000 : 0);  // a stream catches up by at most 1 s
+  if (c.out.size() < 65536) {                                       // a peer that does not read gets no more
     scratch_.clear();
     append_event(c, scratch_);
     if (!flush(c, scratch_) && c.fd < 0) return;
@@ -290,5 +292,4 @@ void upstream::send_unpaced(connection& c) {
   }
 }
 
-/// Sends what waits and then `bytes`. False: the socket is full (the rest waits in c.out) or gone.
 }  // namespace bench

@@ -1,12 +1,12 @@
-// bench_upstream: an OpenAI-like server that costs little, for measuring what stands in front of it.
-// One thread, one epoll. The request's body says what to send:
-//   "stream":true              SSE, else one JSON answer
+// bench_upstream is an OpenAI-like server that needs little CPU time, for measuring the program in front of
+// it. It uses one thread and one epoll. The request's body says what to send:
+//   "stream":true              an event stream; otherwise one JSON answer
 //   "max_tokens":N             events per stream (default --events)
-//   "bench_delay_ms":D         between two events, or before a JSON answer; 0 = as fast as the socket takes
-//   "bench_event_bytes":B, "bench_answer_bytes":B, "bench_batch":K (unpaced: events per send)
-//   "bench_id":I               comes back in every event and answer
-//   "bench_fault":"…"          breaks this answer on purpose, to prove that bench_load notices
-// GET /bench/stats tells what it has done so far.
+//   "bench_delay_ms":D         between two events, or before a JSON answer; 0: as fast as the socket accepts
+//   "bench_event_bytes":B, "bench_answer_bytes":B, "bench_batch":K (with D = 0: events per send)
+//   "bench_id":I               is repeated in every event and answer
+//   "bench_fault":"…"          breaks this answer on purpose, to prove that bench_load notices it
+// GET /bench/stats returns the counters so far.
 
 #include "upstream.hpp"
 

@@ -1,8 +1,8 @@
 #pragma once
-// What bench_upstream sends and bench_load expects, byte for byte. Every answer carries the id of its
-// request, every event also its sequence number and the time it was sent, so that a lost, doubled, swapped or
-// altered byte shows. Numbers are padded with blanks (valid JSON), so that an event of one stream is a fixed
-// text with three holes.
+// The bytes that bench_upstream sends and bench_load expects. Every answer has the id of its request, and
+// every event also has its sequence number and the time when it was sent, so that a lost, doubled, swapped or
+// changed byte is noticed. Numbers are padded with blanks, which is valid JSON. So all events of a stream are
+// the same text with three holes.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace bench {
 
-/// Nanoseconds of CLOCK_MONOTONIC: the same clock in all processes of the machine.
+/// Returns the nanoseconds of CLOCK_MONOTONIC, which is the same clock in all processes of the machine.
 inline uint64_t monotonic_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -31,7 +31,7 @@ inline constexpr size_t default_answer_bytes = 400;
 inline constexpr size_t max_event_bytes = size_t{1} << 20;
 inline constexpr size_t max_answer_bytes = size_t{64} << 20;
 
-/// Writes `value` right-aligned into `width` bytes, filled with `fill` on the left.
+/// Writes `value` right-aligned into `width` bytes and fills the rest with `fill`.
 inline void put_number(char* at, size_t width, uint64_t value, char fill) {
   size_t i = width;
   do {
@@ -41,7 +41,7 @@ inline void put_number(char* at, size_t width, uint64_t value, char fill) {
   while (i > 0) at[--i] = fill;
 }
 
-/// Reads what put_number wrote; false when it is anything else.
+/// Reads a number that put_number wrote. Returns false if the text is anything else.
 inline bool get_number(const char* at, size_t width, uint64_t& value) {
   size_t i = 0;
   while (i + 1 < width && at[i] == ' ') ++i;
@@ -57,12 +57,12 @@ inline bool get_number(const char* at, size_t width, uint64_t& value) {
 struct text_with_holes {
   std::string text;
   size_t id_at = 0;
-  size_t seq_at = 0;  // 0: no such hole
+  size_t seq_at = 0;  // 0 if there is no such hole
   size_t ns_at = 0;
 };
 
-/// An event of about `bytes` bytes, `data: ` and the blank line included; `last` carries finish_reason
-/// "stop".
+/// Returns an event of about `bytes` bytes, including `data: ` and the blank line. The `last` one has
+/// finish_reason "stop".
 inline text_with_holes make_event(size_t bytes, bool last) {
   text_with_holes event;
   std::string& t = event.text;
@@ -88,7 +88,7 @@ inline text_with_holes make_event(size_t bytes, bool last) {
   return event;
 }
 
-/// A chat.completion of about `bytes` bytes.
+/// Returns a chat.completion of about `bytes` bytes.
 inline text_with_holes make_answer(size_t bytes) {
   text_with_holes answer;
   std::string& t = answer.text;
@@ -111,7 +111,7 @@ inline void fill(char* text, const text_with_holes& holes, uint64_t id, uint64_t
   put_number(text + holes.ns_at, ns_digits, ns, ' ');
 }
 
-/// Is `text` that template with any numbers in its holes? Then the numbers are returned.
+/// Whether `text` is that template with any numbers in its holes. If so, the numbers are returned.
 inline bool matches(const char* text, size_t size, const text_with_holes& holes, uint64_t& id, uint64_t& seq,
                     uint64_t& ns) {
   const std::string& want = holes.text;
@@ -130,8 +130,8 @@ inline bool matches(const char* text, size_t size, const text_with_holes& holes,
   return std::memcmp(text + at, want.data() + at, size - at) == 0;
 }
 
-/// Case-insensitive search for header `name` (lower case, with colon) in a head; its value without blanks
-/// around.
+/// Searches a head for the header `name` (in lower case, with its colon) without regard to case. Returns the
+/// value without blanks around it.
 inline std::string_view header_value(std::string_view head, std::string_view name) {
   size_t line = head.find("\r\n");
   while (line != std::string_view::npos && line + 2 < head.size()) {

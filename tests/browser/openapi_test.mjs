@@ -1,5 +1,5 @@
-// openapi.json is valid OpenAPI 3.1, and says of the running service what is so: each of its examples is sent, and the
-// answer has a status and a shape that it describes.
+// openapi.json is valid OpenAPI 3.1 and describes the running service correctly: the tests send each of its examples,
+// and check that the answer has a status and a shape that it describes.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';

@@ -1,4 +1,5 @@
-// The pages in Chromium: no fault, nothing that their policy forbids, at a desk and on a phone, by mouse and by keyboard.
+// The pages in Chromium, on a desktop and on a phone, with the mouse and with the keyboard. They must have no errors and
+// must not violate their content security policy.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -26,7 +27,7 @@ async function open(options = {}) {
   page.setDefaultTimeout(patience.timeout);
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
-    // A refused request is logged by the browser itself; policy violations are logged as errors too.
+    // The browser logs a request that is refused with 401. All other errors count, and so do policy violations.
     if (message.type() === 'error' && !/status of 401/.test(message.text())) complaints.push(message.text());
   });
   page.on('request', (request) => {
@@ -52,7 +53,7 @@ const ask = (model, content) => fetch(`${service.url}/v1/chat/completions`, {
   body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content }] }),
 }).then((answer) => answer.text());
 
-/** What an accessibility checker looks at first. */
+/** Checks the first rules of an accessibility checker, such as labels, unique ids and a single h1. */
 async function checkBasics() {
   const faults = await page.evaluate(() => {
     const found = [];
@@ -72,7 +73,7 @@ async function checkBasics() {
   assert.deepEqual(faults, []);
 }
 
-/** WCAG contrast of every text against what is painted behind it: at least 4.5. */
+/** Checks that the WCAG contrast of every text against its background is at least 4.5. */
 async function checkContrast() {
   const faults = await page.evaluate(() => {
     const parse = (color) => (color.match(/[\d.]+/g) ?? []).map(Number);
@@ -118,7 +119,7 @@ test('docs: authorizes, and a stream is shown while it arrives', async () => {
   await live.getByRole('button', { name: 'Stop' }).click();
   await live.getByRole('status').filter({ hasText: 'stopped' }).waitFor();
   assert.ok(!(await live.locator('pre').textContent()).includes('[DONE]'));
-  // Without stream Swagger UI shows the answer itself.
+  // An answer that is not a stream is shown by Swagger UI itself.
   await operation.locator('textarea.body-param__text').fill(JSON.stringify({ ...body, stream: false }));
   await operation.getByRole('button', { name: 'Execute' }).click();
   await operation.locator('.live-responses-table .response-col_status').filter({ hasText: '200' }).first().waitFor();
@@ -215,7 +216,7 @@ test('dashboard: works by keyboard alone, and shows where the focus is', async (
   await page.keyboard.type(key);
   await page.keyboard.press('Enter');
   await page.getByRole('status').filter({ hasText: 'live' }).waitFor();
-  await page.reload();  // this tab still has the key; the focus is at the top
+  await page.reload();  // the tab keeps the key, and the focus is at the top again
   await page.locator('select option').first().waitFor({ state: 'attached' });
   const reached = [];
   for (let i = 0; i < 12; i += 1) {

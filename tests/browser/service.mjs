@@ -1,9 +1,9 @@
-// A service in mock mode on a free port.
+// Starts a service in mock mode on a free port.
 import { spawn } from 'node:child_process';
 
 export const key = 'browser-test-key';
 
-/** Resolves with its address and how to end it. */
+/** Resolves with the address of the service and a function that stops it. */
 export async function startService(environment = {}) {
   const child = spawn(process.env.LLM_PROXY_BIN, [], {
     cwd: '/',

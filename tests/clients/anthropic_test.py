@@ -1,4 +1,4 @@
-"""Anthropic's Python SDK, which sends the key as x-api-key."""
+"""Tests with Anthropic's Python SDK, which sends the key as x-api-key."""
 import unittest
 
 import anthropic

@@ -1,4 +1,5 @@
-"""Many streams at once: none sees another's words, each is whole and in order; those who leave are told on at once."""
+"""Many streams at once: each one is whole, in order, and has no words of another stream. When clients leave, their
+upstream requests are closed soon."""
 import asyncio
 import time
 import unittest
@@ -41,7 +42,7 @@ class Crowd(unittest.IsolatedAsyncioTestCase):
                 streams.append(stream)
             begun = time.time()
             await asyncio.gather(*(stream.close() for stream in streams))
-        # The scripted upstream writes every 20 ms and learns of it by its next writes.
+        # The scripted upstream writes every 20 ms, and notices with one of its next writes that the client has left.
         upstream = await self.departures()
         late = {name: when - begun for name, when in upstream.items() if name.startswith("leaver-")}
         self.assertEqual(len(late), LEAVING)

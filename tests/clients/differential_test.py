@@ -1,4 +1,4 @@
-"""The same call straight to LiteLLM and through llm-proxy, compared field by field."""
+"""Sends the same calls directly to LiteLLM and through llm-proxy, and compares the answers."""
 import json
 import re
 import unittest
@@ -24,7 +24,7 @@ CALLS = {
 
 
 def without_chance(text):
-    """What differs from call to call by itself: ids, clocks."""
+    """Returns the text with fixed values in place of ids and times, which differ from call to call."""
     text = re.sub(r'"(id|item_id|response_id|obfuscation|previous_response_id)":\s*"[^"]*"', r'"\1":"*"', text)
     return re.sub(r'"(created|created_at|completed_at)":\s*[0-9.]+', r'"\1":0', text)
 

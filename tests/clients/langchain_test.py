@@ -1,4 +1,4 @@
-"""LangChain's OpenAI chat model: invoke, stream, tools."""
+"""Tests with LangChain's OpenAI chat model: invoke, stream and tools."""
 import unittest
 
 from langchain_core.tools import tool

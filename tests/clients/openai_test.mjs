@@ -1,4 +1,4 @@
-// OpenAI's Node SDK, unmodified, with the internal key as its apiKey.
+// Tests with OpenAI's unmodified Node SDK, which has the internal key as its apiKey.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 

@@ -1,4 +1,4 @@
-"""OpenAI's Python SDK, unmodified, with the internal key as its api_key."""
+"""Tests with OpenAI's unmodified Python SDK, which has the internal key as its api_key."""
 import json
 import time
 import unittest

@@ -1,5 +1,5 @@
-"""A stand-in for the original service's own client: plain POSTs, x-internal-auth, 360 s, three retries on 429,
-503 and 504 only, and a tool call without an id is critical."""
+"""A stand-in for the original service's own client: it sends plain POSTs with x-internal-auth and a timeout of 360 s,
+tries again up to three times after 429, 503 and 504 only, and fails if a tool call has no id."""
 import time
 import unittest
 

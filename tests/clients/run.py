@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Starts what the client tests talk to, runs them, stops it again. Called by scripts/clients.sh.
+"""Starts the targets of the client tests, runs the tests, and stops the targets. Called by scripts/clients.sh.
 
 Targets, each an OpenAI base URL without /v1:
   mock      llm-proxy in mock mode
-  litellm   llm-proxy before a real LiteLLM, whose provider is the first one
-  direct    that LiteLLM itself, to compare with
-  scripted  llm-proxy before scripted.py, which fails as it is told
+  litellm   llm-proxy in front of a real LiteLLM, whose provider is another llm-proxy in mock mode
+  direct    that LiteLLM itself, for comparison
+  scripted  llm-proxy in front of scripted.py, which fails as the model's name says
 """
 import argparse
 import os

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""An upstream that answers as the model's name says: `status-429-2` fails twice with 429, then succeeds; `status-400`
-always fails; `hang` sends nothing; `slow` sends a word every 100 ms. Counts requests and client departures."""
+"""An upstream that answers as the model's name says: `status-429-2` fails twice with 429 and then succeeds,
+`status-400` always fails, `hang` sends nothing, `cut` ends its stream in the middle, and `slow` sends a word every
+20 ms. It counts the requests, and records when clients leave a stream."""
 import collections
 import http.server
 import json
@@ -10,7 +11,7 @@ import time
 
 lock = threading.Lock()
 seen = collections.Counter()
-left = {}  # when the peer of a slow stream left, by its marker
+left = {}  # when the peer of a stream left, by the text of the stream's user message
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

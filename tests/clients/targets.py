@@ -1,4 +1,4 @@
-"""What the tests talk to, by name; started by run.py."""
+"""The targets of the tests, by name. run.py starts them."""
 import os
 import unittest
 

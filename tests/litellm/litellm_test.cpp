@@ -1,4 +1,4 @@
-// The whole service before a real LiteLLM proxy, which in turn has the scripted upstream for its provider.
+// The whole service in front of a real LiteLLM proxy, whose model provider is the scripted upstream.
 #include "support/catch.hpp"
 #include "support/running_proxy.hpp"
 #include "support/scripted_upstream.hpp"
@@ -15,14 +15,15 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// What ctest takes for "skipped" (SKIP_RETURN_CODE).
+/// The exit code that ctest shows as "skipped" (SKIP_RETURN_CODE).
 constexpr int skipped = 4;
-/// scripts/litellm.sh's exit code for a machine on which LiteLLM can't be installed.
+/// The exit code of scripts/litellm.sh on a machine where LiteLLM can't be installed.
 constexpr int not_installable = 3;
 
 const std::string script = "'" LLM_PROXY_SOURCE_DIR "/scripts/litellm.sh' ";
 
-/// A LiteLLM, stopped by its pid at the end. `options`: further ones of `scripts/litellm.sh start`.
+/// A running LiteLLM, which is stopped with this object. `options`: more options for `scripts/litellm.sh
+/// start`.
 class real_litellm {
  public:
   explicit real_litellm(const std::string& options = {}) {
@@ -84,7 +85,7 @@ response ask(std::uint16_t port, std::string_view model, bool stream = false) {
 
 }  // namespace
 
-TEST_CASE("litellm: models are listed, enriched, and found by ids with a slash", "[litellm]") {
+TEST_CASE("litellm: models are listed and enriched, and are found if their ids have a slash", "[litellm]") {
   proxy service{before_litellm()};
   const header_list key{{"x-internal-auth", std::string{test_key}}};
   const auto list = request(service.port(), "GET", "/v1/llm/models", key, {}, milliseconds{30'000});
@@ -94,7 +95,7 @@ TEST_CASE("litellm: models are listed, enriched, and found by ids with a slash",
   CHECK(request(service.port(), "GET", "/v1/models/vendor/with/slash", key).status == 200);
 }
 
-TEST_CASE("litellm: Claude Code finds models under ids that its picker shows, and they answer", "[litellm]") {
+TEST_CASE("litellm: Claude Code gets models under ids that its picker shows, and can use them", "[litellm]") {
   proxy service{before_litellm()};
   const auto list = request(service.port(), "GET", "/v1/models",
                             {{"x-api-key", std::string{test_key}},
@@ -130,13 +131,14 @@ TEST_CASE("litellm: streams are complete and end with one [DONE]", "[litellm]") 
   }
 }
 
-TEST_CASE("litellm: its own share of the time is told, and spans name its models' provider", "[litellm]") {
+TEST_CASE("litellm: server-timing shows its own share of the time, and spans name the models' provider",
+          "[litellm]") {
   scripted_upstream collector{[](const auto&, upstream_reply& reply) { reply.json(200, "{}"); }};
   auto values = before_litellm();
   values.threads = 1;
   values.otel_exporter_otlp_endpoint = collector.url();
   proxy service{values};
-  // From then on the list is there, which knows providers.
+  // After this request the service has the model list, which names the providers.
   REQUIRE(request(service.port(), "GET", "/v1/llm/models", {{"x-internal-auth", std::string{test_key}}}, {},
                   milliseconds{30'000})
               .status == 200);
@@ -154,7 +156,7 @@ TEST_CASE("litellm: its own share of the time is told, and spans name its models
 }
 
 TEST_CASE(
-    "litellm: agents' requests keep their sessions, and one without is refused where that is configured",
+    "litellm: agents' requests keep their sessions, and LiteLLM can be configured to refuse one without",
     "[litellm]") {
   const real_litellm strict{"--config '" LLM_PROXY_SOURCE_DIR "/tests/litellm/sessions.yaml'"};
   auto values = litellm_settings(strict.url);
@@ -215,7 +217,7 @@ TEST_CASE("litellm: our own wrong key is a 502, never the caller's 401", "[litel
   CHECK(answer.body.find(R"("code":"upstream_auth")") != std::string::npos);
 }
 
-TEST_CASE("litellm: a provider that cuts its stream shows as an error, not as a success", "[litellm]") {
+TEST_CASE("litellm: if the provider cuts its stream the client gets an error, not a success", "[litellm]") {
   proxy service{before_litellm()};
   const auto answer = ask(service.port(), "up-cut-stream", true);
   CHECK(answer.status == 200);

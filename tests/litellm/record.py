@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Records what the pinned LiteLLM really answers, byte for byte, into tests/data/litellm/.
+"""Records the real answers of the pinned LiteLLM, byte for byte, in tests/data/litellm/.
 
     scripts/litellm.sh install && python3 tests/litellm/record.py
 
-Starts LiteLLM through scripts/litellm.sh, plays the upstream behind it (the same stage directions by model name as
-default_script() in tests/support/default_script.cpp), asks one question per case and keeps head and body as they
-came off the socket, chunk framing included. Standard library only.
+Starts LiteLLM with scripts/litellm.sh and plays the upstream behind it (which, like default_script() in
+tests/support/default_script.cpp, answers as the model's name says). Then sends one request per case, and keeps the
+head and the body as they came from the socket, including the chunk framing. Needs only the standard library.
 """
 import json
 import os
@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "tests/data/litellm"
 KEY = "sk-litellm-test"
-UPSTREAM_PORT = 18741  # fixed, since it shows in x-litellm-model-api-base
+UPSTREAM_PORT = 18741  # fixed, because it appears in x-litellm-model-api-base
 
 
 # ---- the upstream ----------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def reset(conn):
 
 
 def play(conn, body):
-    """One request; returns False when the connection is done for."""
+    """Answers one request. Returns False if the connection cannot be used any more."""
     model, stream = body.get("model", ""), body.get("stream", False)
     if model.startswith("status-"):
         status = int(model[7:])

@@ -1,5 +1,6 @@
-// Actors that fail: an exception in any handler of a shared actor or adapter costs the requests it had at
-// most, each of which gets its answer; a moment later all is as before.
+// Actors that fail. An exception in a handler of a shared actor or of an adapter costs at most the requests
+// that the actor had at that time, and each of them gets an answer. A moment later the service works as
+// before.
 #include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/faulty_actors.hpp"
@@ -19,9 +20,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Long enough that credit is granted in between.
+/// The size of an answer for which the session must grant more credit on the way.
 constexpr std::size_t big = 300'000;
-/// What the issue allows is 100 ms; a machine that builds meanwhile is given more.
+/// How soon a failed actor must be replaced. The requirement is 100 ms; this leaves room for a busy machine.
 constexpr auto soon = 1500ms;
 
 fake_script play(const llm_proxy::upstream_request& order) {
@@ -51,12 +52,12 @@ response upload(const proxy& service) {
                  5s);
 }
 
-/// Whole and truthful, one way or the other.
+/// Whether an answer is either a whole success or an honest error.
 bool is_answer(const response& got) {
   if (got.status == 500) return contains(got.body, R"("code":"internal")");
   if (got.status != 200) return false;
   if (find_header(got.headers, "content-type") != "text/event-stream") return got.complete;
-  // A stream that was cut is one without its end, and without the connection's.
+  // A stream that was cut must have neither [DONE] nor a clean end of the body.
   return got.complete == contains(got.body, "[DONE]");
 }
 
@@ -69,7 +70,7 @@ std::vector<response> one_of_each(const proxy& service) {
           chat(service, chat_body("m", true, "big")), upload(service), get(service, "/metrics")};
 }
 
-/// Whether GET /ui/events shows a picture; if not, its answer ends.
+/// Whether GET /ui/events sends a snapshot. If an actor fails, the answer ends instead.
 bool shows_events(const proxy& service) {
   raw_connection watching{service.port()};
   REQUIRE(watching.send(make_request("GET", "/ui/events", {{"host", "x"}, key_field})));
@@ -80,7 +81,7 @@ bool shows_events(const proxy& service) {
   return false;
 }
 
-/// A client that leaves a stream: the only way to a cancel.
+/// Leaves a stream in the middle, because nothing else makes a session cancel its stream.
 void leave_a_stream(const proxy& service) {
   raw_connection leaving{service.port()};
   if (send_chat(leaving, chat_body("m", true, "slow"))) leaving.read_until(delta, 2s);
@@ -89,7 +90,7 @@ void leave_a_stream(const proxy& service) {
 }  // namespace
 
 TEST_CASE(
-    "actors that fail: an exception in any handler of a shared actor is an answer, and then it is replaced",
+    "actors that fail: after an exception in any handler requests are answered and the actor is replaced",
     "[service][faults]") {
   const std::string handler =
       GENERATE("authorize", "lease_adapter", "pool_peers", "resolve_model", "registry's get_models",
@@ -100,7 +101,7 @@ TEST_CASE(
   CAPTURE(handler);
   const auto plan = std::make_shared<fault_plan>(handler);
   auto values = mock_settings();
-  values.max_concurrent_requests = 100;  // so that admission is asked
+  values.max_concurrent_requests = 100;  // without a limit no session asks admission for a slot
   proxy service{values, {}, {}, with_faults(plan, play)};
   const auto table = make_key_table({});
   for (const auto& each : service.shared()) {
@@ -112,7 +113,8 @@ TEST_CASE(
     caf::anon_send(each.admission, limits_changed{{100, 0, std::chrono::seconds{10}}});
     caf::anon_send(each.admission, leave_queue{0});
     caf::anon_send(each.admission, tokens_spent{table->internal, 1});
-    // A slot goes back to the actor that gave it, past its double.
+    // A session returns its slot directly to the actor that granted it, so the double never gets this
+    // message.
     if (handler == "slot_freed") caf::anon_send(each.admission, slot_freed{"nobody's"});
   }
   for (int i = 0; plan->struck == 0 && i < 8; ++i) {
@@ -135,12 +137,12 @@ TEST_CASE(
   UNSCOPED_INFO(
       "good again after " << std::chrono::duration_cast<milliseconds>(test_clock::now() - since).count()
                           << " ms");
-  // On every thread, more than once.
+  // Enough requests for several on every thread.
   for (int i = 0; i < 8; ++i) CHECK(is_good(chat(service, chat_body("m"))));
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("actors that fail: streams go on while all that is shared dies around them", "[service][faults]") {
+TEST_CASE("actors that fail: streams go on when all shared actors die", "[service][faults]") {
   const auto plan = std::make_shared<fault_plan>("none");
   proxy service{mock_settings(), {}, {}, with_faults(plan, play)};
   raw_connection streaming{service.port()};
@@ -165,7 +167,7 @@ TEST_CASE("actors that fail: streams go on while all that is shared dies around 
 
 namespace {
 
-/// The actors of one kind, all threads.
+/// Returns the actors of one kind on all threads.
 std::vector<caf::strong_actor_ptr> kept(const proxy& service, const std::string& kind) {
   std::vector<caf::strong_actor_ptr> all;
   for (const auto& each : service.shared()) {
@@ -183,7 +185,7 @@ std::vector<caf::strong_actor_ptr> kept(const proxy& service, const std::string&
 
 }  // namespace
 
-TEST_CASE("actors that fail: a dead one is replaced again and again, within 100 ms each",
+TEST_CASE("actors that fail: an actor that dies repeatedly is replaced within 100 ms each time",
           "[service][faults]") {
   const std::string kind = GENERATE("auth", "pool", "registry", "metrics", "admission", "observer");
   CAPTURE(kind);
@@ -209,7 +211,7 @@ TEST_CASE("actors that fail: a dead one is replaced again and again, within 100 
   CHECK(shows_events(service));
 }
 
-TEST_CASE("actors that fail: what a dead metrics actor had counted is still counted", "[service][faults]") {
+TEST_CASE("actors that fail: the counts of a dead metrics actor are kept", "[service][faults]") {
   proxy service{mock_settings()};
   for (int i = 0; i < 8; ++i) CHECK(chat(service, chat_body("m")).status == 200);
   const std::string eight =
@@ -268,7 +270,7 @@ TEST_CASE("actors that fail: a dead probe is replaced, and brings an upstream ba
   probes.clear();
 }
 
-TEST_CASE("actors that fail: a supervisor that cannot do as it is told keeps what there is",
+TEST_CASE("actors that fail: a supervisor that cannot spawn new pools keeps the old ones",
           "[service][faults]") {
   std::atomic<bool> broken{false};
   proxy service{mock_settings(), {}, {}, [&](caf::actor_system&, actor_factories& all) {
@@ -291,15 +293,16 @@ TEST_CASE("actors that fail: a supervisor that cannot do as it is told keeps wha
   service.reconfigure(other);
   CHECK(pools() == before);
   for (const auto& got : one_of_each(service)) CHECK(is_good(got));
-  // And it looks after the others as ever.
+  // The supervisor still replaces actors that die.
   caf::anon_send_exit(service.shared().front().auth, caf::exit_reason::kill);
   broken = false;
   CHECK(eventually([&] { return is_good(chat(service, chat_body("m"))); }, soon));
   for (int i = 0; i < 4; ++i) CHECK(is_good(chat(service, chat_body("m"))));
 }
 
-TEST_CASE("actors that fail: who waits for the first model list when its registry dies gets an answer",
-          "[service][faults]") {
+TEST_CASE(
+    "actors that fail: a request that waits for the first model list gets an answer if the registry dies",
+    "[service][faults]") {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     if (is_chat(req)) {
       reply.json(200, R"({"ok":true})");

@@ -1,4 +1,5 @@
-// The adapter pool in the whole service: its limits, other threads' adapters, an adapter that dies.
+// The adapter pool in the whole service: its limits, the use of other threads' adapters, and adapters that
+// die.
 #include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
@@ -42,7 +43,7 @@ void kill_adapters(proxy& service) {
 
 }  // namespace
 
-TEST_CASE("pool: ADAPTER_MAX_CONCURRENT bounds what upstream gets; over it is a 503",
+TEST_CASE("pool: ADAPTER_MAX_CONCURRENT limits the requests at upstream, and requests over it get a 503",
           "[service][upstream][pool]") {
   scripted_upstream up{hangs()};
   auto values = litellm_settings(up.url());
@@ -61,7 +62,7 @@ TEST_CASE("pool: ADAPTER_MAX_CONCURRENT bounds what upstream gets; over it is a 
   CHECK(contains(refused.body, R"("code":"overloaded")"));
   CHECK(refused.has("retry-after"));
   CHECK(chats_of(up).size() == 4);
-  // One leaves: its place is free again.
+  // When a client leaves, its place is free again.
   clients.pop_back();
   CHECK(eventually([&] { return chat(service, chat_body("quick")).status == 200; }));
 }
@@ -74,7 +75,8 @@ TEST_CASE("pool: an adapter of another thread is used before a request is refuse
   values.adapter_pool_size = 2;
   values.adapter_max_concurrent = 1;
   proxy service{values};
-  // Of four connections at least two are on one thread; any two of them may have a stream at the same time.
+  // Of four connections at least two are on the same thread, and any two must be able to stream at the same
+  // time.
   for (int a = 0; a < 4; ++a) {
     for (int b = a + 1; b < 4; ++b) {
       REQUIRE(eventually([&] { return service.in_flight() == 0; }));

@@ -1,4 +1,4 @@
-// The built program itself: its exit codes, what it says, how it ends, what it logs.
+// The built program itself: its exit codes, its output, how it ends, and what it logs.
 #include "support/program.hpp"
 #include "support/scripted_upstream.hpp"
 
@@ -33,7 +33,7 @@ std::vector<std::string> lines_with(const std::string& text, std::string_view pa
 }  // namespace
 
 TEST_CASE("program: a LITELLM_CA_FILE that cannot be used is named, with exit code 2", "[service][program]") {
-  const std::string here = LLM_PROXY_SOURCE_DIR "/CMakeLists.txt";  // a file, and no PEM
+  const std::string here = LLM_PROXY_SOURCE_DIR "/CMakeLists.txt";  // a file that is not PEM
   for (const auto& [file, why] : {std::pair<std::string, std::string>{"/no/such/file.pem", "cannot be read"},
                                   {"/tmp", "is a directory"},
                                   {here, "holds no certificate"}}) {
@@ -45,7 +45,7 @@ TEST_CASE("program: a LITELLM_CA_FILE that cannot be used is named, with exit co
   }
 }
 
-TEST_CASE("program: --version, --help and --check-config answer and end", "[service][program]") {
+TEST_CASE("program: --version, --help and --check-config print their output and exit", "[service][program]") {
   child_process version{program, with_argument("--version", {{"LLM_PROXY__VERSION", "1.2.3"}})};
   CHECK(version.wait(long_patience) == 0);
   CHECK(version.out().starts_with("llm-proxy 1.2.3"));
@@ -61,7 +61,7 @@ TEST_CASE("program: --version, --help and --check-config answer and end", "[serv
   CHECK(holds(unknown.err(), "--frobnicate"));
 }
 
-TEST_CASE("program: a bad configuration ends it with 2 and every fault", "[service][program]") {
+TEST_CASE("program: with a bad configuration it names every fault and exits with 2", "[service][program]") {
   const environment bad{{"LLM_PROXY__PORT", "70000"},          {"LLM_PROXY__LLM_MODE", "magic"},
                         {"LLM_PROXY__LOG_LEVEL", "LOUD"},      {"LLM_PROXY__THREADS", "-1"},
                         {"LLM_PROXY__IDLE_TIMEOUT", "soon"},   {"LLM_PROXY__LITELLM_PROXY_URL", "ftp://x"},
@@ -81,13 +81,13 @@ TEST_CASE("program: a bad configuration ends it with 2 and every fault", "[servi
   }
 }
 
-TEST_CASE("program: the default key is no key for other machines", "[service][program]") {
+TEST_CASE("program: the default key is refused when other machines can connect", "[service][program]") {
   child_process open{program, with({{"LLM_PROXY__HOST", "0.0.0.0"}, {"LLM_PROXY__PORT", "0"}})};
   CHECK(open.wait(long_patience) == 2);
   CHECK(holds(open.err(), "LLM_PROXY__INTERNAL_API_KEY"));
 }
 
-TEST_CASE("program: a port in use ends it with 1, a second copy's too", "[service][program]") {
+TEST_CASE("program: it exits with 1 if its port is in use, even by a copy of itself", "[service][program]") {
   const auto port = free_port();
   auto values = mock_environment();
   values["LLM_PROXY__PORT"] = std::to_string(port);
@@ -101,7 +101,7 @@ TEST_CASE("program: a port in use ends it with 1, a second copy's too", "[servic
   CHECK(request(port, "GET", "/health").status == 200);
   first.signal(SIGTERM);
   CHECK(first.wait(long_patience) == 0);
-  // The port is free again at once, past connections or not.
+  // The port can be used again immediately, although there have been connections on it.
   child_process third{program, with(values)};
   CHECK(port_of(third) == port);
 }
@@ -126,7 +126,7 @@ TEST_CASE("program: SIGTERM and SIGINT let a stream end, then it exits with 0", 
   }
 }
 
-TEST_CASE("program: DRAIN_TIMEOUT and a second signal cut what is in flight, exit code 0",
+TEST_CASE("program: DRAIN_TIMEOUT and a second signal cut the requests in flight, and the exit code is 0",
           "[service][program]") {
   for (const bool by_signal : {false, true}) {
     child_process service{
@@ -139,7 +139,7 @@ TEST_CASE("program: DRAIN_TIMEOUT and a second signal cut what is in flight, exi
     REQUIRE(client.send(chat_bytes(chat_body("m", true, "a"))));
     REQUIRE(client.read_until("\n\n", patience).end == read_end::done);
     service.signal(SIGTERM);
-    REQUIRE(idle.wait_closed(patience) == read_end::eof);  // the first signal was taken
+    REQUIRE(idle.wait_closed(patience) == read_end::eof);  // shows that the first signal has arrived
     if (by_signal) service.signal(SIGTERM);
     const auto rest = client.read_to_end(patience);
     CHECK(holds(rest.bytes, R"("code":"drained")"));
@@ -166,7 +166,7 @@ TEST_CASE("program: SIGPIPE and a closed stdout do not end it", "[service][progr
   }));
   service.signal(SIGPIPE);
   for (int i = 0; i < 20; ++i) {
-    // Leaves in the middle of its answer: writes to a closed socket.
+    // Each client leaves in the middle of its answer, so the program writes to closed sockets.
     raw_connection client{port};
     REQUIRE(client.send(chat_bytes(chat_body("m", true, "a b c d"))));
     client.reset();
@@ -176,7 +176,7 @@ TEST_CASE("program: SIGPIPE and a closed stdout do not end it", "[service][progr
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("program: a standard stream that is closed at its start is /dev/null, and no client's socket",
+TEST_CASE("program: a standard stream that is closed at the start becomes /dev/null, never a client's socket",
           "[service][program]") {
   for (const auto& closed : std::vector<std::vector<int>>{{0}, {1}, {2}, {0, 1, 2}}) {
     CAPTURE(closed);
@@ -196,7 +196,7 @@ TEST_CASE("program: a standard stream that is closed at its start is /dev/null, 
       const auto link = "/proc/" + std::to_string(service.pid()) + "/fd/" + std::to_string(descriptor);
       CHECK(std::filesystem::read_symlink(link) == "/dev/null");
     }
-    // What others ask for is in the log, and reaches no client.
+    // The log has the paths of all requests. None of its lines may reach a client.
     std::vector<raw_connection> listening;
     for (int i = 0; i < 4; ++i) listening.emplace_back(port);
     for (int i = 0; i < 4; ++i) CHECK(request(port, "GET", "/v1/secret-path", with_key).status == 404);
@@ -207,9 +207,9 @@ TEST_CASE("program: a standard stream that is closed at its start is /dev/null, 
   }
 }
 
-TEST_CASE("program: commands get along without standard streams, and write to no socket",
+TEST_CASE("program: commands work without standard streams, and their output reaches no socket",
           "[service][program]") {
-  // What the other end of the command's connection gets.
+  // Everything that the server at the other end of the command's connection receives.
   std::string asked;
   std::mutex changing;
   scripted_upstream there{[&](const upstream_request& request, upstream_reply& reply) {

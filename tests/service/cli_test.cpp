@@ -1,4 +1,4 @@
-// The commands of the binary that ask a running service, and those that write the file of keys.
+// The commands of the program that ask a running service, and those that write the file of keys.
 #include "support/certificate.hpp"
 #include "support/keys_file.hpp"
 #include "support/program.hpp"
@@ -31,7 +31,7 @@ outcome run(std::vector<std::string> arguments, environment values = {}) {
   return {code, command.out(), command.err()};
 }
 
-/// A service in mock mode, and the environment by which a command finds it.
+/// A service in mock mode, and the environment with which a command finds it.
 struct mock_service {
   explicit mock_service(const environment& more = {}) : process{program, with(mock_environment(more))} {
     found["LLM_PROXY__PORT"] = std::to_string(port_of(process));
@@ -55,7 +55,7 @@ std::string first_line(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("command: health says 0 of a healthy service and 1, with the reason, of any other",
+TEST_CASE("command: health exits with 0 for a healthy service, and with 1 and the reason for any other",
           "[service][cli]") {
   const mock_service service;
   const auto port = service.found.at("LLM_PROXY__PORT");
@@ -75,29 +75,29 @@ TEST_CASE("command: health says 0 of a healthy service and 1, with the reason, o
   CHECK(run({"health", "twice"}).code == 2);
 }
 
-TEST_CASE("command: health asks ADMIN_PORT where PORT cannot be asked, and only there", "[service][cli]") {
+TEST_CASE("command: health asks ADMIN_PORT only if PORT cannot be asked", "[service][cli]") {
   const auto admin = std::to_string(free_port());
   const mock_service service{
       {{"LLM_PROXY__ADMIN_PORT", admin}, {"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "600000"}}};
   auto found = service.found;
   found["LLM_PROXY__ADMIN_PORT"] = admin;
   CHECK(run({"health"}, found).code == 0);
-  // A port that is not known: a free one was taken, or a socket was handed over.
+  // With PORT=0 the port is not known, as when the service took any free port or was handed a socket.
   CHECK(run({"health"}, {{"LLM_PROXY__PORT", "0"}, {"LLM_PROXY__ADMIN_PORT", admin}}).code == 0);
   CHECK(run({"health"}, {{"LLM_PROXY__PORT", std::to_string(free_port())}, {"LLM_PROXY__ADMIN_PORT", admin}})
             .code == 0);
-  // What is asked by its name is asked alone.
+  // With --url only that address is asked.
   const auto named = run({"health", "--url", "http://127.0.0.1:" + std::to_string(free_port())},
                          {{"LLM_PROXY__ADMIN_PORT", admin}});
   CHECK(named.code == 1);
-  // Somebody who takes connections and does not answer is not well, whatever ADMIN_PORT says.
+  // A service that accepts connections on PORT and does not answer is unhealthy, whatever ADMIN_PORT answers.
   scripted_upstream mute{[](const upstream_request&, upstream_reply& reply) { reply.hang(); }};
   const auto hangs =
       run({"health"}, {{"LLM_PROXY__PORT", std::to_string(mute.port())}, {"LLM_PROXY__ADMIN_PORT", admin}});
   CHECK(hangs.code == 1);
   CHECK(holds(hangs.err, ":" + std::to_string(mute.port()) + ": no HTTP answer"));
 
-  // While it drains it no longer listens on PORT, and lives.
+  // A service that drains no longer listens on PORT, but it is alive.
   const auto port = static_cast<std::uint16_t>(std::stoi(found.at("LLM_PROXY__PORT")));
   raw_connection client{port};
   REQUIRE(client.send(chat_bytes(chat_body("m", true))));
@@ -111,8 +111,7 @@ TEST_CASE("command: health asks ADMIN_PORT where PORT cannot be asked, and only 
   CHECK(eventually([&] { return run({"health"}, found).code == 1; }));
 }
 
-TEST_CASE("command: health of a service that wants its clients' certificates is asked on ADMIN_PORT",
-          "[service][cli]") {
+TEST_CASE("command: health asks ADMIN_PORT if the service demands client certificates", "[service][cli]") {
   const certificate cert;
   auto tls = environment{{"LLM_PROXY__TLS_CERT_FILE", cert.file()},
                          {"LLM_PROXY__TLS_KEY_FILE", cert.key()},
@@ -157,7 +156,7 @@ TEST_CASE("command: a service with TLS is asked over TLS", "[service][cli]") {
   CHECK(holds(misnamed.err, "no TLS connection"));
 }
 
-TEST_CASE("command: chat prints the answer and says 0", "[service][cli]") {
+TEST_CASE("command: chat prints the answer and exits with 0", "[service][cli]") {
   const mock_service service;
   const auto answer = service.ask({"chat", "-m", "any", "say \"this\" back"});
   CHECK(answer.code == 0);
@@ -183,7 +182,7 @@ TEST_CASE("command: chat sends the model and the system message", "[service][cli
   CHECK(sent.last_text("content") == "-5?");
 }
 
-TEST_CASE("command: chat says 1 when the answer is refused or not whole", "[service][cli]") {
+TEST_CASE("command: chat exits with 1 if the request is refused or the answer is cut", "[service][cli]") {
   scripted_upstream upstream;
   proxy service{litellm_settings(upstream.url())};
   const auto url = "http://127.0.0.1:" + std::to_string(service.port());
@@ -213,7 +212,7 @@ TEST_CASE("command: models lists what the service offers", "[service][cli]") {
   CHECK(run({"models"}, stranger).code == 1);
 }
 
-TEST_CASE("command: models shows no size that LiteLLM did not name, and chat which models there are",
+TEST_CASE("command: models shows only sizes that LiteLLM names, and chat lists the models for an unknown one",
           "[service][cli]") {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     if (req.target == "/v1/models") {
@@ -238,7 +237,7 @@ TEST_CASE("command: models shows no size that LiteLLM did not name, and chat whi
   CHECK_FALSE(holds(service.ask({"chat", "-m", "big", "Hello"}).err, "has no model"));
 }
 
-TEST_CASE("command: a key that keys add made opens the service after SIGHUP, and no more once revoked",
+TEST_CASE("command: a key from keys add works after SIGHUP, and no longer after keys revoke",
           "[service][cli]") {
   keys_file file{{}};
   file.write_raw(R"({"keys":[]})");
@@ -263,7 +262,7 @@ TEST_CASE("command: a key that keys add made opens the service after SIGHUP, and
   CHECK(eventually([&] { return !opens(key); }));
 }
 
-TEST_CASE("command: keys add keeps what the file holds, and its mode", "[service][cli]") {
+TEST_CASE("command: keys add keeps the contents of the file and its mode", "[service][cli]") {
   keys_file file{{{"old", "old-key", R"("rpm":7)"}}};
   ::chmod(file.path().c_str(), 0640);
   const auto made = run({"keys", "add", "old", "--file", file.path(), "--expires", "2099-01-31T23:59:59Z"});
@@ -276,7 +275,7 @@ TEST_CASE("command: keys add keeps what the file holds, and its mode", "[service
   CHECK((status.st_mode & 0777) == 0640);
   const auto listed = run({"keys", "list", "--file", file.path()});
   CHECK(listed.code == 0);
-  CHECK(holds(listed.out, "2099-01-31T23:59:59Z  -          7"));  // a further key has the name's limits
+  CHECK(holds(listed.out, "2099-01-31T23:59:59Z  -          7"));  // another key of a name has its limits
 }
 
 TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "[service][cli]") {
@@ -300,7 +299,7 @@ TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "
   CHECK(holds(refused({"revoke", "nobody"}).err, "has no such key of nobody"));
   CHECK(refused({"revoke", "a", "--sha256", "zz"}).code == 1);
   CHECK(text_in(file.path()) == before);
-  CHECK(run({"keys", "list"}).code == 2);  // which file?
+  CHECK(run({"keys", "list"}).code == 2);  // no file is named
   file.write_raw("{");
   CHECK(holds(refused({"add", "b"}).err, "is not valid JSON"));
   CHECK(text_in(file.path()) == "{");

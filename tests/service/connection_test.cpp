@@ -68,7 +68,7 @@ TEST_CASE("connection: 500 requests in one write get 500 answers", "[service][co
   CHECK(right == 500);
 }
 
-TEST_CASE("connection: a request that asks for its end gets it", "[service][connection]") {
+TEST_CASE("connection: it ends after a request that asks for that", "[service][connection]") {
   proxy service{mock_settings()};
   for (const std::string stream : {"0", "1"}) {
     raw_connection client{service.port()};
@@ -83,7 +83,7 @@ TEST_CASE("connection: a request that asks for its end gets it", "[service][conn
   }
 }
 
-TEST_CASE("connection: HTTP/1.0 gets no chunks and an end, unless it asks to be kept",
+TEST_CASE("connection: with HTTP/1.0 there are no chunks, and it ends unless the client asks to keep it",
           "[service][connection]") {
   proxy service{mock_settings()};
   const auto ask = [](bool stream, std::string_view more) {
@@ -130,7 +130,7 @@ TEST_CASE("connection: a stream that breaks does not look whole to HTTP/1.0", "[
   const auto all = client.read_to_end(patience);
   CHECK(holds(all.bytes, R"("code":"upstream_disconnected")"));
   CHECK_FALSE(holds(all.bytes, "half"));
-  // Its body ends with the connection: a clean end would be a success.
+  // In HTTP/1.0 the end of the connection ends the body, so a clean end would look like a success.
   CHECK(all.end == read_end::reset);
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("connection: 100-continue is sent when the body is wanted", "[service]
     CHECK(answer.status == 200);
     CHECK(answer.interim.empty());
   }
-  // The body came along: nobody waits for the go-ahead.
+  // The body was sent with the head, so the client does not wait for 100-continue.
   REQUIRE(client.send(bytes));
   CHECK(read_response(client, patience).interim.empty());
 }
@@ -174,7 +174,7 @@ TEST_CASE("connection: no 100-continue for a body that is refused", "[service][c
     const auto answer = read_response(client, patience);
     CHECK(answer.status == status);
     CHECK(answer.interim.empty());
-    // Whether the body comes all the same cannot be known: no next request can be found.
+    // The client may or may not send the body now, so where the next request begins cannot be known.
     CHECK(answer.header("connection") == "close");
     CHECK(client.wait_closed(patience) == read_end::eof);
   }
@@ -185,10 +185,10 @@ TEST_CASE("connection: a chunked body may be split anywhere", "[service][connect
   const auto body = chat_body("m", false, "split \xc3\xa4\xe2\x82\xac anywhere");
   const auto chunked = chunked_chat_head + in_chunks(body, 5);
   raw_connection client{service.port()};
-  // Each way to cut it in two, on one connection.
+  // All ways to cut the request in two, on one connection.
   for (std::size_t at = chunked_chat_head.size() - 6; at < chunked.size(); ++at) {
     REQUIRE(client.send(chunked.substr(0, at)));
-    if (at % 8 == 0) std::this_thread::sleep_for(1ms);  // sometimes the parts surely are two reads
+    if (at % 8 == 0) std::this_thread::sleep_for(1ms);  // so that the parts arrive in two reads
     REQUIRE(client.send(chunked.substr(at)));
     const auto answer = read_response(client, patience);
     INFO("cut at " << at);
@@ -211,10 +211,10 @@ TEST_CASE("connection: a head may come byte by byte", "[service][connection]") {
   CHECK(read_response(client, patience).status == 200);
 }
 
-TEST_CASE("connection: an absolute target goes by its path, a query is no part of it",
+TEST_CASE("connection: an absolute target is routed by its path, and a query is not part of the path",
           "[service][connection]") {
   auto values = mock_settings();
-  values.ui = false;  // without a page at "/"
+  values.ui = false;  // otherwise "/" is a page
   proxy service{values};
   const auto status = [&](const std::string& target) {
     return request(service.port(), "GET", target, with_key).status;
@@ -246,7 +246,7 @@ TEST_CASE("connection: up to 1 MiB of an unwanted body is dropped and the connec
   raw_connection client{service.port()};
   for (const auto& [head, status] : rows) {
     REQUIRE(client.send(head));
-    const auto early = read_response(client, patience);  // nothing of the body was sent yet
+    const auto early = read_response(client, patience);  // comes before any of the body was sent
     CHECK(early.status == status);
     CHECK_FALSE(early.has("connection"));
     REQUIRE(client.send(filler + get_health));
@@ -264,7 +264,7 @@ TEST_CASE("connection: beyond 1 MiB it ends, and a client that still sends gets 
   for (int round = 0; round < 5; ++round) {
     raw_connection client{service.port()};
     REQUIRE(client.send(unauthorized_post(20'000'000)));
-    // Sends all of it before it looks for an answer, as simple clients do.
+    // Simple clients send the whole body before they look for an answer.
     REQUIRE(client.send(std::string(20'000'000, 'a')));
     const auto refused = read_response(client, patience);
     CHECK(refused.status == 401);
@@ -272,7 +272,7 @@ TEST_CASE("connection: beyond 1 MiB it ends, and a client that still sends gets 
     CHECK(refused.complete);
     CHECK(client.read_to_end(patience).end == read_end::eof);
   }
-  // Chunks do not tell how many come: it ends after the answer.
+  // A chunked body does not say how long it is, so the connection ends after the answer.
   raw_connection chunked{service.port()};
   REQUIRE(chunked.send("POST /health HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"));
   REQUIRE(chunked.send(in_chunks(std::string(3'000'000, 'a'), 60'000)));
@@ -280,12 +280,13 @@ TEST_CASE("connection: beyond 1 MiB it ends, and a client that still sends gets 
   CHECK(chunked.read_to_end(patience).end == read_end::eof);
 }
 
-TEST_CASE("connection: it reads on for 2 seconds at most after its end", "[service][connection]") {
+TEST_CASE("connection: after its end it reads and drops bytes for at most 2 seconds",
+          "[service][connection]") {
   proxy service{mock_settings()};
   raw_connection client{service.port()};
   REQUIRE(client.send(unauthorized_post(50'000'000)));
   CHECK(read_response(client, patience).status == 401);
-  CHECK(client.read_to_end(patience).end == read_end::eof);  // at once
+  CHECK(client.read_to_end(patience).end == read_end::eof);  // the service ends its side immediately
   const auto since = test_clock::now();
   while (test_clock::now() - since < 6s && client.send(std::string(1000, 'a'))) {
     std::this_thread::sleep_for(20ms);
@@ -297,7 +298,8 @@ TEST_CASE("connection: it reads on for 2 seconds at most after its end", "[servi
 
 TEST_CASE("connection: a client that closes its sending side early still gets a refusal it reads slowly",
           "[service][connection]") {
-  // An answer larger than the socket takes at once, `connection: close`, and FIN from the client meanwhile.
+  // The answer is larger than the socket's buffer and has `connection: close`, and the client sends its FIN
+  // before it has read all of it.
   scripted_upstream upstream{[](const upstream_request& asked, upstream_reply& reply) {
     if (asked.method != "POST") return void(reply.json(404, "{}"));
     reply.json(400, R"({"error":{"message":")" + std::string(3'000'000, 'a') + R"("}})");

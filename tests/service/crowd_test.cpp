@@ -1,4 +1,4 @@
-// Much at once: large bodies, deep ones, many streams, clients that leave.
+// Heavy load: large bodies, deeply nested bodies, many streams, and many clients that leave.
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"
 
@@ -28,14 +28,14 @@ TEST_CASE("crowd: a body of 30 MB is served, by length and by chunks", "[service
 }
 
 TEST_CASE("crowd: a body that comes in many reads is served", "[service][crowd]") {
-  // A session that waits for its body is referred to by nobody: CAF once ended it there.
+  // No other actor refers to a session that waits for its body. CAF once ended such sessions for that reason.
   proxy service{mock_settings()};
   raw_connection slow{service.port()};
   REQUIRE(slow.send_slowly(chat_bytes(chat_body("m")), 1, 0ms));
   CHECK(read_response(slow, patience).status == 200);
 }
 
-TEST_CASE("crowd: nesting of 100,000 levels is neither a crash nor slow", "[service][crowd]") {
+TEST_CASE("crowd: 100,000 levels of nesting neither crash the service nor slow it down", "[service][crowd]") {
   proxy service{mock_settings()};
   const auto since = test_clock::now();
   const std::string arrays = std::string(100'000, '[') + std::string(100'000, ']');
@@ -76,7 +76,7 @@ TEST_CASE("crowd: 200 streams at once each get their own words, in order", "[ser
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("crowd: 50 clients that leave at once are told on to upstream within 100 ms each",
+TEST_CASE("crowd: when 50 clients leave at once, each of their upstream requests is closed within 100 ms",
           "[service][crowd]") {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     if (req.method != "POST") {
@@ -93,7 +93,7 @@ TEST_CASE("crowd: 50 clients that leave at once are told on to upstream within 1
   std::vector<std::unique_ptr<raw_connection>> clients;
   for (int i = 0; i < 50; ++i) {
     clients.push_back(std::make_unique<raw_connection>(service.port()));
-    // Every other one waits for an answer that has not begun.
+    // For every second client the answer has not begun yet.
     REQUIRE(clients.back()->send(chat_bytes(chat_body("m", i % 2 == 0))));
     if (i % 2 == 0) REQUIRE(clients.back()->read_until("\"x\"", 5s).end == read_end::done);
   }
@@ -112,7 +112,7 @@ TEST_CASE("crowd: 50 clients that leave at once are told on to upstream within 1
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("crowd: clients that leave at any moment take nothing with them", "[service][crowd]") {
+TEST_CASE("crowd: clients that leave at any moment leave no request behind", "[service][crowd]") {
   auto values = mock_settings();
   values.mock_chunk_delay_ms = 2ms;
   proxy service{values};

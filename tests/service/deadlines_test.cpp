@@ -1,4 +1,5 @@
-// Deadlines on the client's side: head, body, idle connection, a client that takes nothing.
+// Deadlines on the client's side: for a head, for a body, for an idle connection, and for a client that does
+// not read.
 #include "support/raw_requests.hpp"
 
 #include <string>
@@ -9,7 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Sends byte by byte, each well within the deadline, until an answer comes; how long that took.
+/// Sends the bytes one by one, with pauses that are much shorter than the deadline, until an answer comes.
+/// Returns how long that took.
 test_clock::duration trickle_until_answered(raw_connection& client, std::string_view bytes,
                                             milliseconds pause) {
   const auto since = test_clock::now();
@@ -22,7 +24,7 @@ test_clock::duration trickle_until_answered(raw_connection& client, std::string_
 
 }  // namespace
 
-TEST_CASE("deadlines: a head that trickles is a 408 when its time is over", "[service][deadline]") {
+TEST_CASE("deadlines: a head that arrives too slowly is a 408", "[service][deadline]") {
   auto values = mock_settings();
   values.client_head_timeout = 300ms;
   proxy service{values};
@@ -36,7 +38,7 @@ TEST_CASE("deadlines: a head that trickles is a 408 when its time is over", "[se
   CHECK(answer.header("connection") == "close");
   CHECK(holds(answer.body, R"("code":"request_timeout")"));
   CHECK(client.read_to_end(patience).end == read_end::eof);
-  // Its first byte starts it, be it part of an empty line.
+  // The time starts with the first byte, even if that byte belongs to an empty line before the head.
   CHECK(say(service.port(), "\r\n").status == 408);
 }
 
@@ -50,7 +52,7 @@ TEST_CASE("deadlines: the next head on a kept connection has its own time", "[se
   CHECK(read_response(client, patience).status == 408);
 }
 
-TEST_CASE("deadlines: REQUEST_TIMEOUT while the client's body is awaited is the client's 408",
+TEST_CASE("deadlines: if REQUEST_TIMEOUT ends while the body is read, the client gets a 408",
           "[service][deadline]") {
   auto values = mock_settings();
   values.request_timeout = 200ms;
@@ -64,7 +66,7 @@ TEST_CASE("deadlines: REQUEST_TIMEOUT while the client's body is awaited is the 
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("deadlines: a body that trickles is a 408 when its time is over", "[service][deadline]") {
+TEST_CASE("deadlines: a body that arrives too slowly is a 408", "[service][deadline]") {
   auto values = mock_settings();
   values.client_body_timeout = 300ms;
   proxy service{values};
@@ -85,7 +87,7 @@ TEST_CASE("deadlines: a body that trickles is a 408 when its time is over", "[se
   CHECK(service.in_flight() == 0);
 }
 
-TEST_CASE("deadlines: the body of a refused request has its time too", "[service][deadline]") {
+TEST_CASE("deadlines: the body of a refused request has a deadline, too", "[service][deadline]") {
   auto values = mock_settings();
   values.client_body_timeout = 300ms;
   proxy service{values};
@@ -125,7 +127,7 @@ TEST_CASE("deadlines: none of them runs while an answer is on its way", "[servic
   CHECK(sse_events(answer.body).back() == "[DONE]");
 }
 
-TEST_CASE("deadlines: a client that takes nothing is given up", "[service][deadline]") {
+TEST_CASE("deadlines: a client that does not read is disconnected", "[service][deadline]") {
   auto values = mock_settings();
   values.client_write_timeout = 300ms;
   const std::string part(8'000, 'a');
@@ -145,7 +147,7 @@ TEST_CASE("deadlines: a client that takes nothing is given up", "[service][deadl
   CHECK(client.wait_closed(patience) != read_end::timeout);
 }
 
-TEST_CASE("deadlines: 0 turns one off", "[service][deadline]") {
+TEST_CASE("deadlines: the value 0 turns a deadline off", "[service][deadline]") {
   auto values = mock_settings();
   values.client_head_timeout = values.client_body_timeout = values.keep_alive_timeout = 0ms;
   proxy service{values};

@@ -1,4 +1,4 @@
-// Shutting down, and the limit on requests at one time.
+// Shutting down, and the limit on concurrent requests.
 #include "actors/service/service_parts.hpp"
 #include "support/raw_requests.hpp"
 
@@ -17,7 +17,7 @@ std::future<bool> drain_in_background(proxy& service, milliseconds timeout) {
   return std::async(std::launch::async, [&service, timeout] { return service.drain_connections(timeout); });
 }
 
-/// A stream whose first event has come.
+/// Returns a connection with a stream whose first event has arrived.
 raw_connection open_stream(const proxy& service, std::string_view text) {
   raw_connection client{service.port()};
   REQUIRE(client.send(chat_bytes(chat_body("m", true, text))));
@@ -71,7 +71,7 @@ TEST_CASE("drain: a request in flight is answered, and its connection ends", "[s
   CHECK(drained.get());
 }
 
-TEST_CASE("drain: a stream in flight ends whole, then its connection does", "[service][drain]") {
+TEST_CASE("drain: a stream in flight is finished, then its connection ends", "[service][drain]") {
   auto values = mock_settings();
   values.mock_chunk_delay_ms = 50ms;
   proxy service{values};
@@ -102,7 +102,7 @@ TEST_CASE("drain: a request whose body is still coming is served", "[service][dr
   CHECK(drained.get());
 }
 
-TEST_CASE("drain: a refused request's body is not waited for", "[service][drain]") {
+TEST_CASE("drain: it does not wait for the body of a refused request", "[service][drain]") {
   proxy service{mock_settings()};
   raw_connection client{service.port()};
   REQUIRE(client.send("POST /health HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n"));
@@ -113,7 +113,8 @@ TEST_CASE("drain: a refused request's body is not waited for", "[service][drain]
   CHECK(drained.get());
 }
 
-TEST_CASE("drain: a stream that outlasts patience gets an error event and no [DONE]", "[service][drain]") {
+TEST_CASE("drain: a stream that outlasts the drain timeout ends with an error event and without [DONE]",
+          "[service][drain]") {
   auto values = mock_settings();
   values.mock_chunk_delay_ms = 200ms;
   proxy service{values};
@@ -128,7 +129,8 @@ TEST_CASE("drain: a stream that outlasts patience gets an error event and no [DO
   CHECK(service.in_flight() == 0);
 }
 
-TEST_CASE("drain: what has no answer yet gets a 503 when patience is over", "[service][drain]") {
+TEST_CASE("drain: a request without an answer gets a 503 when the drain timeout is over",
+          "[service][drain]") {
   proxy service{mock_settings(), [](const llm_proxy::upstream_request&) {
                   fake_script script;
                   script.head_delay = 1h;
@@ -149,7 +151,7 @@ TEST_CASE("drain: what has no answer yet gets a 503 when patience is over", "[se
   }
 }
 
-TEST_CASE("drain: an acceptor that is dead is not waited for", "[service][drain]") {
+TEST_CASE("drain: it does not wait for an acceptor that is dead", "[service][drain]") {
   proxy service{mock_settings()};
   caf::anon_send_exit(service.parts().acceptors.back(), caf::exit_reason::kill);
   auto drained = drain_in_background(service, 0ms);
@@ -194,7 +196,7 @@ TEST_CASE("limit: over MAX_CONCURRENT_REQUESTS a request is a 503, until a slot 
       CHECK(holds(refused.body, R"("type":"server_error","param":null,"code":"overloaded")"));
     }
     CHECK(service.in_flight() == 3);
-    // Others than chat requests are not counted.
+    // Only chat requests count.
     CHECK(request(service.port(), "GET", "/v1/models", with_key).status == 200);
     CHECK(request(service.port(), "GET", "/health").status == 200);
     streams.pop_back();

@@ -1,4 +1,4 @@
-// Where the options of the built program come from, and what a SIGHUP makes of a file that has changed.
+// Where the built program gets its options from, and what it does with a changed file at SIGHUP.
 #include "support/keys_file.hpp"
 #include "support/odd_files.hpp"
 #include "support/program.hpp"
@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The program in a directory of its own, with a file .env there and nothing in its environment.
+/// Returns the options for a program that runs in `folder`, where its .env may be, with no variables set.
 child_process::options in_folder(const file_folder& folder, std::vector<std::string> arguments = {}) {
   child_process::options how;
   how.directory = folder.path();
@@ -42,7 +42,7 @@ int status_of(std::uint16_t port, const std::string& key) {
 
 }  // namespace
 
-TEST_CASE("env file: one that is missing or has no option at SIGHUP changes nothing, and keys are read again",
+TEST_CASE("env file: if it is missing or empty at SIGHUP the options stay, and the keys are read again",
           "[service][program][reload]") {
   for (const std::string fate : {"missing", "empty", "comments", "a directory", "in another place"}) {
     INFO(fate);
@@ -65,11 +65,11 @@ TEST_CASE("env file: one that is missing or has no option at SIGHUP changes noth
     REQUIRE(service.wait_for_output("SIGHUP: the options stay as they were", long_patience));
     CHECK(holds(service.out(), R"("level":"error","msg":".env)"));
     CHECK_FALSE(holds(service.out(), "SIGHUP: changed"));
-    // Mock mode still, and with the new key.
+    // The service is still in mock mode, and has the new key.
     CHECK(eventually([&] { return status_of(port, "second-key") == 200; }));
     CHECK(status_of(port, "first-key") == 401);
     CHECK(status_of(port, std::string{test_key}) == 200);
-    // And it counts again when it is back.
+    // The file is read again when it is back.
     std::filesystem::remove_all(folder.path(".env"));
     folder.write(".env", mock_lines + "LLM_PROXY__LOG_LEVEL=DEBUG\nLLM_PROXY__INTERNAL_API_KEYS_FILE=" +
                              keys.path() + "\n");
@@ -80,7 +80,8 @@ TEST_CASE("env file: one that is missing or has no option at SIGHUP changes noth
   }
 }
 
-TEST_CASE("env file: without one SIGHUP says so, and one that appears counts", "[service][program][reload]") {
+TEST_CASE("env file: SIGHUP logs that there is none, and reads one that has appeared since",
+          "[service][program][reload]") {
   const file_folder folder;
   auto how = in_folder(folder);
   how.environment = mock_environment();
@@ -96,7 +97,7 @@ TEST_CASE("env file: without one SIGHUP says so, and one that appears counts", "
   CHECK(service.wait_for_output("SIGHUP: the options stay as they were", long_patience));
 }
 
-TEST_CASE("env file: --env-file names the only one, for the service, its SIGHUP and commands",
+TEST_CASE("env file: with --env-file only that file is read, by the service, at SIGHUP and by commands",
           "[service][program][cli]") {
   const file_folder folder;
   folder.write(".env", "LLM_PROXY__LLM_MODE=nonsense\n");
@@ -116,7 +117,7 @@ TEST_CASE("env file: --env-file names the only one, for the service, its SIGHUP 
   CHECK(service.wait_for_output("SIGHUP: options read from " + other, long_patience));
 }
 
-TEST_CASE("env file: one that cannot be read ends the service's start, and commands do without it",
+TEST_CASE("env file: if it cannot be read the service does not start, and commands run without it",
           "[service][program][cli]") {
   const file_folder folder;
   std::filesystem::create_directory(folder.path(".env"));
@@ -129,7 +130,7 @@ TEST_CASE("env file: one that cannot be read ends the service's start, and comma
   CHECK(holds(command.err, "llm-proxy: warning: .env "));
 }
 
-TEST_CASE("env file: a name without its prefix is a warning that has the right one",
+TEST_CASE("env file: an option without its prefix causes a warning that shows the full name",
           "[service][program][cli]") {
   const file_folder folder;
   folder.write(".env",

@@ -1,5 +1,6 @@
-// Errors that upstream tells in words: as a stream's first event, or inside a 200. An SDK asks again for
-// every 408, 409, 429 and 5xx unless x-should-retry tells it not to.
+// Errors that upstream names by a word instead of a status: as a stream's first event, or inside a 200. The
+// client needs the right status, because an SDK tries again after every 408, 409, 429 and 5xx unless
+// x-should-retry forbids it.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -12,7 +13,7 @@ namespace {
 
 struct way_in {
   std::string path;
-  std::string body;  // the percent sign stands for true or false
+  std::string body;  // the percent sign is replaced by true or false
   bool is_anthropic = false;
 };
 
@@ -42,7 +43,7 @@ const std::vector<meant> words{{"overloaded_error", 529, true},       {"invalid_
                                {"no_db_connection", 502, false},      {"timeout_error", 504, true},
                                {"nobody_knows_this_word", 502, true}, {"billing_error", 402, false}};
 
-/// The shapes in which an error may say it.
+/// Returns errors with this word, one of each shape that upstreams use.
 std::vector<std::string> shapes(const std::string& word) {
   return {R"({"type":"error","error":{"type":")" + word + R"(","message":"told so"}})",
           R"({"error":{"type":")" + word + R"(","message":"told so"}})",
@@ -63,7 +64,7 @@ void check_meaning(const response& answer, const meant& each, bool is_anthropic)
 
 }  // namespace
 
-TEST_CASE("error words: in a stream's first event they give status, retry advice and the route's shape",
+TEST_CASE("error words: in a stream's first event they decide status and retry advice, in the route's shape",
           "[service][upstream][error_words]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -71,7 +72,7 @@ TEST_CASE("error words: in a stream's first event they give status, retry advice
     for (const auto& data : shapes(each.word)) {
       for (const std::string name : {"", "event: error\n"}) {
         const bool flat = contains(data, R"("object")");
-        if (flat && name.empty()) continue;  // an event of this shape is an error by its name only
+        if (flat && name.empty()) continue;  // this shape is an error only in an event named "error"
         up.set_script(streams(name + "data: " + data + "\n\n", 1000));
         for (const auto& way : ways_in) {
           INFO(way.path << ' ' << name << data);
@@ -84,7 +85,7 @@ TEST_CASE("error words: in a stream's first event they give status, retry advice
   }
 }
 
-TEST_CASE("error words: inside a 200 they give status, retry advice and the route's shape",
+TEST_CASE("error words: inside a 200 they decide status and retry advice, in the route's shape",
           "[service][upstream][error_words]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -99,7 +100,7 @@ TEST_CASE("error words: inside a 200 they give status, retry advice and the rout
   }
 }
 
-TEST_CASE("error words: a flat error of the Responses API, a text and a bare object are understood",
+TEST_CASE("error words: a flat error of the Responses API, plain text and a bare object are understood",
           "[service][upstream][error_words]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -128,7 +129,8 @@ TEST_CASE("error words: with ERROR_STYLE=raw the bytes stay, and status and retr
   values.error_style = error_style::raw;
   proxy service{values};
   for (const auto& each : words) {
-    if (each.status == 502 && !each.retryable) continue;  // our key: never in upstream's words
+    if (each.status == 502 && !each.retryable)
+      continue;  // upstream refused our own key: its text is not shown
     for (const auto& data : shapes(each.word)) {
       INFO(data);
       up.set_script(streams("event: error\ndata: " + data + "\n\n", 1000));
@@ -142,7 +144,7 @@ TEST_CASE("error words: with ERROR_STYLE=raw the bytes stay, and status and retr
   }
 }
 
-TEST_CASE("error words: LiteLLM's internals stay inside, and a spent budget is not tried again",
+TEST_CASE("error words: LiteLLM's internals are hidden from clients, and a spent budget is not retryable",
           "[service][upstream][error_words]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -194,7 +196,7 @@ TEST_CASE("error words: LiteLLM's internals stay inside, and a spent budget is n
   }
 }
 
-TEST_CASE("error words: an array with an error keeps its message, and JSON that is no object is no success",
+TEST_CASE("error words: an error inside an array keeps its message, and JSON other than an object is a 502",
           "[service][upstream][error_words]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};

@@ -1,4 +1,5 @@
-// What clients leave behind in the program: no memory, no descriptors, no upstream requests.
+// Clients that have left leave nothing behind in the program: no memory, no descriptors, no upstream
+// requests.
 #include "support/child_process.hpp"
 #include "support/raw_requests.hpp"
 #include "support/upstream_chat.hpp"
@@ -30,7 +31,7 @@ constexpr bool sanitized = false;
 
 constexpr std::size_t mib = 1024 * 1024;
 
-/// The built program before `up`, quiet: a pipe that nobody reads would stop its log.
+/// The built program in front of `up`. It logs only errors, because nobody reads the pipe of its log.
 class program_under_load {
  public:
   explicit program_under_load(const scripted_upstream& up)
@@ -76,7 +77,7 @@ std::string stream_request() {
   return make_request("POST", "/v1/chat/completions", {{"host", "x"}, key_field}, chat_body("m", true));
 }
 
-/// Events of 16 KB, `total` bytes of them.
+/// Returns a script that streams events of 16 KB, `total` bytes in all.
 upstream_script floods(std::size_t total) {
   return chats([total](const auto&, auto& reply) {
     const auto event =
@@ -91,7 +92,7 @@ upstream_script floods(std::size_t total) {
   });
 }
 
-/// Reads and throws away; the bytes that came.
+/// Reads and discards an answer, and returns how many bytes arrived.
 std::size_t swallow(raw_connection& client, milliseconds timeout) {
   std::size_t total = 0;
   const auto until = test_clock::now() + timeout;
@@ -105,8 +106,9 @@ std::size_t swallow(raw_connection& client, milliseconds timeout) {
 
 }  // namespace
 
-TEST_CASE("footprint: a client that never reads a gigabyte costs no memory, and the next one gets it whole",
-          "[service][footprint]") {
+TEST_CASE(
+    "footprint: a client that does not read its gigabyte costs no memory, and another one gets all of it",
+    "[service][footprint]") {
   constexpr std::size_t flood = 1024 * mib;
   scripted_upstream up{floods(flood)};
   program_under_load service{up};
@@ -165,13 +167,13 @@ TEST_CASE("footprint: 50 clients that ask for 100 pages each and read none cost 
       }
       UNSCOPED_INFO("RSS before " << before / 1024 << " KiB, at most " << most / 1024 << " KiB");
       if (!sanitized) CHECK(most - before < 16 * mib);
-      // Others are served meanwhile.
+      // Other clients are still served.
       CHECK(request(service.port(), "GET", "/health").status == 200);
     }
   }
 }
 
-TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing is left",
+TEST_CASE("footprint: 5,000 connections and 500 clients that leave early leave nothing behind",
           "[service][footprint]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (!req.is_true("stream")) {
@@ -192,7 +194,7 @@ TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing
           raw_connection client{service.port()};
           client.send(
               make_request("POST", "/v1/chat/completions", {{"host", "x"}, key_field}, chat_body("m")));
-          if (n % 5 != 0) read_response(client, 10s);  // every fifth leaves before its answer
+          if (n % 5 != 0) read_response(client, 10s);  // every fifth client leaves before its answer
         }
       });
     }
@@ -206,7 +208,7 @@ TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing
       REQUIRE(clients.back()->read_until(delta, 20s).end == read_end::done);
     }
     const auto known = up.closings().size();
-    // One after the other, so that each one's way is measured and not the crowd's.
+    // The clients leave one after the other, so that the time of each is measured, not that of the crowd.
     for (auto& each : clients) {
       const auto closings = up.closings().size();
       const auto left = test_clock::now();
@@ -223,7 +225,7 @@ TEST_CASE("footprint: after 5,000 connections and 500 clients that left, nothing
   const auto settled = [&](std::size_t descriptors) {
     return eventually([&] { return service.descriptors() <= descriptors; }, 10s);
   };
-  // Idle upstream connections are dropped after 4 s, memory given back 2 s after a crowd.
+  // Idle upstream connections are closed after 4 s, and memory is given back 2 s after a crowd has left.
   std::this_thread::sleep_for(6500ms);
   const auto base_descriptors = service.descriptors();
   const auto base_rss = service.rss();

@@ -1,5 +1,5 @@
-// Request heads and body framing over a real socket: what two parsers could read in two ways is refused, and
-// the connection ends with it.
+// Request heads and body framing over a real socket. A request that two parsers could read differently is
+// refused, and the connection ends.
 #include "support/raw_requests.hpp"
 
 #include <string>
@@ -20,7 +20,7 @@ struct row {
   int status;
 };
 
-/// Sends each row with a request behind it that must not be served, since its begin is in doubt.
+/// Sends each row, followed by a valid request that must not be served, because where it begins is in doubt.
 void check_refused(const proxy& service, const std::vector<row>& rows) {
   for (const auto& [bytes, status] : rows) {
     INFO(bytes.substr(0, 120));
@@ -37,7 +37,7 @@ void check_refused(const proxy& service, const std::vector<row>& rows) {
 
 }  // namespace
 
-TEST_CASE("head: usual and unusual but clear heads are served", "[service][head]") {
+TEST_CASE("head: usual and unusual but unambiguous heads are served", "[service][head]") {
   proxy service{mock_settings()};
   for (const std::string& bytes : std::vector<std::string>{
            get + host + "\r\n",
@@ -62,7 +62,7 @@ TEST_CASE("head: usual and unusual but clear heads are served", "[service][head]
   }
 }
 
-TEST_CASE("head: an unclear request line is refused", "[service][head]") {
+TEST_CASE("head: an ambiguous request line is refused", "[service][head]") {
   proxy service{mock_settings()};
   check_refused(service, {
                              {"\x16\x03\x01\x02\r\n\r\n", 400},  // TLS
@@ -93,7 +93,7 @@ TEST_CASE("head: an unclear request line is refused", "[service][head]") {
                          });
 }
 
-TEST_CASE("head: unclear header lines are refused", "[service][head]") {
+TEST_CASE("head: ambiguous header lines are refused", "[service][head]") {
   proxy service{mock_settings()};
   check_refused(service, {
                              {"GET /health HTTP/1.1\nhost: x\n\n", 400},
@@ -113,7 +113,7 @@ TEST_CASE("head: unclear header lines are refused", "[service][head]") {
                          });
 }
 
-TEST_CASE("head: HTTP/1.1 has one valid Host", "[service][head]") {
+TEST_CASE("head: HTTP/1.1 needs exactly one valid Host", "[service][head]") {
   proxy service{mock_settings()};
   std::vector<row> rows{{get + "\r\n", 400}, {get + "host: a\r\nhost: a\r\n\r\n", 400}};
   for (const auto* value : {"", "a b", "a/b", "u@a", "a:b", "a:80:80", "a:123456", "[::1", "[x]", "a?b"}) {
@@ -122,7 +122,7 @@ TEST_CASE("head: HTTP/1.1 has one valid Host", "[service][head]") {
   check_refused(service, rows);
 }
 
-TEST_CASE("head: a body's length is told once and plainly", "[service][head]") {
+TEST_CASE("head: a body's length must be given exactly once and in the plainest form", "[service][head]") {
   proxy service{mock_settings()};
   std::vector<row> rows{
       {post + "content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400},
@@ -147,8 +147,9 @@ TEST_CASE("head: a body's length is told once and plainly", "[service][head]") {
   check_refused(service, rows);
 }
 
-TEST_CASE("head: too long a line is a 414, too long a head a 431, before their ends come",
-          "[service][head]") {
+TEST_CASE(
+    "head: a line that is too long is a 414 and a head that is too long a 431, before their ends arrive",
+    "[service][head]") {
   proxy service{mock_settings()};
   const auto ask = [&](const std::string& bytes, int status) {
     raw_connection client{service.port()};
@@ -167,7 +168,7 @@ TEST_CASE("head: too long a line is a 414, too long a head a 431, before their e
   ask(many + "\r\n", 431);
 }
 
-TEST_CASE("body: chunked framing that is broken is a 400 and an end", "[service][head]") {
+TEST_CASE("body: broken chunked framing is a 400 and ends the connection", "[service][head]") {
   proxy service{mock_settings()};
   std::vector<row> rows;
   for (const std::string& framing : std::vector<std::string>{
@@ -186,7 +187,7 @@ TEST_CASE("body: chunked framing that is broken is a 400 and an end", "[service]
   check_refused(service, rows);
 }
 
-TEST_CASE("head: an upgrade, h2c too, is ignored: the answer is HTTP/1.1's, and so is what follows",
+TEST_CASE("head: an upgrade is ignored, even to h2c, and the connection stays with HTTP/1.1",
           "[service][head]") {
   proxy service{mock_settings()};
   for (const std::string offer :
@@ -209,7 +210,7 @@ TEST_CASE("head: an upgrade, h2c too, is ignored: the answer is HTTP/1.1's, and 
   }
 }
 
-TEST_CASE("head: what is known to be wrong is answered at once, without its end", "[service][head]") {
+TEST_CASE("head: a request is refused at its first fault, before its end has arrived", "[service][head]") {
   auto values = mock_settings();
   values.client_head_timeout = values.client_body_timeout = 1h;
   proxy service{values};
@@ -236,7 +237,7 @@ TEST_CASE("head: what is known to be wrong is answered at once, without its end"
   }
 }
 
-TEST_CASE("body: a chunk that is announced to go beyond MAX_BODY_BYTES is a 413 at once", "[service][head]") {
+TEST_CASE("body: a chunk whose size exceeds MAX_BODY_BYTES is a 413 before its data", "[service][head]") {
   auto values = mock_settings();
   values.max_body_bytes = 2'000'000;
   values.client_body_timeout = 1h;
@@ -255,17 +256,17 @@ TEST_CASE("body: a chunk that is announced to go beyond MAX_BODY_BYTES is a 413 
       const auto answer = read_response(client, 2s);
       CHECK(answer.status == 413);
       CHECK(holds(answer.body, R"("code":"body_too_large")"));
-      CHECK(answer.header("connection") == "close");  // more than is dropped
+      CHECK(answer.header("connection") == "close");  // the rest is more than the service reads and drops
       CHECK(client.wait_closed(patience) == read_end::eof);
     }
   }
-  // To the limit it is waited for.
+  // A chunk that just fits the limit is read.
   raw_connection fits{service.port()};
   REQUIRE(fits.send(chunked_chat_head + "1e8480\r\n"));
   CHECK(fits.stays_quiet(200ms));
 }
 
-TEST_CASE("body: of one that is dropped a chunk beyond 1 MiB ends the connection at once",
+TEST_CASE("body: while a body is dropped, a chunk that exceeds 1 MiB ends the connection immediately",
           "[service][head]") {
   auto values = mock_settings();
   values.client_body_timeout = 1h;
@@ -277,11 +278,11 @@ TEST_CASE("body: of one that is dropped a chunk beyond 1 MiB ends the connection
   CHECK(client.wait_closed(2s) == read_end::eof);
 }
 
-TEST_CASE("body: endless chunk extensions and trailers are not waited for", "[service][head]") {
+TEST_CASE("body: endless chunk extensions and trailers are refused", "[service][head]") {
   proxy service{mock_settings()};
   for (const std::string begin : {"1;", "0\r\nx: "}) {
     raw_connection client{service.port()};
-    // Their line never ends.
+    // The line of the extension or the trailer never ends.
     client.send(chunked_chat_head + begin + std::string(40'000, 'a'));
     CHECK(read_response(client, patience).status == 400);
   }

@@ -1,4 +1,4 @@
-// GET /health/live and /health/ready: what a balancer asks.
+// GET /health/live and /health/ready, which load balancers ask.
 #include "http/request/request_gate.hpp"
 #include "support/raw_requests.hpp"
 #include "support/scripted_upstream.hpp"
@@ -46,7 +46,7 @@ TEST_CASE("health: live and ready are public, and answer GET and HEAD", "[servic
   }
 }
 
-TEST_CASE("health: ready is a 503 once the end was announced, live is not", "[service][health]") {
+TEST_CASE("health: once the shutdown is announced ready is a 503, and live is not", "[service][health]") {
   proxy service{mock_settings()};
   raw_connection client{service.port()};
   service.announce_drain();
@@ -54,7 +54,7 @@ TEST_CASE("health: ready is a 503 once the end was announced, live is not", "[se
   const auto answer = read_response(client, patience);
   CHECK(answer.status == 503);
   CHECK(holds(answer.body, R"({"status":"draining","service":"llm-proxy","version":)"));
-  // It is asked less, not gone: everything else goes on, new connections too.
+  // Balancers should send less from now on, but everything else is served, on new connections, too.
   CHECK(request(service.port(), "GET", "/health/live").status == 200);
   CHECK(request(service.port(), "GET", "/health").status == 200);
   CHECK(chat(service, chat_body("m")).status == 200);
@@ -80,7 +80,7 @@ TEST_CASE("health: a request that finds upstream gone makes ready a 503", "[serv
   CHECK(eventually([&] { return request(service.port(), "GET", "/health/ready").status == 503; }));
 }
 
-TEST_CASE("health: ready again with the first request that succeeds, at once", "[service][health]") {
+TEST_CASE("health: the first request that succeeds makes it ready again immediately", "[service][health]") {
   const auto script = [](const upstream_request&, upstream_reply& reply) {
     reply.json(200, R"({"data":[]})");
   };
@@ -92,7 +92,7 @@ TEST_CASE("health: ready again with the first request that succeeds, at once", "
   up.reset();
   CHECK(chat(service, chat_body("m")).status == 502);
   CHECK(eventually([&] { return ready() == 503; }));
-  std::this_thread::sleep_for(200ms);  // the fetch that this has caused fails too
+  std::this_thread::sleep_for(200ms);  // the failure starts a fetch of the model list, which fails, too
   CHECK(ready() == 503);
   scripted_upstream::options same_port;
   same_port.port = port;
@@ -101,7 +101,7 @@ TEST_CASE("health: ready again with the first request that succeeds, at once", "
   CHECK(ready() == 200);
 }
 
-TEST_CASE("health: an upstream that answers with errors is there", "[service][health]") {
+TEST_CASE("health: an upstream that answers with errors counts as reachable", "[service][health]") {
   scripted_upstream up{[](const upstream_request&, upstream_reply& reply) { reply.json(500, "{}"); }};
   proxy service{litellm_settings(up.url())};
   CHECK(request(service.port(), "GET", "/v1/models", with_key).status == 502);
@@ -133,11 +133,12 @@ TEST_CASE("health: the median answer takes under 10 ms beside 200 streams", "[se
   CHECK(took[took.size() / 2] < 10ms);
 }
 
-TEST_CASE("health: waits for no large body to be checked as a whole", "[service][health]") {
+TEST_CASE("health: it does not wait while a large body is checked", "[service][health]") {
   auto values = mock_settings();
   values.threads = 1;
   proxy service{values};
-  // Many small tokens take the longest; without a model it is refused, and nobody is asked.
+  // A body of many small tokens takes longest to check. It names no model, so it is refused and no upstream
+  // is asked.
   std::string body = R"({"x":[)";
   while (body.size() < 16U * 1024 * 1024) body += "[1],";
   body += "1]}";

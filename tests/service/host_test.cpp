@@ -1,4 +1,5 @@
-// While the default key counts, a page whose name was made to resolve to this machine gets nothing.
+// While the default key is in use, a web page whose host name resolves to this machine (DNS rebinding) must
+// not get any answer.
 #include "support/keys_file.hpp"
 #include "support/program.hpp"
 #include "support/raw_requests.hpp"
@@ -28,7 +29,7 @@ response ask(std::uint16_t port, std::string_view path, const std::string& host,
   return request(port, method, path, headers, method == "POST" ? chat_body("m") : "");
 }
 
-/// A listening socket on all addresses of the machine.
+/// Returns a listening socket on all addresses of the machine.
 int listen_everywhere() {
   boost::asio::io_context io;
   boost::asio::ip::tcp::acceptor acceptor{io, {boost::asio::ip::address_v4::any(), 0}};
@@ -38,7 +39,7 @@ int listen_everywhere() {
 }  // namespace
 
 TEST_CASE(
-    "host: with the default key a request for another host, or from another's page, is 403 on every path",
+    "host: with the default key a request for a foreign host, or from a foreign page, is a 403 on every path",
     "[service][host]") {
   auto values = with_default_key();
   values.admin_port = free_port();
@@ -61,7 +62,7 @@ TEST_CASE(
   const auto chat = ask(service.port(), "/v1/chat/completions", "evil.example", {}, "POST");
   CHECK(chat.status == 403);
   CHECK(holds(ask(service.port(), "/v1/messages", "evil.example", {}, "POST").body, R"("type":"error")"));
-  // A page could read all keys' names there.
+  // On ADMIN_PORT a page could read the names of all keys.
   CHECK(ask(values.admin_port, "/metrics", "evil.example").status == 403);
   CHECK(ask(values.admin_port, "/metrics", "127.0.0.1:9102").status == 200);
 }
@@ -77,11 +78,11 @@ TEST_CASE("host: with the default key this machine's own names and pages are ser
     CHECK(ask(service.port(), "/v1/models", host, "http://" + host).status == 200);
     CHECK(ask(service.port(), "/v1/chat/completions", host, "https://localhost:3000", "POST").status == 200);
   }
-  // No browser speaks HTTP/1.0, and that needs no Host.
+  // HTTP/1.0 needs no Host. It is allowed, because no browser speaks it.
   CHECK(say(service.port(), "GET /docs HTTP/1.0\r\n\r\n").status == 200);
 }
 
-TEST_CASE("host: health is told to whoever asks, by any name", "[service][host]") {
+TEST_CASE("host: health is answered for any host and any page", "[service][host]") {
   proxy service{with_default_key()};
   for (const auto* path : {"/health", "/health/live", "/health/ready", "/health?x=1"}) {
     INFO(path);
@@ -89,7 +90,8 @@ TEST_CASE("host: health is told to whoever asks, by any name", "[service][host]"
   }
 }
 
-TEST_CASE("host: a key of one's own, or a file of keys, ends the rule", "[service][host]") {
+TEST_CASE("host: the rule does not apply with a key other than the default one or with a file of keys",
+          "[service][host]") {
   {
     proxy service{mock_settings()};
     CHECK(request(service.port(), "GET", "/docs", {{"host", "evil.example"}}).status == 200);
@@ -104,7 +106,7 @@ TEST_CASE("host: a key of one's own, or a file of keys, ends the rule", "[servic
   CHECK(
       request(service.port(), "GET", "/v1/models", {{"host", "llm.example"}, {"x-internal-auth", "key-of-a"}})
           .status == 200);
-  CHECK(ask(service.port(), "/v1/models", "llm.example").status == 401);  // the default key is none any more
+  CHECK(ask(service.port(), "/v1/models", "llm.example").status == 401);  // the default key is invalid now
 }
 
 TEST_CASE("program: the default key is refused where other machines can reach it, mock or not",
@@ -118,7 +120,7 @@ TEST_CASE("program: the default key is refused where other machines can reach it
       CHECK(holds(refused.err(), "LLM_PROXY__INTERNAL_API_KEY"));
       CHECK(holds(refused.err(), host));
     }
-    // A socket that was handed over is what counts, not HOST.
+    // If a socket was handed over its address counts, not HOST.
     auto how = with({{"LLM_PROXY__LLM_MODE", mode}, {"LLM_PROXY__HOST", "127.0.0.1"}});
     how.listening = listen_everywhere();
     child_process handed{program, how};

@@ -1,5 +1,4 @@
-// Connections without a request: they hold a place for a bounded time, and give it up when others wait for
-// it.
+// Connections without a request hold a place for a limited time, and give it up when other clients wait.
 #include "support/certificate.hpp"
 #include "support/program.hpp"
 #include "support/tls_client.hpp"
@@ -23,7 +22,7 @@ std::vector<raw_connection> crowd(std::uint16_t port, int size) {
   return all;
 }
 
-/// A connection that has had an answer and stays.
+/// Returns a connection that has had one answer and is kept open.
 raw_connection kept(std::uint16_t port) {
   raw_connection client{port};
   REQUIRE(client.send(get_health));
@@ -31,15 +30,15 @@ raw_connection kept(std::uint16_t port) {
   return client;
 }
 
-/// A connection on which a stream is under way that does not end.
+/// Returns a connection on which a stream is under way that does not end.
 raw_connection streaming(std::uint16_t port) {
   raw_connection client{port};
   REQUIRE(client.send(chat_bytes(chat_body("m", true))));
-  REQUIRE(client.read_until("\n\n\r\n", patience).end == read_end::done);  // a chunk's end too
+  REQUIRE(client.read_until("\n\n\r\n", patience).end == read_end::done);  // an event and its chunk's end
   return client;
 }
 
-/// Whether the other end is still there, and silent.
+/// Whether the service keeps the connection open and sends nothing.
 bool is_open(raw_connection& client) {
   return client.stays_quiet(50ms);
 }
@@ -61,7 +60,7 @@ settings endless_streams() {
 
 }  // namespace
 
-TEST_CASE("idle connections: the first request is due within CLIENT_HEAD_TIMEOUT of the beginning",
+TEST_CASE("idle connections: the first request must come within CLIENT_HEAD_TIMEOUT of the connect",
           "[service][idle]") {
   const certificate cert;
   auto values = mock_settings();
@@ -82,13 +81,13 @@ TEST_CASE("idle connections: the first request is due within CLIENT_HEAD_TIMEOUT
     CHECK(test_clock::now() - since > 300ms);
   }
   if (tls) {
-    // Its time begins anew after the handshake.
+    // The time starts again after the handshake.
     tls_client shaken{service.port()};
     REQUIRE(shaken.ok());
     CHECK(shaken.read_to_end(3s).end == read_end::done);
     return;
   }
-  // Half a head does not prolong it.
+  // Half a head does not extend the time.
   raw_connection slow{service.port()};
   const auto begun = test_clock::now();
   CHECK(slow.stays_quiet(250ms));
@@ -100,8 +99,9 @@ TEST_CASE("idle connections: the first request is due within CLIENT_HEAD_TIMEOUT
   CHECK(used.stays_quiet(700ms));
 }
 
-TEST_CASE("idle connections: without CLIENT_HEAD_TIMEOUT the first request is due within KEEP_ALIVE_TIMEOUT",
-          "[service][idle]") {
+TEST_CASE(
+    "idle connections: without CLIENT_HEAD_TIMEOUT the first request must come within KEEP_ALIVE_TIMEOUT",
+    "[service][idle]") {
   const certificate cert;
   auto values = mock_settings();
   values.client_head_timeout = 0ms;
@@ -138,16 +138,16 @@ TEST_CASE("idle connections: when MAX_CONNECTIONS are open they make room, and p
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
   CHECK_FALSE(holds(service.out(), "accepting no connections for now"));
-  // The log tells of it, and not of each one.
+  // The log has one line about it, not one for each connection.
   const std::string line = "idle connections closed to make room";
   const auto first = service.out().find(line);
   CHECK(first != std::string::npos);
   CHECK(holds(service.out(), "MAX_CONNECTIONS (50) are open"));
   CHECK(service.out().find(line, service.out().find(line, first + 1) + 1) ==
-        std::string::npos);  // one a port
+        std::string::npos);  // at most one line per port
 }
 
-TEST_CASE("idle connections: while nobody waits none is closed", "[service][idle]") {
+TEST_CASE("idle connections: none is closed while no client waits", "[service][idle]") {
   auto values = mock_settings();
   values.max_connections = 4;
   const proxy service{values};
@@ -157,7 +157,7 @@ TEST_CASE("idle connections: while nobody waits none is closed", "[service][idle
   for (auto& each : all) CHECK(is_open(each));
 }
 
-TEST_CASE("idle connections: never-used ones go first, then those that are idle longest, on one thread",
+TEST_CASE("idle connections: on one thread unused ones are closed first, then those that are idle longest",
           "[service][idle]") {
   auto values = endless_streams();
   values.max_connections = 5;
@@ -167,7 +167,7 @@ TEST_CASE("idle connections: never-used ones go first, then those that are idle 
   auto busy = streaming(service.port());
   auto silent = crowd(service.port(), 2);
   std::this_thread::sleep_for(50ms);
-  // Its next request makes it the younger one.
+  // After its next request this connection is no longer the one that is idle longest.
   REQUIRE(first.send(get_health));
   REQUIRE(read_response(first, patience).status == 200);
   const auto comes = [&] { return streaming(service.port()); };
@@ -183,7 +183,7 @@ TEST_CASE("idle connections: never-used ones go first, then those that are idle 
   CHECK(is_open(first));
   newcomers.push_back(comes());
   CHECK(first.wait_closed(patience) == read_end::eof);
-  // All that is left has a request.
+  // All connections that are left have a request.
   raw_connection waiting{service.port()};
   REQUIRE(waiting.send(get_health));
   CHECK(waiting.stays_quiet(200ms));
@@ -193,7 +193,7 @@ TEST_CASE("idle connections: never-used ones go first, then those that are idle 
   CHECK(read_response(waiting, patience).status == 200);
 }
 
-TEST_CASE("idle connections: what has a request, an answer on its way or half a head is not closed",
+TEST_CASE("idle connections: one with a request, an unread answer or half a head is not closed",
           "[service][idle]") {
   auto values = endless_streams();
   values.max_connections = 4;
@@ -217,7 +217,7 @@ TEST_CASE("idle connections: what has a request, an answer on its way or half a 
   CHECK(waiting.stays_quiet(300ms));
   REQUIRE(half.send(" HTTP/1.1\r\nhost: x\r\n\r\n"));
   CHECK(read_response(half, patience).status == 200);
-  // Now it is idle.
+  // Now this connection is idle.
   CHECK(half.wait_closed(patience) == read_end::eof);
   CHECK(read_response(waiting, patience).status == 200);
   CHECK(is_open(stream));
@@ -236,13 +236,14 @@ TEST_CASE("idle connections: without CLIENT_HEAD_TIMEOUT half a head does not ke
   for (int i = 0; i < 4; ++i) CHECK(request(service.port(), "GET", "/health", {}, {}, 2s).status == 200);
 }
 
-TEST_CASE("idle connections: those of another thread make room too", "[service][idle]") {
+TEST_CASE("idle connections: those of another thread make room, too", "[service][idle]") {
   auto values = mock_settings();
   values.threads = 4;
   values.max_connections = 8;
   values.mock_chunk_delay_ms = 1h;
   proxy service{values};
-  // Two on each thread; those of the thread that accepts get requests.
+  // Each thread has two connections. The thread that listens closes its own first, and then the others
+  // theirs.
   auto all = crowd(service.port(), 8);
   std::vector<raw_connection> streams;
   for (int i = 0; i < 8; ++i) streams.push_back(streaming(service.port()));
@@ -250,14 +251,14 @@ TEST_CASE("idle connections: those of another thread make room too", "[service][
   for (auto& each : streams) CHECK(is_open(each));
 }
 
-TEST_CASE("idle connections: the last descriptor in use closes none while nobody waits",
+TEST_CASE("idle connections: none is closed when the last descriptor is used but no client waits",
           "[service][idle][program]") {
   auto how = with(mock_environment({{"LLM_PROXY__MAX_CONNECTIONS", "1000"}}));
   how.max_files = 60;
   child_process service{program, how};
   const auto port = port_of(service);
   REQUIRE(port != 0);
-  // The first one that is closed tells that one more than fit had come.
+  // When the first connection is closed, one more has been opened than fit.
   std::vector<raw_connection> all;
   const auto first_is_open = [&] { return all.empty() || all.front().stays_quiet(20ms); };
   while (all.size() < 60 && first_is_open()) all.emplace_back(port);
@@ -276,7 +277,8 @@ TEST_CASE("idle connections: the last descriptor in use closes none while nobody
   CHECK(read_response(all.front(), patience).status == 200);
 }
 
-TEST_CASE("idle connections: out of descriptors they make room, on both ports", "[service][idle][program]") {
+TEST_CASE("idle connections: when descriptors run out they make room, on both ports",
+          "[service][idle][program]") {
   const auto admin_port = free_port();
   auto how = with(mock_environment(
       {{"LLM_PROXY__MAX_CONNECTIONS", "1000"}, {"LLM_PROXY__ADMIN_PORT", std::to_string(admin_port)}}));

@@ -1,4 +1,4 @@
-// Keys from a file: who they are, what they may, and how they change while the service runs.
+// Keys from a file: whose they are, what they may do, and how they change while the service runs.
 #include "actors/service/service_parts.hpp"
 #include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
@@ -30,7 +30,7 @@ response chat_by(const proxy& service, const std::string& key, std::string_view 
                  {{"authorization", "Bearer " + key}, {"content-type", "application/json"}}, body);
 }
 
-/// A stream of that key that stays open until it is closed.
+/// Returns a connection with a stream of that key, which does not end by itself.
 raw_connection stream_by(const proxy& service, const std::string& key, bool await = true) {
   raw_connection client{service.port()};
   REQUIRE(client.send(make_request("POST", "/v1/chat/completions", {{"host", "x"}, {"x-api-key", key}},
@@ -47,7 +47,8 @@ settings slow_mock() {
 
 }  // namespace
 
-TEST_CASE("keys: a file's keys are let in beside the internal one, by any header", "[service][key]") {
+TEST_CASE("keys: a file's keys are accepted beside the internal one, in any of the headers",
+          "[service][key]") {
   const keys_file file{{{"team-a", "key-a"}, {"team-b", "key-b"}, {"team-b", "key-b2"}}};
   proxy service{with_keys(mock_settings(), file)};
   for (const char* key : {"key-a", "key-b", "key-b2"}) {
@@ -63,7 +64,7 @@ TEST_CASE("keys: a file's keys are let in beside the internal one, by any header
   CHECK(service.parts().keys->internal->last_use->load() > 1'700'000'000);
 }
 
-TEST_CASE("keys: beside a file the key that everybody knows is none", "[service][key]") {
+TEST_CASE("keys: with a file of keys the default key is invalid", "[service][key]") {
   const keys_file file{{{"team-a", "key-a"}}};
   auto values = with_keys(mock_settings(), file);
   values.internal_api_key = settings{}.internal_api_key;
@@ -84,7 +85,7 @@ TEST_CASE("keys: an expired key is a 401 that says so", "[service][key]") {
   CHECK(holds(refused.body, R"("code":"unauthorized")"));
 }
 
-TEST_CASE("keys: a model outside a key's list is a 403, by whatever way it is named", "[service][key]") {
+TEST_CASE("keys: a model outside a key's list is a 403, however the request names it", "[service][key]") {
   const keys_file file{{{"some", "key", R"("models":["gpt-*","exact","cheap"])"}, {"all", "free"}}};
   scripted_upstream up;
   auto values = with_keys(litellm_settings(up.url()), file);
@@ -94,7 +95,7 @@ TEST_CASE("keys: a model outside a key's list is a 403, by whatever way it is na
   proxy service{values};
   for (const char* good : {"gpt-4o", "exact", "fast", "cheap", ""})
     CHECK(chat_by(service, "key", chat_body(good)).status == 200);
-  // The model list is fetched at its own time.
+  // Only POST requests are counted, because the model list may be fetched at any time.
   const auto posts = [&] {
     const auto all = up.requests();
     return std::count_if(all.begin(), all.end(), [](const auto& got) { return got.method == "POST"; });
@@ -122,10 +123,10 @@ TEST_CASE("keys: a model outside a key's list is a 403, by whatever way it is na
               R"({"model":"claude-x","max_tokens":1,"messages":[{"role":"user","content":"x"}]})");
   CHECK(anthropic.status == 403);
   CHECK(holds(anthropic.body, R"("type":"permission_error")"));
-  CHECK(posts() == before + 5);  // those of the other key
+  CHECK(posts() == before + 5);  // the requests of the other key
 }
 
-TEST_CASE("keys: rpm is a 429 with retry-after and x-ratelimit headers, for that name alone",
+TEST_CASE("keys: over rpm a request is a 429 with retry-after and x-ratelimit headers, for that name only",
           "[service][key][limit]") {
   const keys_file file{{{"slow", "key", R"("rpm":3)"}, {"slow", "key-2", R"("rpm":3)"}, {"other", "free"}}};
   proxy service{with_keys(mock_settings(), file)};
@@ -141,12 +142,12 @@ TEST_CASE("keys: rpm is a 429 with retry-after and x-ratelimit headers, for that
     CHECK(refused.header("x-ratelimit-remaining-requests") == "0");
     CHECK(refused.has("x-ratelimit-reset-requests"));
     CHECK(refused.header("x-should-retry") == "true");
-    CHECK(models_by(service, key).status == 200);  // no model is asked
+    CHECK(models_by(service, key).status == 200);  // only requests to a model count
   }
   for (int i = 0; i < 5; ++i) CHECK(chat_by(service, "free", chat_body("m")).status == 200);
 }
 
-TEST_CASE("keys: counting tokens takes nothing of rpm, and a place of max_concurrent",
+TEST_CASE("keys: counting tokens does not count for rpm, but takes a place of max_concurrent",
           "[service][key][limit]") {
   const keys_file file{{{"slow", "key", R"("rpm":1)"}, {"few", "busy", R"("max_concurrent":1)"}}};
   auto values = with_keys(slow_mock(), file);
@@ -164,7 +165,8 @@ TEST_CASE("keys: counting tokens takes nothing of rpm, and a place of max_concur
   CHECK(holds(refused.body, "1 concurrent requests"));
 }
 
-TEST_CASE("keys: tpm counts what upstream says a request cost, streamed or not", "[service][key][limit]") {
+TEST_CASE("keys: tpm counts the tokens that upstream reports for a request, streamed or not",
+          "[service][key][limit]") {
   const keys_file file{{{"a", "plain", R"("tpm":30)"}, {"b", "stream", R"("tpm":30)"}}};
   proxy service{with_keys(mock_settings(), file)};
   for (const bool stream : {false, true}) {
@@ -182,7 +184,7 @@ TEST_CASE("keys: tpm counts what upstream says a request cost, streamed or not",
   }
 }
 
-TEST_CASE("keys: max_concurrent holds over all threads, queued requests get their turn",
+TEST_CASE("keys: max_concurrent applies to all threads together, and queued requests are served later",
           "[service][key][limit]") {
   const keys_file file{{{"few", "key", R"("max_concurrent":2)"}, {"other", "free"}}};
   for (const std::size_t queue : {0, 1}) {
@@ -212,7 +214,7 @@ TEST_CASE("keys: max_concurrent holds over all threads, queued requests get thei
   }
 }
 
-TEST_CASE("limit: QUEUE_TIMEOUT ends the wait with a 503 that says when to come back", "[service][limit]") {
+TEST_CASE("limit: after QUEUE_TIMEOUT a waiting request is a 503 with retry-after", "[service][limit]") {
   auto values = slow_mock();
   values.max_concurrent_requests = 1;
   values.queue_size = 5;
@@ -239,7 +241,7 @@ TEST_CASE("limit: clients that come and go at every moment leave no slot taken",
       for (int i = 0; i < 60; ++i) {
         raw_connection client{service.port()};
         const auto bytes = chat_bytes(chat_body("m", i % 2 == 0, "a b c d"));
-        // From the middle of the head to the middle of the answer.
+        // The clients leave at times from the middle of the request to the middle of the answer.
         client.send(std::string_view{bytes}.substr(0, i % 3 == 0 ? bytes.size() - 5 : bytes.size()));
         std::this_thread::sleep_for(milliseconds{(i * 7 + t) % 12});
         i % 2 == 0 ? client.reset() : client.close();
@@ -272,16 +274,16 @@ TEST_CASE("limit: above MAX_MEMORY a request is refused before its body is read"
   CHECK(chat(other, chat_body("m")).status == 200);
 }
 
-TEST_CASE("keys: read again, new keys count and old ones end, and what is in flight goes on",
+TEST_CASE("keys: after a reload new keys work and removed ones do not, and requests in flight go on",
           "[service][key]") {
   keys_file file{{{"old", "key-old"}, {"kept", "key-kept", R"("max_concurrent":1)"}}};
   proxy service{with_keys(slow_mock(), file)};
   auto stream = stream_by(service, "key-old");
-  stream.buffer().clear();  // the frame's end, which came with the event
+  stream.buffer().clear();  // drops the end of the chunk, which came with the event
   const auto kept = stream_by(service, "key-kept");
   file.write({{"kept", "key-kept", R"("max_concurrent":1)"}, {"new", "key-new"}});
   CHECK(service.reload_keys().empty());
-  // Each thread hears of it for itself.
+  // Each thread gets the new keys in its own time.
   REQUIRE(eventually([&] { return models_by(service, "key-old").status == 401; }));
   for (int i = 0; i < 8; ++i) {
     CHECK(eventually([&] { return models_by(service, "key-new").status == 200; }));

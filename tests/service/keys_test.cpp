@@ -1,4 +1,4 @@
-// Who is let in: the internal key in its three spellings, and what needs none.
+// Who is let in: the internal key in each of its three headers, and the paths that need no key.
 #include "http/answer/error_shape.hpp"
 #include "support/raw_requests.hpp"
 
@@ -15,7 +15,7 @@ int models_status(const proxy& service, const header_list& headers) {
 
 }  // namespace
 
-TEST_CASE("key: x-internal-auth, bearer and x-api-key open the door", "[service][key]") {
+TEST_CASE("key: it is accepted in x-internal-auth, as a bearer token and in x-api-key", "[service][key]") {
   proxy service{mock_settings()};
   const std::string good{test_key};
   const std::vector<header_list> rows{
@@ -59,7 +59,7 @@ TEST_CASE("key: a wrong, empty or repeated x-internal-auth is a 401 whatever els
   }
 }
 
-TEST_CASE("key: only the whole key counts", "[service][key]") {
+TEST_CASE("key: only the whole key is accepted", "[service][key]") {
   proxy service{mock_settings()};
   const std::string good{test_key};
   const std::vector<header_list> rows{
@@ -106,7 +106,7 @@ TEST_CASE("key: the 401 says how to sign in, to old clients and to SDKs", "[serv
   CHECK(holds(refused.body, R"(","type":"authentication_error","param":null,"code":"unauthorized"}})"));
 }
 
-TEST_CASE("key: it is asked for before the path, the method and the body are looked at", "[service][key]") {
+TEST_CASE("key: it is checked before the path, the method and the body", "[service][key]") {
   proxy service{mock_settings()};
   for (const auto* method : {"GET", "POST", "DELETE", "OPTIONS", "PUT"}) {
     for (const auto* path :
@@ -114,7 +114,7 @@ TEST_CASE("key: it is asked for before the path, the method and the body are loo
       CHECK(request(service.port(), method, path).status == 401);
     }
   }
-  // No body comes, yet the answer does.
+  // The answer comes although no body was sent.
   CHECK(say(service.port(), "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
             .status == 401);
   CHECK(say(service.port(),
@@ -125,7 +125,7 @@ TEST_CASE("key: it is asked for before the path, the method and the body are loo
   CHECK(head.status == 401);
 }
 
-TEST_CASE("key: what is no HTTP is refused before the key is asked for", "[service][key]") {
+TEST_CASE("key: bytes that are not HTTP are refused before the key is checked", "[service][key]") {
   proxy service{mock_settings()};
   CHECK(say(service.port(), "GET /v1/models HTTP/1.1\r\n\r\n").status == 400);
   CHECK(say(service.port(), "BREW /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").status == 501);

@@ -1,6 +1,6 @@
-// The end of a stream is what its dialect says: what comes behind the last event, and who leaves then,
-// changes nothing; an end of another dialect is none; an error in the middle is told in the client's own
-// words.
+// A stream ends with the last event of its dialect. Nothing that comes after it changes the outcome, and
+// neither does a client that leaves then. The last event of another dialect does not end a stream. An error
+// in the middle of a stream has the form of the client's dialect.
 #include "http/answer/litellm_error.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
@@ -13,7 +13,7 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// A streaming endpoint, with half an answer and the event that ends a whole one.
+/// A streaming endpoint, with the first half of an answer and the event that ends a whole one.
 struct endpoint_sample {
   std::string path;
   std::string body;
@@ -53,7 +53,7 @@ std::string post(const endpoint_sample& sample) {
   return make_request("POST", sample.path, {{"host", "x"}, key_field}, sample.body);
 }
 
-/// How many requests of that path have ended with that verdict.
+/// Returns how many requests of that path have ended with that verdict.
 double count_of(const proxy& service, std::string_view path, std::string_view verdict) {
   const auto text = get(service, "/metrics").body;
   const auto sample = "llm_proxy_requests_total{route=\"" + std::string{path} +
@@ -75,14 +75,14 @@ std::size_t connections_of_chats(const scripted_upstream& up) {
 
 }  // namespace
 
-TEST_CASE("last event: a client that leaves behind it was served, and its upstream connection is kept",
+TEST_CASE("last event: a client that leaves after it was served, and its upstream connection is kept",
           "[service][upstream][stream][last_event]") {
   for (const auto& sample : all_samples()) {
     CAPTURE(sample.path, sample.last);
     scripted_upstream up{chats([&](const auto&, auto& reply) {
       reply.sse_head();
       reply.chunk(sample.begun + sample.last);
-      reply.sleep(milliseconds{20});  // the client is gone by then
+      reply.sleep(milliseconds{20});  // the client leaves in this time
       reply.end_chunks();
     })};
     auto values = litellm_settings(up.url());
@@ -103,9 +103,10 @@ TEST_CASE("last event: a client that leaves behind it was served, and its upstre
   }
 }
 
-TEST_CASE("last event: who leaves before it has not got the answer, though upstream sent all of it",
+TEST_CASE("last event: a client that leaves before it was not served, even if upstream sent everything",
           "[service][upstream][stream][last_event]") {
-  // More than the sockets between hold: its end is still here when the client leaves.
+  // The answer is larger than the sockets' buffers, so its end is still in the service when the client
+  // leaves.
   const std::string large = event_of(R"({"choices":[{"index":0,"delta":{"content":")" +
                                      std::string(12'000, 'x') + R"("},"finish_reason":null}]})");
   gate sent;
@@ -125,7 +126,7 @@ TEST_CASE("last event: who leaves before it has not got the answer, though upstr
   CHECK(soon_counts(service, "/v1/chat/completions", "client_gone", 1));
 }
 
-TEST_CASE("last event: an upstream that stays open behind it keeps no client waiting, and adds no error",
+TEST_CASE("last event: an upstream that stays open after it neither delays the client nor causes an error",
           "[service][upstream][stream][last_event]") {
   for (const auto& sample : all_samples()) {
     CAPTURE(sample.path, sample.last);
@@ -149,15 +150,15 @@ TEST_CASE("last event: an upstream that stays open behind it keeps no client wai
     CHECK(answer.complete);
     CHECK(answer.body == sample.begun + sample.last + ": bye\n\n");
     CHECK(soon_counts(service, sample.path, "complete", 1));
-    // The upstream connection had its second to end.
+    // The upstream connection is closed if it does not end within a second.
     CHECK(eventually([&] { return closed_late.load(); }));
-    // The client's is still good.
+    // The client's connection can still be used.
     REQUIRE(client.send(make_request("GET", "/health")));
     CHECK(read_response(client, milliseconds{5000}).status == 200);
   }
 }
 
-TEST_CASE("last event: an upstream that breaks or talks on behind it changes nothing",
+TEST_CASE("last event: an upstream that breaks or goes on sending after it changes nothing",
           "[service][upstream][stream][last_event]") {
   for (const std::string how : {"reset", "cut", "bad-chunk", "talks"}) {
     for (const auto& sample : all_samples()) {
@@ -185,7 +186,7 @@ TEST_CASE("last event: an upstream that breaks or talks on behind it changes not
   }
 }
 
-TEST_CASE("last event: the shutdown's end and the request's time change nothing of a whole answer",
+TEST_CASE("last event: after it REQUEST_TIMEOUT does not change the answer",
           "[service][upstream][stream][last_event]") {
   scripted_upstream up{chats([&](const auto&, auto& reply) {
     reply.sse_head();
@@ -201,7 +202,7 @@ TEST_CASE("last event: the shutdown's end and the request's time change nothing 
   CHECK(soon_counts(service, "/v1/chat/completions", "complete", 1));
 }
 
-TEST_CASE("last event: [DONE] makes half an answer of another dialect no whole one",
+TEST_CASE("last event: [DONE] does not complete half an answer of another dialect",
           "[service][upstream][stream][last_event]") {
   for (const auto& sample :
        {message_sample, response_sample("completed"),
@@ -218,7 +219,7 @@ TEST_CASE("last event: [DONE] makes half an answer of another dialect no whole o
       CHECK(contains(half.bytes, "upstream_disconnected"));
       CHECK_FALSE(contains(half.bytes, "[DONE]"));
       CHECK_FALSE(half.bytes.ends_with("0\r\n\r\n"));
-      // Behind the dialect's own end it passes as it came.
+      // After the dialect's own last event [DONE] is passed on unchanged.
       up.set_script(streams(sample.begun + sample.last + done, piece));
       raw_connection second{service.port()};
       REQUIRE(second.send(post(sample)));
@@ -231,7 +232,7 @@ TEST_CASE("last event: [DONE] makes half an answer of another dialect no whole o
   }
 }
 
-TEST_CASE("last event: response.failed passes as it came and is upstream's error",
+TEST_CASE("last event: response.failed is passed on unchanged and counts as upstream's error",
           "[service][upstream][stream][last_event]") {
   const auto sample = response_sample("failed");
   scripted_upstream up{streams(sample.begun + sample.last, 9)};
@@ -244,7 +245,7 @@ TEST_CASE("last event: response.failed passes as it came and is upstream's error
   CHECK(soon_counts(service, sample.path, "upstream_error", 1));
 }
 
-TEST_CASE("stream: an error in the middle is told in the client's dialect, and with no [DONE] behind it",
+TEST_CASE("stream: an error in the middle has the form of the client's dialect, and no [DONE] follows",
           "[service][upstream][stream]") {
   const std::string litellm = event_of(
       R"({"error":{"message":"litellm.APIError: down at http://10.0.0.7:4000","type":"None","param":"None","code":"503"}})");
@@ -275,7 +276,7 @@ TEST_CASE("stream: an error in the middle is told in the client's dialect, and w
   }
 }
 
-TEST_CASE("stream: our own error event goes on counting where the events have a sequence_number",
+TEST_CASE("stream: our own error event has the next sequence_number if the events are numbered",
           "[service][upstream][stream]") {
   const auto sample = response_sample("completed");
   scripted_upstream up{streams(sample.begun, 1000)};

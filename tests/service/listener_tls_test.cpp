@@ -1,4 +1,4 @@
-// TLS on the listener: a connection behaves as without it, and what is wrong with TLS is told.
+// TLS on the listener: a connection behaves as without TLS, and faults of the TLS settings are reported.
 #include "support/certificate.hpp"
 #include "support/program.hpp"
 #include "support/tls_client.hpp"
@@ -26,7 +26,7 @@ settings with_tls(settings values, const certificate& cert) {
   return values;
 }
 
-/// A service that is talked to plainly, or by TLS through a tunnel.
+/// A service that test clients reach without TLS, or with TLS through a tunnel.
 struct front {
   front(bool tls, settings values, const certificate& cert, fake_author author = {})
       : service{tls ? with_tls(std::move(values), cert) : std::move(values), std::move(author)} {
@@ -106,7 +106,7 @@ TEST_CASE("tls listener: events come as they are made, and a client that leaves 
   }
 }
 
-TEST_CASE("tls listener: a client that takes nothing is given up, as without TLS", "[service][tls]") {
+TEST_CASE("tls listener: a client that does not read is disconnected, as without TLS", "[service][tls]") {
   const certificate cert;
   for (const bool tls : {false, true}) {
     INFO("TLS " << tls);
@@ -151,12 +151,12 @@ TEST_CASE("tls listener: a client that reads slowly stops upstream, as without T
       std::this_thread::sleep_for(300ms);
       return std::exchange(before, sent.load()) == sent;
     }));
-    CHECK(sent < 60'000'000);  // what the system's buffers hold, on the way to a client
+    CHECK(sent < 60'000'000);  // more than the system's buffers on the way to the client hold
     client.close();
   }
 }
 
-TEST_CASE("tls listener: a stream that is cut has no end, as without TLS", "[service][tls]") {
+TEST_CASE("tls listener: a stream that is cut has no last chunk, as without TLS", "[service][tls]") {
   const certificate cert;
   for (const bool tls : {false, true}) {
     INFO("TLS " << tls);
@@ -173,7 +173,8 @@ TEST_CASE("tls listener: a stream that is cut has no end, as without TLS", "[ser
   }
 }
 
-TEST_CASE("tls listener: an end is told by close_notify; what was cut is not", "[service][tls]") {
+TEST_CASE("tls listener: a whole answer ends with close_notify, and one that was cut does not",
+          "[service][tls]") {
   const certificate cert;
   auto values = with_tls(mock_settings(), cert);
   values.keep_alive_timeout = 300ms;
@@ -231,7 +232,7 @@ TEST_CASE("tls listener: TLS 1.2 has Mozilla's intermediate suites, and no other
       CHECK(agrees(kind + cipher) == (kind.ends_with("RSA") == rsa));
     }
   }
-  // Static RSA, CBC, and what else OpenSSL has.
+  // Suites with static RSA or CBC, and others that OpenSSL offers.
   for (const std::string suite :
        {"AES128-SHA", "AES256-SHA", "AES128-SHA256", "AES256-SHA256", "AES128-GCM-SHA256",
         "AES256-GCM-SHA384", "AES128-CCM", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA",
@@ -243,7 +244,7 @@ TEST_CASE("tls listener: TLS 1.2 has Mozilla's intermediate suites, and no other
   }
 }
 
-TEST_CASE("tls listener: ALPN agrees on http/1.1, or on nothing", "[service][tls]") {
+TEST_CASE("tls listener: ALPN chooses http/1.1 or nothing", "[service][tls]") {
   const certificate cert;
   const proxy service{with_tls(mock_settings(), cert)};
   tls_options how;
@@ -253,7 +254,8 @@ TEST_CASE("tls listener: ALPN agrees on http/1.1, or on nothing", "[service][tls
   CHECK_FALSE(tls_client{service.port(), how}.ok());
 }
 
-TEST_CASE("tls listener: TLS_CLIENT_CA_FILE lets nobody in without a certificate of it", "[service][tls]") {
+TEST_CASE("tls listener: with TLS_CLIENT_CA_FILE clients need a certificate that it has signed",
+          "[service][tls]") {
   const certificate cert;
   const certificate trusted;
   const certificate stranger;
@@ -267,7 +269,7 @@ TEST_CASE("tls listener: TLS_CLIENT_CA_FILE lets nobody in without a certificate
       how.key = own->key();
     }
     tls_client client{service.port(), how};
-    // In TLS 1.3 a client learns only when it reads that it was refused.
+    // In TLS 1.3 a client learns that it was refused only when it reads.
     return client.ok() && client.send(get_health) &&
            holds(client.read_until("\"}", patience).bytes, "healthy");
   };
@@ -276,7 +278,8 @@ TEST_CASE("tls listener: TLS_CLIENT_CA_FILE lets nobody in without a certificate
   CHECK_FALSE(is_served(nullptr));
 }
 
-TEST_CASE("tls listener: plain HTTP is told to use https, anything else gets an end", "[service][tls]") {
+TEST_CASE("tls listener: plain HTTP gets an answer that says to use https, other bytes end the connection",
+          "[service][tls]") {
   const certificate cert;
   const proxy service{with_tls(mock_settings(), cert)};
   raw_connection plain{service.port()};
@@ -295,7 +298,7 @@ TEST_CASE("tls listener: plain HTTP is told to use https, anything else gets an 
   CHECK(gone.wait_closed(patience) == read_end::eof);
 }
 
-TEST_CASE("tls listener: a handshake that does not come is given up, and held by no drain",
+TEST_CASE("tls listener: a connection without a handshake is closed, and does not delay a drain",
           "[service][tls]") {
   const certificate cert;
   auto values = with_tls(mock_settings(), cert);
@@ -316,7 +319,7 @@ TEST_CASE("tls listener: a handshake that does not come is given up, and held by
   CHECK(service.drain_connections(10s));
 }
 
-TEST_CASE("tls listener: new connections get the files of a reload, faulty ones change nothing",
+TEST_CASE("tls listener: after a reload new connections get the new files, and faulty files change nothing",
           "[service][tls]") {
   const certificate used;
   const certificate next;
@@ -324,7 +327,7 @@ TEST_CASE("tls listener: new connections get the files of a reload, faulty ones 
   tls_client before{service.port()};
   const auto first = before.server_certificate();
   copy_over(next.file(), used.file());
-  service.reload_tls();  // the key is still the first one's
+  service.reload_tls();  // changes nothing, because the key still belongs to the first certificate
   CHECK(tls_client{service.port()}.server_certificate() == first);
   copy_over(next.key(), used.key());
   service.reload_tls();
@@ -363,7 +366,7 @@ TEST_CASE("tls listener: SIGHUP reads the files again, and does no harm without 
   CHECK(plain.wait(long_patience) == 0);
 }
 
-TEST_CASE("tls listener: half a pair, a wrong key and files that are none end the program with 2",
+TEST_CASE("tls listener: with half a pair, a wrong key or invalid files the program exits with 2",
           "[service][tls][program]") {
   const certificate cert;
   const certificate other;

@@ -1,4 +1,4 @@
-// A log that cannot be written: nothing ends or waits for it, and every line that is lost is counted.
+// A log that cannot be written: the service neither ends nor waits, and every line that is lost is counted.
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -41,7 +41,7 @@ std::size_t count_of(std::string_view text, std::string_view part) {
   return count;
 }
 
-/// `many` requests for health on one connection, so many at once.
+/// Sends `many` requests for /health on one connection, `at_once` of them in each write.
 void ask_for_health(std::uint16_t port, std::size_t many, std::size_t at_once) {
   raw_connection client{port};
   std::string burst;
@@ -54,16 +54,17 @@ void ask_for_health(std::uint16_t port, std::size_t many, std::size_t at_once) {
 
 }  // namespace
 
-TEST_CASE("log: a full disk ends and delays nothing, is told on stderr once, and counts every line",
-          "[service][program][log]") {
+TEST_CASE(
+    "log: a full disk neither ends nor delays the service, is reported once, and lost lines are counted",
+    "[service][program][log]") {
   const auto port = free_port();
   auto how = with(mock_environment({{"LLM_PROXY__PORT", std::to_string(port)}}));
   how.output_file = "/dev/full";
   child_process service{program, how};
   REQUIRE(comes_up(port));
   ask_for_health(port, 300, 10);
-  CHECK(
-      eventually([&] { return metric(port, lost("disk_full")) >= 301; }));  // the start's line, and one each
+  CHECK(eventually(
+      [&] { return metric(port, lost("disk_full")) >= 301; }));  // the first line and the requests'
   ask_for_health(port, 300, 10);
   CHECK(eventually([&] { return metric(port, lost("disk_full")) >= 601; }));
   CHECK(metric(port, lost("reader_gone")) == 0);
@@ -73,7 +74,7 @@ TEST_CASE("log: a full disk ends and delays nothing, is told on stderr once, and
   CHECK(count_of(service.err(), "\n") == 1);
 }
 
-TEST_CASE("log: a reader that left ends and delays nothing, is told on stderr once, and counts every line",
+TEST_CASE("log: without a reader the service neither ends nor waits, reports it once, and counts lost lines",
           "[service][program][log]") {
   const auto port = free_port();
   auto how = with(mock_environment({{"LLM_PROXY__PORT", std::to_string(port)}}));
@@ -90,14 +91,15 @@ TEST_CASE("log: a reader that left ends and delays nothing, is told on stderr on
 }
 
 TEST_CASE(
-    "log: of a pipe that nobody reads for a while, lines that come and lines told as lost are all there were",
+    "log: if a pipe is not read for a while, the lines that arrive and those reported as lost are all lines",
     "[service][program][log]") {
   const auto port = free_port();
   child_process service{
       program,
       with(mock_environment({{"LLM_PROXY__PORT", std::to_string(port)}, {"LLM_PROXY__THREADS", "1"}}))};
   REQUIRE(comes_up(port));
-  // Bursts, whose lines share an entry of the queue, and then more single lines than it has places.
+  // First bursts, whose lines share an entry of the log's queue, and then more single lines than it has
+  // entries.
   std::size_t requests = 0;
   const auto ask = [&](std::size_t many, std::size_t at_once) {
     ask_for_health(port, many, at_once);
@@ -128,7 +130,7 @@ TEST_CASE(
     begin = end + 1;
   }
   CHECK(static_cast<double>(told) >= dropped);
-  // The service's own lines: it listens, the signal, all has ended.
+  // The service logs three lines of its own: that it listens, the signal, and that all requests have ended.
   CHECK(read + told == requests + 3);
 }
 

@@ -36,7 +36,7 @@ std::string scrape(const proxy& service) {
   return answer.body;
 }
 
-/// The value of the sample that begins so; -1: there is none.
+/// Returns the value of the sample with this name and labels, or -1 if there is none.
 double value_of(const std::string& text, const std::string& sample) {
   const auto at = ("\n" + text).find("\n" + sample + " ");
   return at == std::string::npos ? -1 : std::stod(text.substr(at + sample.size() + 1));
@@ -57,7 +57,7 @@ std::string read_text(const std::filesystem::path& file) {
 const std::string usage_event =
     R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":9}})";
 
-/// What the model's name asks for: a stream, a broken one, an error.
+/// Returns a script that answers as the model's name asks: with an error, a broken stream, or a whole answer.
 upstream_script by_model() {
   return chats([](const upstream_request& req, upstream_reply& reply) {
     if (contains(req.body, "\"fails\"")) {
@@ -106,13 +106,13 @@ TEST_CASE("metrics: every request is counted once under its verdict, with its ti
                            "gen_ai_token_type=\"output\",key=\"default\"}") == 45);
   CHECK(value_of(text, "llm_proxy_streams_open") == 0);
   CHECK(value_of(text, "llm_proxy_requests_in_flight") == 0);
-  CHECK(value_of(text, "llm_proxy_sessions") == 1);  // the scrape's own
+  CHECK(value_of(text, "llm_proxy_sessions") == 1);  // the scrape's own session
   CHECK(value_of(text, "llm_proxy_connections_accepted_total") == 10);
   CHECK(value_of(text, "llm_proxy_key_last_use_seconds{key=\"default\"}") > 1.7e9);
   CHECK(value_of(text, "process_resident_memory_bytes") > 1e6);
 }
 
-TEST_CASE("metrics: what is open is shown while it is", "[service][metrics]") {
+TEST_CASE("metrics: open streams and requests in flight are shown while they last", "[service][metrics]") {
   gate go;
   scripted_upstream up{chats([&](const auto&, upstream_reply& reply) {
     reply.sse_head();
@@ -137,7 +137,7 @@ TEST_CASE("metrics: what is open is shown while it is", "[service][metrics]") {
   CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_streams_open") == 0; }));
 }
 
-TEST_CASE("metrics: the model that answered is told beside the one that was asked for",
+TEST_CASE("metrics: they name the model that answered beside the one that was requested",
           "[service][metrics]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.is_true("stream")) {
@@ -157,7 +157,8 @@ TEST_CASE("metrics: the model that answered is told beside the one that was aske
           "\"m\",gen_ai_response_model=\"m-2026\",key=\"default\"}") == 2);
 }
 
-TEST_CASE("metrics: how soon upstream learns that a client left", "[service][metrics]") {
+TEST_CASE("metrics: they show how soon an upstream request is closed after its client left",
+          "[service][metrics]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) { reply.hang(); })};
   proxy service{litellm_settings(up.url())};
   {
@@ -169,16 +170,16 @@ TEST_CASE("metrics: how soon upstream learns that a client left", "[service][met
   CHECK(value_of(scrape(service), "llm_proxy_client_cancel_seconds_sum") < 1);
 }
 
-TEST_CASE("metrics: pools, adapters and actors are counted, and what it was built from is told",
+TEST_CASE("metrics: pools, adapters and actors are counted, and version and commit are named",
           "[service][metrics]") {
   auto values = mock_settings();
   values.adapter_pool_size = 6;
-  values.metrics_public = true;  // while the actor that checks keys is dead, too
+  values.metrics_public = true;  // so that a scrape works while the actor that checks keys is dead
   proxy service{values, {}, {}, {}, {}, "abc1234"};
   const auto text = scrape(service);
   CHECK(value_of(text, "llm_proxy_pools") == 2);
   CHECK(value_of(text, "llm_proxy_adapters") == 6);
-  // Beside those: the session that asks, and what every thread has.
+  // There are more: the scrape's session, and the other actors of every thread.
   CHECK(value_of(text, "llm_proxy_actors") > 2 + 6);
   CHECK(value_of(text, "llm_proxy_actors_replaced_total") == 0);
   CHECK(value_of(text, "llm_proxy_build_info{version=\"" + values.version + "\",commit=\"abc1234\"}") == 1);
@@ -186,7 +187,7 @@ TEST_CASE("metrics: pools, adapters and actors are counted, and what it was buil
   CHECK(eventually([&] { return value_of(scrape(service), "llm_proxy_actors_replaced_total") == 1; }));
 }
 
-TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") {
+TEST_CASE("metrics: they need the key, unless METRICS_PUBLIC is set", "[service][metrics]") {
   auto values = mock_settings();
   {
     proxy service{values};
@@ -199,9 +200,9 @@ TEST_CASE("metrics: need the key, unless METRICS_PUBLIC", "[service][metrics]") 
   CHECK(request(service.port(), "GET", "/v1/models").status == 401);
 }
 
-TEST_CASE("metrics: a key of the file may not read them, for they name all keys", "[service][metrics]") {
+TEST_CASE("metrics: a key of the file may not read them, because they name all keys", "[service][metrics]") {
   auto values = mock_settings();
-  // Not even one that bears the name of INTERNAL_API_KEY, to share its limits.
+  // The same holds for a key that has the name of INTERNAL_API_KEY in order to share its limits.
   const keys_file file{{{"team-a", "key-of-a"}, {"default", "key-of-default"}}};
   values.internal_api_keys_file = file.path();
   proxy service{values};
@@ -228,21 +229,21 @@ TEST_CASE("metrics: ADMIN_PORT answers metrics and health without a key, and not
   CHECK(request(values.admin_port, "POST", "/v1/chat/completions", {key_field}, chat_body("m")).status ==
         404);
   CHECK(request(service.port(), "GET", "/metrics").status == 401);
-  // What the main port counted is there too.
+  // The requests of the main port are counted in these metrics, too.
   chat(service, chat_body("mock-llm"));
   CHECK(value_of(request(values.admin_port, "GET", "/metrics").body, requests("200", "complete")) == 1);
   service.drain_connections(milliseconds{1000});
   CHECK(request(values.admin_port, "GET", "/health/ready").status == 503);
 }
 
-TEST_CASE("metrics: what ADMIN_PORT is asked is in none of them", "[service][metrics]") {
+TEST_CASE("metrics: requests and connections of ADMIN_PORT are not counted", "[service][metrics]") {
   auto values = mock_settings();
   values.admin_port = free_port();
   proxy service{values};
   std::vector<raw_connection> probes;
   for (int i = 0; i < 3; ++i) {
     CHECK(request(values.admin_port, "GET", "/health").status == 200);
-    probes.emplace_back(values.admin_port);  // and some that stay
+    probes.emplace_back(values.admin_port);  // a connection that stays
   }
   CHECK(chat(service, chat_body("m")).status == 200);
   for (int i = 0; i < 2; ++i) {
@@ -253,13 +254,13 @@ TEST_CASE("metrics: what ADMIN_PORT is asked is in none of them", "[service][met
     CHECK_FALSE(contains(text, "route=\"/metrics\""));
     CHECK_FALSE(contains(text, "route=\"/health\""));
   }
-  // The main port's are.
+  // Those of the main port are counted.
   const auto text = scrape(service);
   CHECK(value_of(text, "llm_proxy_sessions") == 1);
   CHECK(value_of(text, "llm_proxy_connections_accepted_total") == 2);
 }
 
-TEST_CASE("metrics: hold no key, no prompt and nothing of upstream's words", "[service][metrics]") {
+TEST_CASE("metrics: they hold no key, no prompt and no text from upstream", "[service][metrics]") {
   scripted_upstream up{by_model()};
   auto values = litellm_settings(up.url());
   values.internal_api_key = std::string{canary} + "-key";
@@ -278,8 +279,9 @@ TEST_CASE("metrics: hold no key, no prompt and nothing of upstream's words", "[s
   CHECK_FALSE(contains(answer.body, canary));
 }
 
-TEST_CASE("metrics: promtool accepts a scrape and the alert rules; they and the dashboard name what exists",
-          "[service][metrics]") {
+TEST_CASE(
+    "metrics: promtool accepts a scrape and the alert rules, which with the dashboard name real metrics",
+    "[service][metrics]") {
   scripted_upstream up{by_model()};
   proxy service{litellm_settings(up.url())};
   chat(service, chat_body("good", true));

@@ -15,7 +15,7 @@ response get(const proxy& service, std::string_view target) {
 
 const std::string mock_model = R"({"id":"mock-llm","object":"model","created":)";
 
-/// A request that offers the tool `weather` and asks for it.
+/// Returns a request that offers the tool `weather` and asks for a call of it.
 std::string tool_request(bool stream) {
   return R"({"model":"m","messages":[{"role":"user","content":"please call weather"}],)"
          R"("tools":[{"type":"function","function":{"name":"time"}},)"
@@ -23,7 +23,7 @@ std::string tool_request(bool stream) {
          std::string{stream ? R"(,"stream":true})" : "}"};
 }
 
-/// The text of each delta's `"member":"…"`.
+/// Returns the texts of all `"member":"…"` in the events, joined together.
 std::string joined(const std::vector<std::string>& events, const std::string& member) {
   std::string all;
   const auto wanted = "\"" + member + "\":\"";
@@ -31,7 +31,7 @@ std::string joined(const std::vector<std::string>& events, const std::string& me
     const auto at = event.find(wanted);
     if (at == std::string::npos) continue;
     for (auto i = at + wanted.size(); event[i] != '"'; ++i) {
-      if (event[i] == '\\') ++i;  // only escaped quotes are in these tests
+      if (event[i] == '\\') ++i;  // these tests have no other escapes than quotes
       all += event[i];
     }
   }
@@ -113,7 +113,7 @@ TEST_CASE("mock: a stream is the role, then word by word, then the reason, then 
   CHECK_FALSE(holds(answer.body, "usage"));
 }
 
-TEST_CASE("mock: words come at their pace, not all at the end", "[service][mock]") {
+TEST_CASE("mock: words arrive one after the other, not all at the end", "[service][mock]") {
   auto values = mock_settings();
   values.mock_chunk_delay_ms = 60ms;
   proxy service{values};
@@ -127,7 +127,7 @@ TEST_CASE("mock: words come at their pace, not all at the end", "[service][mock]
   CHECK(events[6].at - events[1].at >= 290ms);
 }
 
-TEST_CASE("mock: usage comes when asked for, in a chunk of its own", "[service][mock]") {
+TEST_CASE("mock: usage is sent on request, in a chunk of its own", "[service][mock]") {
   proxy service{mock_settings()};
   const auto events =
       sse_events(chat(service, R"({"model":"m","messages":[{"role":"user","content":"a b"}],"stream":true,)"
@@ -140,7 +140,7 @@ TEST_CASE("mock: usage comes when asked for, in a chunk of its own", "[service][
   CHECK(events[8] == "[DONE]");
 }
 
-TEST_CASE("mock: a message that names a tool is answered by a call of it", "[service][mock]") {
+TEST_CASE("mock: a message that names a tool is answered with a call of that tool", "[service][mock]") {
   proxy service{mock_settings()};
   const auto answer = chat(service, tool_request(false));
   CHECK(answer.status == 200);
@@ -164,14 +164,15 @@ TEST_CASE("mock: a streamed tool call has its arguments in fragments", "[service
 
 namespace {
 
-/// A tool loop of one dialect: what asks for the call, what brings its result, and what the answers hold.
+/// A tool loop of one dialect: the request that asks for a call, the request that brings the call's result,
+/// and what the answers must contain.
 struct tool_loop {
   std::string path;
-  std::string ask;     // up to where "stream" may stand
-  std::string result;  // likewise
-  std::string called;  // whole
+  std::string ask;     // without its end, so that "stream" can be added
+  std::string result;  // without its end, too
+  std::string called;  // in an answer that is not streamed
   std::string called_streamed;
-  std::string argument_member;  // of the fragments of a streamed call's arguments
+  std::string argument_member;  // the member with the fragments of a streamed call's arguments
   std::string text_member;
 };
 
@@ -206,8 +207,9 @@ std::vector<tool_loop> tool_loops() {
 
 }  // namespace
 
-TEST_CASE("mock: a tool loop goes from the call over its result to a text, in each dialect, streamed or not",
-          "[service][mock]") {
+TEST_CASE(
+    "mock: a tool loop leads from a call through its result to a text, in each dialect, streamed or not",
+    "[service][mock]") {
   proxy service{mock_settings()};
   const auto post = [&](const tool_loop& loop, const std::string& body) {
     return request(service.port(), "POST", loop.path, with_key, body);

@@ -1,4 +1,4 @@
-// What the original Python service's tests asked of it, asked of this one.
+// The tests of the original Python service, applied to this one.
 #include "support/catch.hpp"
 #include "support/running_proxy.hpp"
 
@@ -64,10 +64,10 @@ TEST_CASE("original service: missing messages or model is a 422 that names the f
   CHECK(no_model.body.find(R"("param":"model")") != std::string::npos);
 }
 
-TEST_CASE("original service: a 422 has FastAPI's list of all fields at fault beside the error",
+TEST_CASE("original service: a 422 has FastAPI's list of all faulty fields beside the error",
           "[service][original]") {
   proxy service{mock_settings()};
-  // The original took such text for numbers and booleans; this service does not.
+  // The original accepted such texts as numbers and booleans. This service does not.
   const auto lax =
       chat(service, R"({"model":"m","messages":[],"temperature":"0.5","stream":"false","max_tokens":"16"})");
   CHECK(lax.status == 422);

@@ -53,7 +53,7 @@ bool can_hide_proc() {
 
 }  // namespace
 
-TEST_CASE("out of memory: a request that finds none is a 503, and the service goes on",
+TEST_CASE("out of memory: a request for which there is no memory is a 503, and the service goes on",
           "[service][program][memory]") {
   child_process service{program, with(mock_environment({{"LLM_PROXY__MAX_BODY_BYTES", "268435456"},
                                                         {"LLM_PROXY__CLIENT_BODY_TIMEOUT", "60s"}}))};
@@ -83,7 +83,7 @@ TEST_CASE("out of memory: a request that finds none is a 503, and the service go
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("without /proc: what cannot be read is no metric, and MAX_MEMORY ends the start",
+TEST_CASE("without /proc: metrics that cannot be read are left out, and with MAX_MEMORY it does not start",
           "[service][program][memory]") {
   if (!can_hide_proc()) {
     WARN("SKIPPED: this process may not make a mount namespace");

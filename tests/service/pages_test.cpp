@@ -1,4 +1,4 @@
-// The pages that the binary carries, the API description, and GET /ui/events.
+// The pages that are built into the program, the API description, and GET /ui/events.
 #include "http/request/route.hpp"
 #include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
@@ -33,7 +33,7 @@ rapidjson::Document parsed(const std::string& text) {
   return document;
 }
 
-/// Snapshots until one fits, or none comes.
+/// Reads snapshots until one fits, and returns it; nullopt if none comes.
 template <class Fits>
 std::optional<std::string> wait_for_snapshot(event_stream& events, Fits fits) {
   const auto end = test_clock::now() + patience;
@@ -51,7 +51,7 @@ void watch_events(raw_connection& client) {
 
 }  // namespace
 
-TEST_CASE("pages: every one is public, never framed, and answers GET and HEAD alone", "[service][pages]") {
+TEST_CASE("pages: each one is public, forbids frames, and answers only GET and HEAD", "[service][pages]") {
   proxy service{mock_settings()};
   REQUIRE(page_paths().size() == 11);
   for (const auto& path : page_paths()) {
@@ -81,7 +81,8 @@ TEST_CASE("pages: every one is public, never framed, and answers GET and HEAD al
   CHECK(moved.header("location") == "/docs");
 }
 
-TEST_CASE("pages: a client that has one gets a 304, and gzip only where it takes that", "[service][pages]") {
+TEST_CASE("pages: a client that has a page gets a 304, and gzip only if it accepts that",
+          "[service][pages]") {
   proxy service{mock_settings()};
   const auto plain = request(service.port(), "GET", "/openapi.json");
   CHECK_FALSE(plain.has("content-encoding"));
@@ -111,7 +112,7 @@ TEST_CASE("pages: a client that has one gets a 304, and gzip only where it takes
   CHECK(request(service.port(), "GET", "/openapi.json", {{"if-none-match", "\"other\""}}).status == 200);
 }
 
-TEST_CASE("pages: UI=false leaves paths that nobody knows", "[service][pages]") {
+TEST_CASE("pages: with UI=false their paths are unknown", "[service][pages]") {
   auto values = mock_settings();
   values.ui = false;
   proxy service{values};
@@ -126,7 +127,7 @@ TEST_CASE("pages: UI=false leaves paths that nobody knows", "[service][pages]") 
   }
 }
 
-TEST_CASE("openapi.json: has every route, method and error of the code, and its version",
+TEST_CASE("openapi.json: it has every route, method and error of the code, and its version",
           "[service][pages]") {
   proxy service{mock_settings()};
   const auto document = parsed(request(service.port(), "GET", "/openapi.json").body);
@@ -146,7 +147,7 @@ TEST_CASE("openapi.json: has every route, method and error of the code, and its 
       described.insert(std::string{method.name.GetString()} + ' ' + path.name.GetString());
   }
   CHECK(described == ours);
-  // Public where the table says so.
+  // A path is described as public exactly if the route table says so.
   for (const auto& path : document["paths"].GetObject()) {
     for (const auto& method : path.value.GetObject()) {
       INFO(path.name.GetString());
@@ -154,7 +155,7 @@ TEST_CASE("openapi.json: has every route, method and error of the code, and its 
       CHECK(open == is_public_path(path.name.GetString()));
     }
   }
-  std::set<std::string> codes{"budget_exceeded"};  // LiteLLM's, in one form
+  std::set<std::string> codes{"budget_exceeded"};  // a code of LiteLLM, which has no errc
   for (int code = 1; code <= static_cast<int>(errc::internal); ++code) {
     const auto& row = describe(static_cast<errc>(code));
     codes.emplace(row.name);
@@ -174,19 +175,19 @@ TEST_CASE("openapi.json: has every route, method and error of the code, and its 
   CHECK(listed == codes);
 }
 
-TEST_CASE("ui events: need the key", "[service][pages]") {
+TEST_CASE("ui events: they need the key", "[service][pages]") {
   proxy service{mock_settings()};
   CHECK(request(service.port(), "GET", "/ui/events").status == 401);
   CHECK(request(service.port(), "GET", "/ui/events", {{"x-internal-auth", "wrong"}}).status == 401);
   CHECK(request(service.port(), "POST", "/ui/events", with_key).status == 405);
 }
 
-TEST_CASE("ui events: a running request is seen growing, then its end, never its content",
+TEST_CASE("ui events: they show how a request grows and that it ends, but never its content",
           "[service][pages]") {
   auto values = mock_settings();
   values.mock_chunk_delay_ms = 60ms;
   proxy service{values};
-  // On both threads: who watches sees the requests of all.
+  // A watcher sees the requests of all threads, so the request is sent on each thread in turn.
   for (int round = 0; round < 2; ++round) {
     raw_connection watcher{service.port()};
     watch_events(watcher);
@@ -194,7 +195,7 @@ TEST_CASE("ui events: a running request is seen growing, then its end, never its
     REQUIRE(events.open(patience));
     CHECK(events.answer().header("content-type") == "text/event-stream");
     REQUIRE(events.next(patience));
-    raw_connection idle{service.port()};  // so that the next one is the other thread's, every other time
+    raw_connection idle{service.port()};  // so that the client is on another thread in the second round
     raw_connection client{service.port()};
     const std::string words =
         "sesame sesame sesame sesame sesame sesame sesame sesame sesame sesame sesame sesame";
@@ -227,14 +228,14 @@ TEST_CASE("ui events: a running request is seen growing, then its end, never its
     CHECK(std::string{last["ended"][0]["verdict"].GetString()} == "complete");
     CHECK(last["ended"][0]["status"].GetInt() == 200);
     for (const auto& text : {*early, *later, *end}) CHECK_FALSE(holds(text, "sesame"));
-    // Told once.
+    // The end is shown only once.
     const auto next = events.next(patience);
     REQUIRE(next);
     CHECK(parsed(next->data)["ended"].Empty());
   }
 }
 
-TEST_CASE("ui events: a key of the file sees its own requests and no upstreams, INTERNAL_API_KEY sees all",
+TEST_CASE("ui events: a key of the file sees only its own requests, INTERNAL_API_KEY sees all",
           "[service][pages]") {
   const keys_file file{{{"team-a", "key-a"}, {"team-b", "key-b"}}};
   auto values = mock_settings();
@@ -265,7 +266,7 @@ TEST_CASE("ui events: a key of the file sees its own requests and no upstreams, 
   const auto now = parsed(*seen);
   REQUIRE(now["requests"].Size() == 1);
   CHECK(std::string{now["requests"][0]["key"].GetString()} == "team-a");
-  // To its end, and past those of the others.
+  // Watch until all requests have ended, and longer, so that the others' ends would be seen.
   const auto until = [](int ends) {
     return [ends, count = 0](const rapidjson::Document& snapshot) mutable {
       count += static_cast<int>(snapshot["ended"].Size());
@@ -284,7 +285,7 @@ TEST_CASE("ui events: a key of the file sees its own requests and no upstreams, 
   CHECK(ended <= 1);
 }
 
-TEST_CASE("ui events: a key of the file is told no upstream's address", "[service][pages]") {
+TEST_CASE("ui events: a key of the file does not see the upstreams", "[service][pages]") {
   scripted_upstream up;
   const keys_file file{{{"team-a", "key-a"}, {"default", "key-of-default"}}};
   auto values = litellm_settings(up.url());
@@ -302,7 +303,8 @@ TEST_CASE("ui events: a key of the file is told no upstream's address", "[servic
   }
 }
 
-TEST_CASE("ui events: are no request of the service's limits, and end cleanly with it", "[service][pages]") {
+TEST_CASE("ui events: they do not count for the limits on requests, and end cleanly with the service",
+          "[service][pages]") {
   auto values = mock_settings();
   values.max_concurrent_requests = 1;
   proxy service{values};
@@ -317,7 +319,7 @@ TEST_CASE("ui events: are no request of the service's limits, and end cleanly wi
   CHECK(drained.get());
 }
 
-TEST_CASE("ui events: a client that reads nothing, and one that leaves, leave nothing behind",
+TEST_CASE("ui events: a client that does not read, and one that leaves, leave nothing behind",
           "[service][pages]") {
   proxy service{mock_settings()};
   for (int i = 0; i < 20; ++i) {

@@ -1,4 +1,4 @@
-// Answers without a body on every route, and what PASSTHROUGH_PATHS need: ranges, conditions, HEAD.
+// Answers without a body on every route, and what PASSTHROUGH_PATHS need: ranges, conditional requests, HEAD.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -19,7 +19,7 @@ settings with_files(const std::string& url) {
   return values;
 }
 
-/// Every answer of a script, whatever is asked.
+/// Returns a script that gives this answer to all requests except those for the model list.
 upstream_script always(std::function<void(upstream_reply&)> answer) {
   return [answer = std::move(answer)](const upstream_request& req, upstream_reply& reply) {
     if (contains(req.target, "/models") || contains(req.target, "/model/info")) {
@@ -30,7 +30,7 @@ upstream_script always(std::function<void(upstream_reply&)> answer) {
   };
 }
 
-/// Sends a request and another one behind it: what comes between the first head and the second is a body.
+/// The answers to two requests on one connection. What comes between their heads is the first one's body.
 struct pair_of_answers {
   std::string first_head;
   std::string between;
@@ -68,7 +68,7 @@ TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on 
     std::string name, method, path;
     std::function<void(upstream_reply&)> answer;
     int status;
-    std::string length;  // content-length; empty: none
+    std::string length;  // the content-length; empty if there must be none
     header_list more = {};
   };
   const auto no_content = [](upstream_reply& reply) { reply.head(204); };
@@ -131,7 +131,7 @@ TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on 
   }
 }
 
-TEST_CASE("passed-through paths: ranges and conditions go up, what describes content comes down",
+TEST_CASE("passed-through paths: ranges and conditions reach upstream, and content headers reach the client",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
   proxy service{with_files(up.url())};
@@ -155,7 +155,7 @@ TEST_CASE("passed-through paths: ranges and conditions go up, what describes con
   };
   for (const int status : {200, 206, 304, 412, 416}) {
     INFO(status);
-    // The last answer's script may still run when the next status is there.
+    // The status is captured by value, because the last answer's script may still run in the next round.
     up.set_script(always([&told, status](upstream_reply& reply) {
       auto fields = told;
       fields.emplace_back("content-type", "application/json");
@@ -174,19 +174,19 @@ TEST_CASE("passed-through paths: ranges and conditions go up, what describes con
     const auto got = last_of(up);
     for (const auto& [name, value] : asked) CHECK(got.header(name) == value);
   }
-  // On a route to a model none of them has a meaning.
+  // On a route to a model these headers have no meaning and are not passed on.
   up.set_script(always([&](upstream_reply& reply) { reply.json(200, R"({"id":"r"})", told); }));
   const auto answer = ask("/v1/responses/r");
   CHECK(answer.status == 200);
   for (const auto& [name, value] : told) CHECK_FALSE(answer.has(name));
   for (const auto& [name, value] : asked) CHECK_FALSE(last_of(up).has(name));
-  // Without a condition a 304 answers nothing.
+  // A 304 is no valid answer if the request that reached upstream had no condition.
   up.set_script(always([](upstream_reply& reply) { reply.head(304); }));
   CHECK(request(service.port(), "GET", "/v1/files/f", {key_field}).status == 502);
   CHECK(ask("/v1/responses/r").status == 502);
 }
 
-TEST_CASE("passed-through paths: HEAD stays HEAD, and its connection is used again",
+TEST_CASE("passed-through paths: HEAD reaches upstream as HEAD, and its connection is used again",
           "[service][upstream][passthrough]") {
   scripted_upstream up{always([](upstream_reply& reply) {
     reply.head(200, {{"content-type", "application/pdf"}, {"content-length", "123456"}, {"etag", "\"e\""}});
@@ -209,13 +209,13 @@ TEST_CASE("passed-through paths: HEAD stays HEAD, and its connection is used aga
     CHECK_FALSE(got.has("content-length"));
   }
   CHECK(up.accepted() == 1);
-  // Where a row names GET, HEAD is answered by what a GET brings.
+  // On a route that names GET, a HEAD goes upstream as a GET.
   up.set_script(always([](upstream_reply& reply) { reply.json(200, R"({"id":"r"})"); }));
   CHECK(request(service.port(), "HEAD", "/v1/responses/r", {key_field}).status == 200);
   CHECK(last_of(up).method == "GET");
 }
 
-TEST_CASE("headers: credentials, cookies, addresses and browsers' permissions cross on no route",
+TEST_CASE("headers: credentials, cookies, addresses and CORS permissions are passed on by no route",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
   proxy service{with_files(up.url())};
@@ -252,7 +252,7 @@ TEST_CASE("headers: credentials, cookies, addresses and browsers' permissions cr
   }
 }
 
-TEST_CASE("headers: what Connection names is forwarded neither way, on any route",
+TEST_CASE("headers: fields that Connection names are forwarded in neither direction, on any route",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
   auto values = with_files(up.url());

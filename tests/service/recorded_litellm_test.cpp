@@ -1,5 +1,5 @@
-// What a real LiteLLM answered once (tests/data/litellm/README.md names version and requests), replayed: it
-// stands in where none can be installed.
+// Recorded answers of a real LiteLLM (tests/data/litellm/README.md names the version and the requests). They
+// are replayed here, so that they are tested even where LiteLLM cannot be installed.
 #include "support/catch.hpp"
 #include "support/running_proxy.hpp"
 #include "support/scripted_upstream.hpp"

@@ -1,5 +1,5 @@
-// Files that cannot be read as files: at the start, by commands, and at SIGHUP, which they must not make
-// wait.
+// Configured files that are not regular files or too large: at the start, in commands, and at SIGHUP, where
+// they must not block the service.
 #include "support/certificate.hpp"
 #include "support/keys_file.hpp"
 #include "support/odd_files.hpp"
@@ -25,7 +25,7 @@ std::string keys_text() {
   return R"({"keys":[{"name":"team-a","sha256":")" + sha256_hex("key-of-a") + "\"}]}";
 }
 
-/// Everything that the program reads at the start: its `.env` is in `folder`.
+/// All files that the program reads at the start. Its `.env` is in `folder`.
 struct files {
   file_folder folder;
   std::string env = folder.write(".env", "LLM_PROXY__MODEL_ALIASES=fast=mock-llm\n");
@@ -55,7 +55,7 @@ struct files {
   }
 };
 
-/// Puts what is wrong in the place of `name`; what is said of it.
+/// Replaces the file `name` with something that cannot be read, and returns the fault that must be reported.
 using spoil = std::string (*)(const file_folder& folder, const std::string& name);
 
 const std::vector<spoil> spoils{
@@ -80,7 +80,7 @@ const std::vector<spoil> spoils{
     },
 };
 
-/// The line of `text` that names `file`.
+/// Returns the line of `text` that names `file`.
 std::string line_about(const std::string& text, const std::string& file) {
   const auto at = text.find(file);
   if (at == std::string::npos) return {};
@@ -90,9 +90,8 @@ std::string line_about(const std::string& text, const std::string& file) {
 
 }  // namespace
 
-TEST_CASE(
-    "program: a file that is a pipe, a device, a directory or too large ends the start with 2 and is named",
-    "[service][program][reload]") {
+TEST_CASE("program: it exits with 2 and names the file if one is a pipe, a device, a directory or too large",
+          "[service][program][reload]") {
   for (const auto* name :
        {".env", "keys.json", "cert.pem", "key.pem", "ca.pem", "litellm-ca.pem", "client.pem", "client.key"}) {
     for (const auto spoil_it : spoils) {
@@ -106,7 +105,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("program: a file that cannot be read at SIGHUP is named, what was in use stays, and SIGTERM works",
+TEST_CASE("program: a file that cannot be read at SIGHUP is named, the old values stay, and SIGTERM works",
           "[service][program][reload]") {
   for (const auto* name : {".env", "keys.json", "cert.pem", "litellm-ca.pem", "client.pem", "client.key"}) {
     const bool tls = std::string_view{name} == "cert.pem";
@@ -134,7 +133,7 @@ TEST_CASE("program: a file that cannot be read at SIGHUP is named, what was in u
   }
 }
 
-TEST_CASE("program: files behind symbolic links are read again, as Kubernetes swaps them",
+TEST_CASE("program: files behind symbolic links that change, as Kubernetes swaps them, are read again",
           "[service][program][reload]") {
   const files all;
   const auto next =
@@ -153,7 +152,7 @@ TEST_CASE("program: files behind symbolic links are read again, as Kubernetes sw
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("command: keys does not wait for a pipe, nor read a device for ever", "[service][cli][reload]") {
+TEST_CASE("command: keys neither waits for a pipe nor reads a device for ever", "[service][cli][reload]") {
   const file_folder folder;
   for (const auto& odd : odd_files(folder, "keys")) {
     for (const auto& words : std::vector<std::vector<std::string>>{
@@ -170,7 +169,7 @@ TEST_CASE("command: keys does not wait for a pipe, nor read a device for ever", 
   }
 }
 
-TEST_CASE("reload: a reader that never comes back keeps neither requests nor SIGTERM waiting",
+TEST_CASE("reload: a read of the files that never ends delays neither requests nor SIGTERM",
           "[service][program][reload]") {
   auto how = with(mock_environment(
       {{"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "600000"}, {"LLM_PROXY__DRAIN_TIMEOUT", "200ms"}}));
@@ -178,7 +177,7 @@ TEST_CASE("reload: a reader that never comes back keeps neither requests nor SIG
   const auto port = port_of(service);
   REQUIRE(port != 0);
   service.signal(SIGHUP);
-  // One more is remembered: that it is, shows that the first is being read.
+  // The log says that another SIGHUP has to wait, which shows that the read of the first one is under way.
   CHECK(eventually([&] {
     service.signal(SIGHUP);
     return service.wait_for_output("still being read", 50ms);

@@ -1,4 +1,4 @@
-// SIGHUP: what an operator changes in a running service counts for the next request, and costs no other.
+// SIGHUP: changed options of a running service apply to the next request, and disturb no request in flight.
 #include "actors/service/service_parts.hpp"
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
@@ -22,7 +22,7 @@ response models_of(std::uint16_t port) {
   return request(port, "GET", "/v1/models", {key_field});
 }
 
-/// A directory with a .env, gone with the test.
+/// A directory with a .env, which is removed with this object.
 class env_folder {
  public:
   env_folder() {
@@ -40,7 +40,7 @@ class env_folder {
 
 }  // namespace
 
-TEST_CASE("reload: other upstreams serve the next request, an open stream ends on its old one",
+TEST_CASE("reload: new upstreams serve the next request, and an open stream ends on its old one",
           "[service][reload]") {
   scripted_upstream old_one, new_one;
   auto values = litellm_settings(old_one.url());
@@ -57,7 +57,8 @@ TEST_CASE("reload: other upstreams serve the next request, an open stream ends o
   CHECK(ended.status == 200);
   CHECK(holds(ended.body, "[DONE]"));
 
-  // From one to several and back: the table of upstreams goes with its pool.
+  // From one upstream to several and back: each change replaces the table of upstreams together with the
+  // pool.
   values.litellm_proxy_url = {old_one.url(), new_one.url(), "http://127.0.0.1:1"};
   service.reconfigure(values);
   for (int i = 0; i < 20; ++i) CHECK(ask(service, "gpt-x").status == 200);
@@ -67,7 +68,7 @@ TEST_CASE("reload: other upstreams serve the next request, an open stream ends o
   CHECK(chats_of(old_one).back().text("model") == "last");
 }
 
-TEST_CASE("reload: aliases, limits and rules count from the next request on", "[service][reload]") {
+TEST_CASE("reload: aliases, limits and rules apply from the next request on", "[service][reload]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
   proxy service{values};
@@ -89,7 +90,7 @@ TEST_CASE("reload: aliases, limits and rules count from the next request on", "[
   CHECK(ask(service, "fast").status == 200);
 }
 
-TEST_CASE("reload: reconfiguring again and again leaves no pool behind", "[service][reload]") {
+TEST_CASE("reload: repeated changes leave no pool behind", "[service][reload]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
   proxy service{values};
@@ -101,7 +102,7 @@ TEST_CASE("reload: reconfiguring again and again leaves no pool behind", "[servi
     service.reconfigure(values);
     CHECK(ask(service, "gpt-x").status == 200);
   }
-  CHECK(eventually([&] { return running() <= before + 1; }));  // the odd adapter
+  CHECK(eventually([&] { return running() <= before + 1; }));  // there may be one adapter more than before
 }
 
 TEST_CASE("program: SIGHUP reads .env again", "[service][program][reload]") {
@@ -135,7 +136,7 @@ TEST_CASE("program: SIGHUP reads .env again", "[service][program][reload]") {
   CHECK(eventually([&] { return !holds(models_of(port).body, "\"fast\""); }));
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
-  // The level is the new one: no line of the last request, nor of the end.
+  // The new level is in effect, so neither the last requests nor the end are logged.
   CHECK_FALSE(holds(service.out(), "all requests ended"));
 }
 

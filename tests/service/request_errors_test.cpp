@@ -1,4 +1,4 @@
-// What a client gets for a request that cannot be served: its status, an OpenAI error object, its id.
+// What a client gets for a request that cannot be served: a status, an OpenAI error object, and its id.
 #include "support/raw_requests.hpp"
 
 #include <string>
@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The list of fields that a 422 begins with.
+/// Returns the list of fields with which the body of a 422 begins.
 std::string detail_before(const std::string& body, std::size_t error) {
   const std::string begin = R"({"detail":[{"loc":["body")";
   const auto all = body.substr(0, error);
@@ -18,7 +18,7 @@ std::string detail_before(const std::string& body, std::size_t error) {
   return is_list ? all : "no list in " + body;
 }
 
-/// Every error is one: type, request id, shape.
+/// Checks that an answer is an error as every error must be: its content type, its request id and its shape.
 void check_error(const response& answer, int status, std::string_view code) {
   CHECK(answer.status == status);
   CHECK(answer.complete);
@@ -33,7 +33,7 @@ void check_error(const response& answer, int status, std::string_view code) {
 
 }  // namespace
 
-TEST_CASE("errors: what is no JSON is a 400", "[service][errors]") {
+TEST_CASE("errors: a body that is not JSON is a 400", "[service][errors]") {
   proxy service{mock_settings()};
   const auto good = chat_body("m");
   const std::vector<std::string> rows{
@@ -108,7 +108,7 @@ TEST_CASE("errors: JSON of the wrong shape is a 422 that names the field", "[ser
   }
 }
 
-TEST_CASE("errors: odd but valid requests pass", "[service][errors]") {
+TEST_CASE("errors: unusual but valid requests are served", "[service][errors]") {
   proxy service{mock_settings()};
   for (const auto* members :
        {R"("stream":null,"temperature":null,"stop":null,"tools":null)", R"("x":1e400,"y":-0.0e-999)",
@@ -123,7 +123,7 @@ TEST_CASE("errors: a body over the limit is a 413, before it is read", "[service
   auto values = mock_settings();
   values.max_body_bytes = 1000;
   proxy service{values};
-  // Nothing of the body is sent.
+  // The body itself is not sent.
   const auto declared = chat_bytes(std::string(1001, ' '));
   check_error(say(service.port(), declared.substr(0, declared.size() - 1001)), 413, "body_too_large");
   const auto fits = chat_body("m") + std::string(1000 - chat_body("m").size(), ' ');
@@ -133,7 +133,7 @@ TEST_CASE("errors: a body over the limit is a 413, before it is read", "[service
   CHECK(say(service.port(), chunked_chat_head + in_chunks(fits, 100)).status == 200);
 }
 
-TEST_CASE("errors: after a 413 for a chunked body the connection serves on", "[service][errors]") {
+TEST_CASE("errors: after a 413 for a chunked body the connection can still be used", "[service][errors]") {
   auto values = mock_settings();
   values.max_body_bytes = 1000;
   proxy service{values};
@@ -142,7 +142,7 @@ TEST_CASE("errors: after a 413 for a chunked body the connection serves on", "[s
     REQUIRE(
         client.send(chunked_chat_head + in_chunks(std::string(5000, 'x'), 512) + chat_bytes(chat_body("m"))));
     CHECK(read_response(client, patience).status == 413);
-    // Nothing of the dropped body is left in the next one.
+    // The next request gets no bytes of the dropped body.
     CHECK(read_response(client, patience).status == 200);
   }
 }
@@ -185,7 +185,7 @@ TEST_CASE("errors: unknown paths are 404, known ones with another method 405 and
   CHECK(ask("OPTIONS", "/v1/chat/completions").status == 405);
 }
 
-TEST_CASE("errors: HEAD gets the head of what GET gets", "[service][errors]") {
+TEST_CASE("errors: HEAD gets the same head as GET", "[service][errors]") {
   proxy service{mock_settings()};
   for (const auto* path :
        {"/health", "/v1/models", "/v1/models/mock-llm", "/v1/llm/models", "/nowhere", "/v1/models/unknown"}) {
@@ -207,13 +207,13 @@ TEST_CASE("errors: HEAD gets the head of what GET gets", "[service][errors]") {
   CHECK(refused.header("allow") == "POST");
 }
 
-TEST_CASE("errors: an Expect that nobody knows is a 417", "[service][errors]") {
+TEST_CASE("errors: an unknown Expect is a 417", "[service][errors]") {
   proxy service{mock_settings()};
   check_error(say(service.port(), chat_bytes(chat_body("m"), "expect: the-unexpected\r\n")), 417,
               "expectation_failed");
 }
 
-TEST_CASE("errors: a sane x-request-id is kept, another replaced", "[service][errors]") {
+TEST_CASE("errors: a valid x-request-id is kept, any other is replaced", "[service][errors]") {
   proxy service{mock_settings()};
   const auto id_for = [&](const std::string& given, std::string_view path) {
     auto headers = with_key;

@@ -1,4 +1,4 @@
-// What LOG_LEVEL=DEBUG tells of a request, line by line under its id.
+// The lines that LOG_LEVEL=DEBUG logs about a request, each with its id.
 #include "support/keys_file.hpp"
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The messages of that request, in their order.
+/// Returns the messages about that request, in their order.
 std::vector<std::string> steps_of(const std::string& log, const std::string& id) {
   std::vector<std::string> steps;
   const auto begin = R"("msg":"request )" + id + ": ";
@@ -61,7 +61,7 @@ std::string run_and_log(const std::string& level) {
 
 }  // namespace
 
-TEST_CASE("request steps: DEBUG tells a request's key, route, model, upstream, headers, connection and times",
+TEST_CASE("request steps: DEBUG logs a request's key, route, model, upstream, headers, connection and times",
           "[service][program][log]") {
   const auto log = run_and_log("DEBUG");
   INFO(log);
@@ -84,11 +84,11 @@ TEST_CASE("request steps: DEBUG tells a request's key, route, model, upstream, h
   const auto third = steps_of(log, "third-request");
   REQUIRE(third.size() == 4);
   CHECK(holds(third[3], "no answer: upstream_disconnected ("));
-  // Why it ended is in the line that every request has.
+  // The reason for its end is in the line that is logged for every request.
   CHECK(holds(log, R"("id":"third-request")"));
 }
 
-TEST_CASE("request steps: INFO tells none of them, TRACE the phases too", "[service][program][log]") {
+TEST_CASE("request steps: INFO logs none of them, TRACE also the phases", "[service][program][log]") {
   CHECK(steps_of(run_and_log("INFO"), "first-request").empty());
   const auto trace = steps_of(run_and_log("TRACE"), "first-request");
   CHECK(trace.size() > 5);

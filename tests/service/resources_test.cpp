@@ -1,4 +1,4 @@
-// Running out of descriptors: a fault of this machine, not of an upstream.
+// Running out of file descriptors, which is a fault of this machine and not of an upstream.
 #include "support/catch.hpp"
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
@@ -32,7 +32,7 @@ environment before(const std::vector<std::uint16_t>& upstreams, environment more
 
 }  // namespace
 
-TEST_CASE("descriptors: without any left a request is a 503 of the service's own, and no upstream is blamed",
+TEST_CASE("descriptors: when none is left a request is a 503 of this service, and no upstream is blamed",
           "[service][program][resources]") {
   for (const std::size_t count : {1U, 2U}) {
     INFO(count << " upstreams");
@@ -45,21 +45,21 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     scripted_upstream other{script};
     std::vector<std::uint16_t> ports{one.port()};
     if (count == 2) ports.push_back(other.port());
-    // More clients than there is room for, by the operator's own will.
+    // The operator allows more clients than there are descriptors for.
     auto how = with(before(ports, {{"LLM_PROXY__MAX_CONNECTIONS", "1000"}, {"LLM_PROXY__RETRIES", "2"}}));
     how.max_files = 140;
     child_process service{program, how};
     const auto port = port_of(service);
     REQUIRE(port != 0);
-    raw_connection watching{port};  // it is there before the shortage
+    raw_connection watching{port};  // connected before the descriptors run out
     const auto ready = [&] {
       watching.send("GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n");
       const auto status = read_response(watching, 5s).status;
-      // While clients wait for a descriptor an idle connection may be closed for them.
+      // This connection is idle, so it may have been closed for clients that wait for a descriptor.
       return status != 0 ? status : request(port, "GET", "/health/ready").status;
     };
     REQUIRE(ready() == 200);
-    // Half of them take the descriptors that the upstream connections of the other half need.
+    // Half of the clients take the descriptors that the upstream connections of the other half need.
     std::vector<std::unique_ptr<raw_connection>> clients;
     for (int i = 0; i < 100; ++i) {
       clients.push_back(std::make_unique<raw_connection>(port));
@@ -67,7 +67,7 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     }
     std::size_t refused = 0;
     std::this_thread::sleep_for(500ms);
-    std::set<const raw_connection*> answered;  // idle now, and so the first to be closed for others
+    std::set<const raw_connection*> answered;  // these are idle now, so they are the first to be closed
     for (auto& each : clients) {
       if (each->stays_quiet(0ms)) continue;
       const auto answer = read_response(*each, 5s);
@@ -81,7 +81,8 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     CHECK(refused > 10);
     CHECK(ready() == 200);
     answers.open();
-    // The others, with those who have waited in the backlog until now, are answered or refused likewise.
+    // The other clients, and those that have waited in the backlog until now, are answered or refused as
+    // well.
     for (auto& each : clients) {
       if (answered.contains(each.get()) || each->stays_quiet(0ms)) continue;
       const auto status = read_response(*each, 5s).status;
@@ -94,7 +95,7 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
     };
     CHECK(eventually([&] { return chat_status() == 200; }));
     for (int i = 0; i < 20; ++i) CHECK(chat_status() == 200);
-    // An upload opens a connection of its own.
+    // An upload opens a new upstream connection.
     CHECK(request(port, "POST", "/v1/audio/transcriptions",
                   {key_field, {"content-type", "multipart/form-data; boundary=x"}},
                   "--x\r\n\r\na\r\n--x--\r\n")
@@ -118,7 +119,7 @@ TEST_CASE("descriptors: without any left a request is a 503 of the service's own
   }
 }
 
-TEST_CASE("descriptors: an upstream that is known by name is not blamed either",
+TEST_CASE("descriptors: when none is left an upstream with a host name is not blamed either",
           "[service][program][resources]") {
   gate answers;
   scripted_upstream up{chats([&](const upstream_request&, upstream_reply& reply) {
@@ -173,7 +174,7 @@ TEST_CASE("descriptors: MAX_CONNECTIONS=0 leaves every client a descriptor for i
   CHECK(eventually([&] { return chats_of(up).size() == 68; }));
   std::this_thread::sleep_for(100ms);
   CHECK(chats_of(up).size() == 68);
-  for (auto& each : clients) CHECK(each->stays_quiet(0ms));  // nobody is refused: the others wait
+  for (auto& each : clients) CHECK(each->stays_quiet(0ms));  // no client is refused; the others wait
   answers.open();
   for (auto& each : clients) {
     CHECK(read_response(*each, 10s).status == 200);
@@ -181,7 +182,7 @@ TEST_CASE("descriptors: MAX_CONNECTIONS=0 leaves every client a descriptor for i
   }
 }
 
-TEST_CASE("descriptors: a limit below 128 is warned about at the start", "[service][program][resources]") {
+TEST_CASE("descriptors: a limit below 128 causes a warning at the start", "[service][program][resources]") {
   for (const std::size_t limit : {127U, 128U}) {
     auto how = with(mock_environment());
     how.max_files = limit;

@@ -1,4 +1,5 @@
-// The built program's life: announced ends, the last connections, handed over sockets, too many connections.
+// How the built program starts and ends: the announced shutdown, the last connections, sockets that are
+// handed over, and too many connections.
 #include "support/program.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -21,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A listening socket of the test's own, as a service manager holds it.
+/// A listening socket that the test holds, as a service manager does.
 class held_socket {
  public:
   held_socket() {
@@ -43,11 +44,11 @@ class held_socket {
 
 struct outcomes {
   std::atomic<int> answered{0};
-  std::atomic<int> refused{0};  // not even connected
-  std::atomic<int> broken{0};   // connected, and no whole answer
+  std::atomic<int> refused{0};  // could not connect
+  std::atomic<int> broken{0};   // connected, but got no whole answer
 };
 
-/// Requests on fresh connections until `stop`, or until nobody listens.
+/// Sends each request on a new connection, until `stop` is set or nobody listens.
 void knock(std::uint16_t port, outcomes& all, const std::atomic<bool>& stop) {
   while (!stop) {
     try {
@@ -62,7 +63,7 @@ void knock(std::uint16_t port, outcomes& all, const std::atomic<bool>& stop) {
   }
 }
 
-/// Requests on one connection for as long as the service keeps it, then on the next.
+/// Sends requests on one connection for as long as the service keeps it, and then on another one.
 void keep_asking(std::uint16_t port, outcomes& all, const std::atomic<bool>& stop) {
   while (!stop) {
     try {
@@ -82,7 +83,7 @@ void keep_asking(std::uint16_t port, outcomes& all, const std::atomic<bool>& sto
 
 }  // namespace
 
-TEST_CASE("restart: after SIGTERM it is not ready, and listens on for DRAIN_DELAY", "[service][restart]") {
+TEST_CASE("restart: after SIGTERM it is not ready, but still listens for DRAIN_DELAY", "[service][restart]") {
   child_process service{program, with(mock_environment({{"LLM_PROXY__DRAIN_DELAY", "1s"}}))};
   const auto port = port_of(service);
   REQUIRE(port != 0);
@@ -91,7 +92,7 @@ TEST_CASE("restart: after SIGTERM it is not ready, and listens on for DRAIN_DELA
   service.signal(SIGTERM);
   REQUIRE(eventually([&] { return request(port, "GET", "/health/ready").status == 503; }));
   CHECK(test_clock::now() - since < 500ms);
-  // Whoever has not heard of it yet is served as ever.
+  // Clients that do not know of the shutdown yet are served as usual.
   raw_connection late{port};
   for (int i = 0; i < 2; ++i) {
     REQUIRE(late.send(chat_bytes(chat_body("m"))));
@@ -104,7 +105,7 @@ TEST_CASE("restart: after SIGTERM it is not ready, and listens on for DRAIN_DELA
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("restart: a second signal ends DRAIN_DELAY and what is in flight", "[service][restart]") {
+TEST_CASE("restart: a second signal ends DRAIN_DELAY and the requests in flight", "[service][restart]") {
   child_process service{program, with(mock_environment({{"LLM_PROXY__DRAIN_DELAY", "10m"},
                                                         {"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "600000"}}))};
   const auto port = port_of(service);
@@ -121,7 +122,7 @@ TEST_CASE("restart: a second signal ends DRAIN_DELAY and what is in flight", "[s
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("restart: no connection is reset that came before listening ended", "[service][restart]") {
+TEST_CASE("restart: no connection from before the end of listening is reset", "[service][restart]") {
   for (int round = 0; round < 5; ++round) {
     proxy service{mock_settings()};
     outcomes all;
@@ -138,7 +139,8 @@ TEST_CASE("restart: no connection is reset that came before listening ended", "[
   }
 }
 
-TEST_CASE("restart: what waits behind MAX_CONNECTIONS when listening ends is served", "[service][restart]") {
+TEST_CASE("restart: connections that wait because of MAX_CONNECTIONS when listening ends are served",
+          "[service][restart]") {
   auto values = mock_settings();
   values.max_connections = 1;
   values.mock_chunk_delay_ms = 50ms;
@@ -161,7 +163,8 @@ TEST_CASE("restart: what waits behind MAX_CONNECTIONS when listening ends is ser
   draining.join();
 }
 
-TEST_CASE("restart: an idle connection is given a moment for a request under way", "[service][restart]") {
+TEST_CASE("restart: an idle connection stays open for a moment, because a request may be under way",
+          "[service][restart]") {
   proxy service{mock_settings()};
   raw_connection kept{service.port()};
   REQUIRE(kept.send(get_health));
@@ -180,7 +183,8 @@ TEST_CASE("restart: an idle connection is given a moment for a request under way
   draining.join();
 }
 
-TEST_CASE("restart: a successor on the same socket takes over with no request failed", "[service][restart]") {
+TEST_CASE("restart: a successor on the same socket takes over without a failed request",
+          "[service][restart]") {
   const held_socket held;
   auto how = with(mock_environment());
   how.listening = held.fd();
@@ -208,7 +212,7 @@ TEST_CASE("restart: a successor on the same socket takes over with no request fa
   std::this_thread::sleep_for(700ms);
   const int before = all.answered;
   REQUIRE(eventually([&] { return all.answered > before + 100; }));
-  // The stream lives on in the old process, which waits for it.
+  // The old process serves the stream to its end before it exits.
   const auto rest = stream.read_to_end(20s);
   CHECK(rest.end == read_end::eof);
   CHECK(holds(rest.bytes, "w599"));
@@ -220,7 +224,7 @@ TEST_CASE("restart: a successor on the same socket takes over with no request fa
   for (auto& each : clients) each.join();
   CHECK(all.broken == 0);
   CHECK(all.refused == 0);
-  // Also one after the other: what comes in between waits in the socket.
+  // This also works when one process ends before the next starts: connections in between wait in the socket.
   successor.signal(SIGTERM);
   CHECK(successor.wait(long_patience) == 0);
   raw_connection between{held.port()};
@@ -229,7 +233,7 @@ TEST_CASE("restart: a successor on the same socket takes over with no request fa
   CHECK(read_response(between, long_patience).status == 200);
 }
 
-TEST_CASE("restart: a handed over socket that is none ends the program with 1 and its name",
+TEST_CASE("restart: if a handed over socket is invalid the program exits with 1 and names the variable",
           "[service][restart]") {
   auto how = with(mock_environment());
   const int deaf = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -243,7 +247,8 @@ TEST_CASE("restart: a handed over socket that is none ends the program with 1 an
   CHECK(holds(nobodys.err(), "LISTEN_PID"));
 }
 
-TEST_CASE("restart: a handed over socket for other machines wants a key of one's own", "[service][restart]") {
+TEST_CASE("restart: the default key is refused with a handed over socket that other machines can reach",
+          "[service][restart]") {
   boost::asio::io_context io;
   boost::asio::ip::tcp::acceptor open{io, {boost::asio::ip::address_v4::any(), 0}};
   auto how = with({});
@@ -253,7 +258,8 @@ TEST_CASE("restart: a handed over socket for other machines wants a key of one's
   CHECK(holds(service.err(), "LLM_PROXY__INTERNAL_API_KEY"));
 }
 
-TEST_CASE("restart: after SIGKILL the port is free at once, connections open or not", "[service][restart]") {
+TEST_CASE("restart: after SIGKILL the port is free immediately, even if connections were open",
+          "[service][restart]") {
   auto values = mock_environment({{"LLM_PROXY__MOCK_CHUNK_DELAY_MS", "600000"}});
   values["LLM_PROXY__PORT"] = std::to_string(free_port());
   raw_connection* left = nullptr;
@@ -271,14 +277,14 @@ TEST_CASE("restart: after SIGKILL the port is free at once, connections open or 
   }
 }
 
-TEST_CASE("connections: beyond MAX_CONNECTIONS they wait, and are served when others have gone",
+TEST_CASE("connections: beyond MAX_CONNECTIONS they wait, and are served when others have left",
           "[service][connections]") {
   auto values = mock_settings();
   values.max_connections = 3;
   values.mock_chunk_delay_ms = 1h;
   proxy service{values};
   for (int round = 0; round < 3; ++round) {
-    // None of them is idle.
+    // None of these connections is idle, so none is closed for others.
     std::vector<raw_connection> open;
     for (int i = 0; i < 3; ++i) {
       open.emplace_back(service.port());
@@ -289,16 +295,18 @@ TEST_CASE("connections: beyond MAX_CONNECTIONS they wait, and are served when ot
     REQUIRE(waiting.send(get_health));
     const auto cpu = std::clock();
     CHECK(waiting.stays_quiet(500ms));
-    CHECK(std::clock() - cpu < CLOCKS_PER_SEC / 4);  // nothing spins
+    CHECK(std::clock() - cpu < CLOCKS_PER_SEC / 4);  // no thread spins
     open.pop_back();
     CHECK(read_response(waiting, patience).status == 200);
   }
 }
 
-TEST_CASE("connections: out of descriptors it waits, says so, and recovers", "[service][connections]") {
+TEST_CASE("connections: when descriptors run out it waits, logs that, and recovers",
+          "[service][connections]") {
   auto how = with(mock_environment({{"LLM_PROXY__MAX_CONNECTIONS", "1000"}}));
   how.max_files = 60;
-  const std::string half_a_head = "GET /health HTTP/1.1\r\n";  // an idle one would make room
+  const std::string half_a_head =
+      "GET /health HTTP/1.1\r\n";  // an idle connection would be closed for others
   child_process service{program, how};
   const auto port = port_of(service);
   REQUIRE(port != 0);
@@ -319,7 +327,7 @@ TEST_CASE("connections: out of descriptors it waits, says so, and recovers", "[s
     CHECK(read_response(inside, patience).status == 200);
     crowd.clear();
     CHECK(read_response(waiting, patience).status == 200);
-    std::this_thread::sleep_for(300ms);  // until nobody waits any more
+    std::this_thread::sleep_for(300ms);  // after that no client waits any more
   }
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
@@ -330,13 +338,13 @@ TEST_CASE("connections: out of descriptors it waits, says so, and recovers", "[s
     }
     return times;
   };
-  // Twice at least; a little more often, since those who wait move up while the crowd leaves.
+  // At least once per round. It may be logged more often, because waiting clients move up while others leave.
   CHECK(said("accepting no connections for now") >= 2);
   CHECK(said("accepting no connections for now") <= 8);
   CHECK(said("accepting connections again") >= 2);
 }
 
-TEST_CASE("connections: without MAX_CONNECTIONS half of the descriptors but 64 is for clients",
+TEST_CASE("connections: without MAX_CONNECTIONS clients get half of all descriptors but 64",
           "[service][connections]") {
   auto how = with(mock_environment());
   how.max_files = 100;
@@ -346,7 +354,7 @@ TEST_CASE("connections: without MAX_CONNECTIONS half of the descriptors but 64 i
   std::vector<raw_connection> crowd;
   for (int i = 0; i < 18; ++i) {
     crowd.emplace_back(port);
-    REQUIRE(crowd.back().send(get_health + "GET /health"));  // an idle one would make room
+    REQUIRE(crowd.back().send(get_health + "GET /health"));  // an idle connection would be closed for others
     REQUIRE(read_response(crowd.back(), patience).status == 200);
   }
   raw_connection waiting{port};
@@ -356,13 +364,13 @@ TEST_CASE("connections: without MAX_CONNECTIONS half of the descriptors but 64 i
   CHECK(read_response(waiting, patience).status == 200);
 }
 
-TEST_CASE("connections: 2,000 idle ones do not matter", "[service][connections]") {
+TEST_CASE("connections: 2,000 idle ones do not slow others down", "[service][connections]") {
   proxy service{mock_settings()};
   raw_connection client{service.port()};
   std::vector<raw_connection> idle;
   for (int i = 0; i < 2'000; ++i) {
     idle.emplace_back(service.port());
-    if (i % 2 == 0) REQUIRE(idle.back().send("GET /heal"));  // slow ones among them
+    if (i % 2 == 0) REQUIRE(idle.back().send("GET /heal"));  // every second client is slow, not idle
   }
   std::vector<test_clock::duration> took;
   for (int i = 0; i < 51; ++i) {

@@ -1,4 +1,4 @@
-// LLM_PROXY__RETRIES: what is tried again, how often, and what never is.
+// LLM_PROXY__RETRIES: which requests are tried again, how often, and which never are.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -20,7 +20,7 @@ settings with_retries(const std::string& url, std::size_t retries) {
   return values;
 }
 
-/// A script that a test may change while its upstream asks it.
+/// A script that a test may replace while its upstream uses it.
 class changing_script {
  public:
   changing_script& operator=(upstream_script next) {
@@ -42,7 +42,7 @@ class changing_script {
   upstream_script script_;
 };
 
-/// Fails `times` times in a manner, then answers.
+/// Fails `left` times in the given manner, and then answers.
 struct failing {
   std::atomic<int> left{0};
   changing_script manner;
@@ -95,7 +95,7 @@ TEST_CASE("retries: 429, 502, 503 and 504 are tried again, for streams too, and 
   }
 }
 
-TEST_CASE("retries: a cut, a reset and an error as first event are tried again",
+TEST_CASE("retries: a request is tried again after a cut, a reset and an error as first event",
           "[service][upstream][retry]") {
   failing how;
   scripted_upstream up{how.script()};
@@ -119,7 +119,7 @@ TEST_CASE("retries: a cut, a reset and an error as first event are tried again",
   }
 }
 
-TEST_CASE("retries: the last failure is told when they are used up, and by default the first",
+TEST_CASE("retries: when they are used up the client gets the last failure, and by default the first",
           "[service][upstream][retry]") {
   failing how;
   how.manner = says(503, {{"retry-after", "0"}});
@@ -136,7 +136,8 @@ TEST_CASE("retries: the last failure is told when they are used up, and by defau
   }
 }
 
-TEST_CASE("retries: Retry-After is kept to, and a long one ends it", "[service][upstream][retry]") {
+TEST_CASE("retries: they wait as long as Retry-After says, and a long one prevents them",
+          "[service][upstream][retry]") {
   failing how;
   scripted_upstream up{how.script()};
   proxy service{with_retries(up.url(), 1)};
@@ -156,7 +157,7 @@ TEST_CASE("retries: Retry-After is kept to, and a long one ends it", "[service][
   }
 }
 
-TEST_CASE("retries: what would fail again is not tried again", "[service][upstream][retry]") {
+TEST_CASE("retries: a request that would fail again is not tried again", "[service][upstream][retry]") {
   failing how;
   scripted_upstream up{how.script()};
   auto values = with_retries(up.url(), 2);
@@ -180,10 +181,10 @@ TEST_CASE("retries: what would fail again is not tried again", "[service][upstre
         R"({"error":{"message":"Budget has been exceeded","type":"budget_exceeded","param":null,"code":"429"}})");
   };
   once(429);
-  // The time is used up.
+  // A request whose time is used up is not tried again.
   how.manner = [](const auto&, auto& reply) { reply.hang(); };
   once(504);
-  // The client has a byte.
+  // A request of which the client has received a byte is not tried again.
   how.manner = [](const auto&, auto& reply) {
     reply.sse_head();
     reply.event(delta);
@@ -192,18 +193,18 @@ TEST_CASE("retries: what would fail again is not tried again", "[service][upstre
   CHECK(contains(once(200, true).body, R"("code":"upstream_disconnected")"));
 }
 
-TEST_CASE("retries: no more than the budget has", "[service][upstream][retry]") {
+TEST_CASE("retries: there are no more than the budget allows", "[service][upstream][retry]") {
   failing how;
   how.manner = says(503);
   how.left = 1000;
   scripted_upstream up{how.script()};
   proxy service{with_retries(up.url(), 1)};
   for (int i = 0; i < 14; ++i) CHECK(chat(service, chat_body("m")).status == 503);
-  // Ten to begin with, a tenth of what came since.
+  // The budget begins with ten retries, and each request adds a tenth of one.
   CHECK(chats_of(up).size() == 14 + 11);
 }
 
-TEST_CASE("retries: a client that leaves in the pause ends it", "[service][upstream][retry]") {
+TEST_CASE("retries: a client that leaves during the pause prevents the retry", "[service][upstream][retry]") {
   failing how;
   how.manner = says(429, {{"retry-after", "2"}});
   how.left = 1;

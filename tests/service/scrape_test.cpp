@@ -1,5 +1,5 @@
-// GET /metrics of a service that has much to tell, or whose readers do not read: what it costs everybody
-// else.
+// What GET /metrics costs other requests if there are very many samples, or if clients do not read their
+// scrapes.
 #include "http/system/resident_memory.hpp"
 #include "support/keys_file.hpp"
 #include "support/metric_samples.hpp"
@@ -32,7 +32,7 @@ std::vector<test_key_entry> hundred_keys() {
   return all;
 }
 
-/// 100 keys x 40 models, each once; what is read is thrown away.
+/// Sends one request for each pair of 100 keys and 40 models, and discards the answers.
 void ask_for_all(std::uint16_t port) {
   const auto each = [port](int first) {
     raw_connection client{port};
@@ -58,13 +58,13 @@ settings many_keys(const keys_file& file) {
   auto values = mock_settings();
   values.internal_api_keys_file = file.path();
   values.mock_chunk_delay_ms = 0ms;
-  values.threads = 1;  // whoever asks for health shares it with the scrape
+  values.threads = 1;  // so that requests for /health share the thread with the scrape
   return values;
 }
 
 }  // namespace
 
-TEST_CASE("scrape: 100 keys x 40 models make one of at most 4 MiB, which holds up no other request",
+TEST_CASE("scrape: with 100 keys x 40 models it has at most 4 MiB and does not delay other requests",
           "[service][scrape]") {
   const keys_file file{hundred_keys()};
   proxy service{many_keys(file)};
@@ -84,7 +84,7 @@ TEST_CASE("scrape: 100 keys x 40 models make one of at most 4 MiB, which holds u
     const file_folder folder;
     CHECK(std::system(("promtool check metrics <" + folder.write("scrape", text)).c_str()) == 0);
   }
-  // Health is asked again and again while scrapes go on.
+  // Ask for /health repeatedly while scrapes go on.
   std::atomic<bool> enough = false;
   std::thread scraper{[&] {
     raw_connection client{service.port()};
@@ -101,13 +101,14 @@ TEST_CASE("scrape: 100 keys x 40 models make one of at most 4 MiB, which holds u
   }
   enough = true;
   scraper.join();
-  // Generous, as other programs run here: in one turn it took 500 ms and more.
+  // These limits are generous, because other programs run on the machine. When a scrape was written in a
+  // single turn the requests took 500 ms and more.
   std::sort(times.begin(), times.end());
   CHECK(times[times.size() / 2] < 20ms);
   CHECK(times[times.size() * 9 / 10] < 50ms);
 }
 
-TEST_CASE("scrape: while two clients do not read theirs a third is told to come again, and memory stays",
+TEST_CASE("scrape: while two clients do not read theirs a third one gets a 503 with retry-after",
           "[service][scrape]") {
   const keys_file file{hundred_keys()};
   proxy service{many_keys(file)};
@@ -135,7 +136,7 @@ TEST_CASE("scrape: while two clients do not read theirs a third is told to come 
   for (int i = 0; i < 20; ++i) CHECK(get(service, "/metrics").status == 200);
 }
 
-TEST_CASE("scrape: 30 clients that do not read theirs take the memory of two", "[service][scrape]") {
+TEST_CASE("scrape: 30 clients that do not read theirs cost no more memory than two", "[service][scrape]") {
   const keys_file file{hundred_keys()};
   proxy service{many_keys(file)};
   ask_for_all(service.port());
@@ -149,7 +150,7 @@ TEST_CASE("scrape: 30 clients that do not read theirs take the memory of two", "
     REQUIRE(readers.back().send(get_metrics_bytes));
   }
   for (auto& each : readers) REQUIRE(each.fill(test_clock::now() + patience) == read_end::done);
-#ifndef LLM_PROXY_PLAIN_NEW  // a sanitizer's own memory is nobody's
+#ifndef LLM_PROXY_PLAIN_NEW  // a sanitizer uses memory of its own
   CHECK(resident_bytes().value() < before + (std::size_t{32} << 20));
 #endif
   const auto refused = std::count_if(readers.begin(), readers.end(),

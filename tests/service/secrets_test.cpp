@@ -1,5 +1,5 @@
-// The built program with canaries for secrets: none of them comes out anywhere. And keys that change on
-// SIGHUP.
+// Runs the built program with canaries as secrets, and checks that none of them appears in any output. Also
+// tests keys that change on SIGHUP.
 #include "support/child_process.hpp"
 #include "support/keys_file.hpp"
 #include "support/raw_requests.hpp"
@@ -19,7 +19,7 @@ namespace {
 using environment = std::map<std::string, std::string>;
 
 const std::string program = LLM_PROXY_BINARY;
-/// Sanitized builds start and stop slowly.
+/// A long timeout, because sanitized builds start and stop slowly.
 constexpr milliseconds long_patience{20'000};
 
 child_process::options with(environment values) {
@@ -38,7 +38,7 @@ std::uint16_t port_of(child_process& service) {
       std::stoi(service.out().substr(service.out().find(before) + before.size(), 5)));
 }
 
-/// LiteLLM in many moods; like the real one it repeats a key that it refuses.
+/// Plays a LiteLLM that succeeds or fails in many ways. Like the real one it repeats a key that it refuses.
 void moody(const upstream_request& req, upstream_reply& reply) {
   const auto model = req.text("model");
   if (req.method == "GET") {
@@ -77,7 +77,7 @@ void moody(const upstream_request& req, upstream_reply& reply) {
 
 }  // namespace
 
-TEST_CASE("secrets: no key, credential, content or query comes out in any line or answer, at TRACE",
+TEST_CASE("secrets: no key, credential, content or query appears in any log line or answer, even at TRACE",
           "[service][program]") {
   scripted_upstream up{moody};
   keys_file file{{{"good", "CANARY-good"},
@@ -122,7 +122,8 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
     answers += say(port, "GET / HTTP/1.1\r\nhost: x\r\nx-api-key: CANARY-good\r\nCANARY-line\r\n\r\n").body;
     answers += say(port, "GET / HTTP/1.1\r\nx-api-key: CANARY-good\r\n\r\n").body;
     answers += say(port, "CANARY-method / HTTP/1.1\r\nhost: x\r\n\r\n").body;
-    // What watches: the dashboard's events while requests run and end, and the metrics after them.
+    // Also read what is shown for monitoring: the dashboard's events during the requests, and then the
+    // metrics.
     {
       raw_connection watcher{port};
       REQUIRE(
@@ -157,7 +158,7 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
         leaving.send("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: CANARY-good\r\n"
                      "content-length: 100\r\n\r\nCANARY-half"));
     leaving.reset();
-    // A faulty file, keys in the wrong place and all.
+    // A faulty file of keys, with keys in the wrong members.
     file.write_raw(R"({"keys":[{"name":"CANARY name","sha256":"CANARY-good","CANARY-member":1}]})");
     service.signal(SIGHUP);
     CHECK(service.wait_for_output("keys stay as they were", long_patience));
@@ -175,14 +176,14 @@ TEST_CASE("secrets: no key, credential, content or query comes out in any line o
       for (const char* key : {"CANARY-good", "CANARY-upstream", "CANARY-internal"})
         CHECK_FALSE(holds(*output, sha256_hex(key)));
     }
-    // What is said instead: the keys' names.
+    // The log has the names of the keys instead.
     for (const char* name : {"good", "slow", "some", "default"})
       CHECK(holds(service.out(), "\"key\":\"" + std::string{name} + "\""));
     CHECK(holds(service.out(), "\"verdict\":\"rejected_limit\""));
   }
 }
 
-TEST_CASE("secrets: no command shows a key or what it was asked, when it works and when it does not",
+TEST_CASE("secrets: no command shows a key or the text of a question, whether it succeeds or fails",
           "[service][program]") {
   scripted_upstream up{moody};
   keys_file file{{{"good", "CANARY-good"}}};
@@ -219,7 +220,7 @@ TEST_CASE("secrets: no command shows a key or what it was asked, when it works a
   CHECK(run({"keys", "revoke", "nobody"}, configured) == 1);
   for (const char* option : {"--print-config", "--check-config"}) {
     CHECK(run({option}, configured) == 0);
-    // Keys that cannot be: none of them is shown to say so.
+    // These keys are invalid. The error messages must not show them.
     CHECK(run({option}, {{"LLM_PROXY__INTERNAL_API_KEY", "CANARY\x01"},
                          {"LLM_PROXY__LITELLM_API_KEY", "CANARY\nkey"},
                          {"LLM_PROXY__LITELLM_PROXY_URL", "http://CANARY:CANARY@h"},
@@ -235,7 +236,7 @@ TEST_CASE("secrets: no command shows a key or what it was asked, when it works a
     CHECK_FALSE(holds(said, sha256_hex(key)));
 }
 
-TEST_CASE("program: a faulty file of keys ends it with 2 and every fault", "[service][program]") {
+TEST_CASE("program: with a faulty file of keys it names every fault and exits with 2", "[service][program]") {
   keys_file file{{}};
   file.write_raw(R"({"keys":[{"name":"a","sha256":"short"},{"sha256":"short","rpm":0}]})");
   for (const char* argument : {"", "--check-config"}) {

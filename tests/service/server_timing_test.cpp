@@ -1,4 +1,5 @@
-// Who was slow: the header of answers that come from upstream, and the comment at a stream's end.
+// Server-Timing, which says where the time of a request went: as a header of answers that come from upstream,
+// and as a comment at the end of a stream.
 #include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
@@ -13,7 +14,7 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// The metrics of a Server-Timing value, in milliseconds.
+/// Returns the metrics in a Server-Timing value, in milliseconds.
 std::map<std::string, double> read_timing(const std::string& value) {
   std::map<std::string, double> all;
   for (std::size_t at = 0; at < value.size();) {
@@ -40,7 +41,7 @@ constexpr std::string_view comment = ": server-timing ";
 
 }  // namespace
 
-TEST_CASE("server timing: an answer says how long it waited for what", "[service][timing]") {
+TEST_CASE("server timing: an answer says how long each of its parts took", "[service][timing]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) {
     reply.sleep(milliseconds{60});
     reply.json(200, answer_body, {{"x-litellm-overhead-duration-ms", "18.224"}});
@@ -55,18 +56,18 @@ TEST_CASE("server timing: an answer says how long it waited for what", "[service
   CHECK(first.at("first_byte") >= 60);
   CHECK(first.at("litellm") == 18.224);
   CHECK(first.at("total") >= first.at("first_byte") + first.at("auth"));
-  // The connection is there by now.
+  // The second request uses the same upstream connection, so it does not connect.
   const auto second = timing_of(chat(service, chat_body("m")));
   CHECK(second.count("connect") == 0);
   CHECK(second.at("first_byte") >= 60);
 }
 
-TEST_CASE("server timing: a new connection's time is its own, not upstream's", "[service][timing]") {
+TEST_CASE("server timing: the time to connect does not count as upstream's", "[service][timing]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) { reply.json(200, answer_body); })};
   auto values = litellm_settings(up.url());
   values.threads = 1;
   proxy service{values};
-  // The connection that brought the model list is there for one of the two.
+  // One of the two requests uses the connection over which the model list came. The other one has to connect.
   REQUIRE(eventually([&] { return up.request_count() >= 2; }));
   gate both;
   up.set_script(chats([&](const auto&, upstream_reply& reply) {
@@ -89,7 +90,7 @@ TEST_CASE("server timing: a new connection's time is its own, not upstream's", "
   CHECK(connected > 0);
 }
 
-TEST_CASE("server timing: upstream's own stays, beside ours", "[service][timing]") {
+TEST_CASE("server timing: upstream's own header is kept beside ours", "[service][timing]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) {
     reply.json(200, answer_body, {{"Server-Timing", "db;dur=5"}});
   })};
@@ -100,8 +101,7 @@ TEST_CASE("server timing: upstream's own stays, beside ours", "[service][timing]
   CHECK(read_timing(values[1]).count("total") == 1);
 }
 
-TEST_CASE("server timing: an error that stands for upstream's answer says whom it waited for",
-          "[service][timing]") {
+TEST_CASE("server timing: an error in place of upstream's answer has it, too", "[service][timing]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) { reply.hang(); })};
   auto values = litellm_settings(up.url());
   values.first_byte_timeout = milliseconds{80};
@@ -121,7 +121,7 @@ TEST_CASE("server timing: an error that stands for upstream's answer says whom i
   CHECK(timing.at("first_byte") < 40);
 }
 
-TEST_CASE("server timing: the wait for a place is the queue's", "[service][timing]") {
+TEST_CASE("server timing: the wait for a slot is shown as queue", "[service][timing]") {
   gate go;
   scripted_upstream up{chats([&](const auto&, upstream_reply& reply) {
     go.wait();
@@ -142,7 +142,7 @@ TEST_CASE("server timing: the wait for a place is the queue's", "[service][timin
   CHECK(timing_of(read_response(second, milliseconds{5000})).at("queue") >= 50);
 }
 
-TEST_CASE("server timing: what this service answers by itself has none", "[service][timing]") {
+TEST_CASE("server timing: answers of this service itself have none", "[service][timing]") {
   scripted_upstream up{chats([](const auto&, upstream_reply& reply) { reply.json(200, answer_body); })};
   proxy service{litellm_settings(up.url())};
   CHECK_FALSE(get(service, "/v1/models").has("server-timing"));
@@ -150,7 +150,7 @@ TEST_CASE("server timing: what this service answers by itself has none", "[servi
   CHECK_FALSE(request(service.port(), "GET", "/v1/models").has("server-timing"));
 }
 
-TEST_CASE("server timing: a request that is refused before its route is looked at has it too",
+TEST_CASE("server timing: a request to a model that is refused for its key or its host has it, too",
           "[service][timing]") {
   proxy service{mock_settings()};
   const auto without_key = [&](const std::string& path) {
@@ -165,7 +165,7 @@ TEST_CASE("server timing: a request that is refused before its route is looked a
     CHECK(timing.at("total") >= timing.at("auth"));
   }
   CHECK_FALSE(without_key("/nowhere").has("server-timing"));
-  // The public key is for this machine alone.
+  // The default key is accepted only for this machine.
   auto values = mock_settings();
   values.internal_api_key = settings{}.internal_api_key;
   proxy open{values};
@@ -175,7 +175,7 @@ TEST_CASE("server timing: a request that is refused before its route is looked a
   CHECK(timing_of(foreign).count("total") == 1);
 }
 
-TEST_CASE("server timing: a stream's bytes are upstream's alone unless STREAM_TIMING is set",
+TEST_CASE("server timing: without STREAM_TIMING nothing is added to a stream, with it a comment",
           "[service][timing][fidelity]") {
   for (const bool wanted : {false, true}) {
     scripted_upstream up{streams(two_events + event_of("[DONE]"), 7)};
@@ -196,17 +196,17 @@ TEST_CASE("server timing: a stream's bytes are upstream's alone unless STREAM_TI
     REQUIRE(rest.substr(rest.size() - 2) == "\n\n");
     const auto timing = read_timing(rest.substr(comment.size(), rest.size() - comment.size() - 2));
     CHECK(timing.at("total") >= timing_of(answer).at("total"));
-    CHECK(rest.find('\n') == rest.size() - 2);  // one line
+    CHECK(rest.find('\n') == rest.size() - 2);  // there is only one line
   }
 }
 
-TEST_CASE("server timing: the comment is glued to no unfinished event, and follows no broken or other answer",
+TEST_CASE("server timing: the comment is added neither to an unfinished event nor to broken or other answers",
           "[service][timing][fidelity]") {
   const std::string no_blank_line = two_events + "data: [DONE]";
   struct row {
     const char* what;
     upstream_script script;
-    std::string body;  // what the client gets
+    std::string body;  // the body that the client gets
   };
   const std::vector<row> rows{
       {"a last event without its blank line", streams(no_blank_line, 1000), no_blank_line},

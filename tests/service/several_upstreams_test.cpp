@@ -1,4 +1,5 @@
-// Several upstreams: shared load, an upstream that cannot be reached, one that is left out and comes back.
+// Several upstreams: how they share the load, and what happens if one cannot be reached or is left out and
+// comes back.
 #include "actors/service/service_parts.hpp"
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
@@ -41,7 +42,7 @@ bool is_left_out(const proxy& service, std::size_t upstream) {
   return !service.shared().front().upstreams->usable(upstream);
 }
 
-/// Clients that leave after `patience`, until `count` of them had asked `up`.
+/// Sends requests and leaves after `patience` each time, until `count` of them have reached `up`.
 void leave_early(const proxy& service, const scripted_upstream& up, std::size_t count,
                  milliseconds patience) {
   for (int i = 0; i < 100 && chats_of(up).size() < count; ++i) {
@@ -58,7 +59,7 @@ void leave_early(const proxy& service, const scripted_upstream& up, std::size_t 
 TEST_CASE("several: every upstream gets its share, from every thread", "[service][upstream][several]") {
   scripted_upstream a{ok()}, b{ok()}, c{ok()};
   auto values = several({a.url(), b.url(), c.url()});
-  values.adapter_pool_size = 1;  // fewer than upstreams: each thread still reaches all of them
+  values.adapter_pool_size = 1;  // fewer than upstreams, but each thread must still reach all of them
   proxy service{values};
   for (int i = 0; i < 90; ++i) CHECK(chat(service, chat_body("m")).status == 200);
   for (const auto* each : {&a, &b, &c}) CHECK(chats_of(*each).size() > 10);
@@ -86,7 +87,7 @@ TEST_CASE("several: a busy upstream gets no more work while another one is idle"
   for (auto& each : waiting) CHECK(read_response(each, 5s).status == 200);
 }
 
-TEST_CASE("several: one that cannot be reached costs no client a request", "[service][upstream][several]") {
+TEST_CASE("several: if one cannot be reached no request fails", "[service][upstream][several]") {
   scripted_upstream up{ok()};
   refused_port nobody;
   blackhole silent;
@@ -106,7 +107,7 @@ TEST_CASE("several: one that cannot be reached costs no client a request", "[ser
   }
 }
 
-TEST_CASE("several: an upload whose upstream cannot be reached goes whole to another",
+TEST_CASE("several: if an upload's upstream cannot be reached another one gets the whole upload",
           "[service][upstream][several]") {
   scripted_upstream up{ok()};
   refused_port nobody;
@@ -122,7 +123,8 @@ TEST_CASE("several: an upload whose upstream cannot be reached goes whole to ano
   }
 }
 
-TEST_CASE("several: all refusing is a 503 with Retry-After, at once", "[service][upstream][several]") {
+TEST_CASE("several: if all refuse connections a request is a 503 with Retry-After immediately",
+          "[service][upstream][several]") {
   refused_port one, two;
   proxy service{several({one.url(), two.url()})};
   for (int i = 0; i < 14; ++i) {
@@ -136,7 +138,7 @@ TEST_CASE("several: all refusing is a 503 with Retry-After, at once", "[service]
   }
 }
 
-TEST_CASE("several: five faults of its own leave an upstream out, its probe brings it back",
+TEST_CASE("several: after five faults of its own an upstream is left out, until a probe succeeds",
           "[service][upstream][several]") {
   std::atomic<bool> ill{true};
   scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
@@ -156,7 +158,7 @@ TEST_CASE("several: five faults of its own leave an upstream out, its probe brin
   for (int i = 0; i < 60; ++i) failed += chat(service, chat_body("m")).status == 502 ? 1 : 0;
   CHECK(failed == 5);
   CHECK(chats_of(sick).size() == 5);
-  // Its probe says that it is not well yet: it stays out.
+  // The probe fails, so the upstream stays left out.
   REQUIRE(eventually([&] { return probes_of(sick) > 0; }, 8s));
   for (int i = 0; i < 10; ++i) CHECK(chat(service, chat_body("m")).status == 200);
   ill = false;
@@ -172,7 +174,8 @@ TEST_CASE("several: five faults of its own leave an upstream out, its probe brin
   CHECK(probes_of(well) == 0);
 }
 
-TEST_CASE("several: what is not an upstream's own fault leaves none out", "[service][upstream][several]") {
+TEST_CASE("several: errors that are not an upstream's own fault do not leave it out",
+          "[service][upstream][several]") {
   const auto refusing = [](int status, std::string body) {
     return chats([status, body](const auto&, auto& reply) { reply.json(status, body); });
   };
@@ -189,9 +192,9 @@ TEST_CASE("several: what is not an upstream's own fault leaves none out", "[serv
   }
 }
 
-TEST_CASE("several: nothing is sent again once an upstream has the request", "[service][upstream][several]") {
+TEST_CASE("several: a request is not sent again once an upstream has it", "[service][upstream][several]") {
   const auto cutting = [](const upstream_request& req, upstream_reply& reply) {
-    // No kept connection: what dies on one of those is sent once more.
+    // No connection is kept, because a request on a kept connection that has died is sent once more.
     if (!is_chat(req)) reply.json(200, R"({"data":[]})", {{"connection", "close"}});
     if (req.is_true("stream")) {
       reply.sse_head();
@@ -208,7 +211,7 @@ TEST_CASE("several: nothing is sent again once an upstream has the request", "[s
   CHECK(chats_of(a).size() + chats_of(b).size() == 2);
 }
 
-TEST_CASE("several: with the others gone, one that was left out is tried before a request is refused",
+TEST_CASE("several: if no other is usable one that was left out is tried before a request is refused",
           "[service][upstream][several]") {
   std::atomic<bool> ill{true};
   scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
@@ -232,12 +235,12 @@ TEST_CASE("several: with the others gone, one that was left out is tried before 
     CHECK(chat(service, chat_body("m", i % 2 == 0)).status == 200);
     CHECK(get(service, "/health/ready").status == 200);
   }
-  // It is in use again, and the one that is gone is not.
+  // The first upstream is in use again, and the one that is gone is left out.
   CHECK_FALSE(is_left_out(service, 0));
   CHECK(is_left_out(service, 1));
 }
 
-TEST_CASE("several: one that was left out and still fails costs a request one try, and stays out",
+TEST_CASE("several: one that was left out and still fails is tried only once, and stays left out",
           "[service][upstream][several]") {
   scripted_upstream sick{chats([](const auto&, auto& reply) {
     reply.json(500, R"({"error":{"message":"oops","type":"None","param":"None","code":"500"}})");
@@ -253,7 +256,7 @@ TEST_CASE("several: one that was left out and still fails costs a request one tr
   CHECK(is_left_out(service, 0));
 }
 
-TEST_CASE("several: one that never answers is left out, though its clients do not wait for a timeout",
+TEST_CASE("several: one that never answers is left out, even if its clients leave before a timeout",
           "[service][upstream][several]") {
   std::atomic<bool> silent{true};
   scripted_upstream sick{[&](const upstream_request& req, upstream_reply& reply) {
@@ -281,13 +284,13 @@ TEST_CASE("several: one that never answers is left out, though its clients do no
   CHECK(eventually([&] { return !is_left_out(service, 0); }, 8s));
 }
 
-TEST_CASE("several: clients that leave leave none out that is alive, and cause one probe",
+TEST_CASE("several: if clients leave an upstream that is alive it is probed once and not left out",
           "[service][upstream][several]") {
   const auto slow = [](const upstream_request& req, upstream_reply& reply) {
     if (is_chat(req)) {
       reply.hang();
     } else {
-      reply.json(404, "{}");  // it has no such path, and is there all the same
+      reply.json(404, "{}");  // it does not know the probe's path, but any answer shows that it is alive
     }
   };
   scripted_upstream a{slow}, b{slow};
@@ -297,7 +300,7 @@ TEST_CASE("several: clients that leave leave none out that is alive, and cause o
   CHECK_FALSE(eventually([&] { return is_left_out(service, 0) || probes_of(a) > 1; }, 500ms));
 }
 
-TEST_CASE("several: clients that leave an answer that has begun, or their own upload, cause no probe",
+TEST_CASE("several: clients that leave during an answer or during their own upload cause no probe",
           "[service][upstream][several]") {
   const auto begins = chats([](const upstream_request&, upstream_reply& reply) {
     reply.sse_head();

@@ -1,5 +1,5 @@
-// The tools of the service tests, tested on each other: what they report must be true before anything is
-// judged by it.
+// Tests of the tools of the service tests, with each other. Their reports must be true before other tests
+// rely on them.
 
 #include "support/catch.hpp"
 #include "support/http_client.hpp"
@@ -20,7 +20,7 @@ const std::string plain_body = R"({"model":"m","messages":[{"role":"user","conte
 const std::string stream_body =
     R"({"model":"slow","stream": true,"messages":[{"role":"user","content":"a b c"}]})";
 
-/// Lets a script speak raw bytes and then closes.
+/// Returns a script that sends these bytes and then closes the connection.
 upstream_script says(std::string bytes) {
   return [bytes = std::move(bytes)](const upstream_request&, upstream_reply& reply) {
     reply.send(bytes);
@@ -78,7 +78,7 @@ TEST_CASE("support: an event stream is read event by event, with times", "[suppo
   CHECK(events.answer().complete);
   CHECK(events.answer().chunks.size() == 8);
   CHECK(sse_events(events.answer().body).size() == 8);
-  // The connection goes on.
+  // The connection can be used again.
   REQUIRE(connection.send(make_request("GET", "/v1/models")));
   CHECK(read_response(connection, 5s).status == 200);
   CHECK(up.last_request().number == 1);
@@ -93,7 +93,7 @@ TEST_CASE("support: pipelined answers are kept apart, split requests are put tog
   CHECK(read_response(connection, 5s).body == "/a");
   CHECK(read_response(connection, 5s).body == "/b");
   CHECK(read_response(connection, 5s, true).status == 200);
-  connection.buffer().clear();  // the scripted body of the HEAD, if it came already
+  connection.buffer().clear();  // drops the body that the script sends even to a HEAD, if it has arrived
   REQUIRE(up.wait_for_requests(3));
 
   raw_connection slow(up.port());
@@ -144,7 +144,7 @@ TEST_CASE("support: sse_events knows every line ending and only whole events", "
   CHECK(sse_events("database: x\n\n").empty());
 }
 
-TEST_CASE("support: how an answer ended is told apart", "[support]") {
+TEST_CASE("support: the ways in which an answer may end are distinguished", "[support]") {
   scripted_upstream up(says("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"));
   auto cut = request(up.port(), "GET", "/");
   CHECK_FALSE(cut.complete);
@@ -230,7 +230,7 @@ TEST_CASE("support: a half-closed client still gets its answer", "[support]") {
   CHECK(connection.wait_closed(5s) == read_end::eof);
 }
 
-TEST_CASE("support: a script may answer before it has read the body, or greet unasked", "[support]") {
+TEST_CASE("support: a script may answer before it has read the body, or before any request", "[support]") {
   scripted_upstream::options how;
   how.read_bodies = false;
   how.ipv6 = true;
@@ -279,7 +279,7 @@ TEST_CASE("support: a client that does not read blocks the sender, and neither h
   CHECK(test_clock::now() - begun < 5s);
 }
 
-TEST_CASE("support: the upstream ends at once whatever its scripts wait for", "[support]") {
+TEST_CASE("support: the upstream ends immediately, whatever its scripts wait for", "[support]") {
   auto begun = test_clock::now();
   std::vector<raw_connection> connections;
   {
@@ -301,7 +301,7 @@ TEST_CASE("support: the upstream ends at once whatever its scripts wait for", "[
   for (auto& connection : connections) CHECK(connection.wait_closed(1s) != read_end::timeout);
 }
 
-TEST_CASE("support: what a script throws is kept", "[support]") {
+TEST_CASE("support: exceptions of scripts are recorded", "[support]") {
   scripted_upstream up(
       [](const upstream_request&, upstream_reply&) { throw std::runtime_error("script says no"); });
   CHECK(request(up.port(), "GET", "/").status == 0);

@@ -1,5 +1,5 @@
-// Every row of the route table through the whole service: what reaches upstream and what comes back is what
-// was sent, byte for byte.
+// Every row of the route table through the whole service. Upstream gets exactly the bytes that the client
+// sent, and the client gets exactly those that upstream sent.
 #include "http/json/json_text.hpp"
 #include "support/any_path_upstream.hpp"
 #include "support/catch.hpp"
@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// JSON members that a proxy which reads and writes JSON again would spoil.
+/// Returns JSON members that would change if a proxy parsed the JSON and wrote it again.
 std::string adversarial_members() {
   std::string members =
       R"("big":9007199254740993,"real":1.0,"tiny":1e-7,"minus":-0,"huge":1e400,"dup":1,"dup":2,"esc":"\u0041\/\ud83d\ude00","lone":"\ud800 \udc00","bom":")"
@@ -27,7 +27,7 @@ struct row {
   std::string method;
   std::string path;
   std::string upstream_path;
-  std::string members;  // of its JSON body; empty: it has none
+  std::string members;  // of its JSON body; empty if it has no body
   bool may_stream = false;
 };
 
@@ -62,7 +62,7 @@ response ask(const proxy& service, const row& which, const std::string& body) {
 
 }  // namespace
 
-TEST_CASE("surface: each row passes bodies, paths and queries on as they are, both ways",
+TEST_CASE("surface: each row passes bodies, paths and queries on unchanged, in both directions",
           "[service][upstream][surface]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -87,7 +87,7 @@ TEST_CASE("surface: each row passes bodies, paths and queries on as they are, bo
   }
 }
 
-TEST_CASE("surface: event streams of each dialect pass byte for byte and are judged by their own end",
+TEST_CASE("surface: event streams of each dialect pass unchanged and are judged by the dialect's last event",
           "[service][upstream][surface]") {
   const std::string large = "data: {\"x\":\"" + std::string(2 * 1024 * 1024, 'l') + "\"}\n\n";
   struct dialect_case {
@@ -136,7 +136,7 @@ TEST_CASE("surface: event streams of each dialect pass byte for byte and are jud
   }
 }
 
-TEST_CASE("surface: wrong bodies are refused by each row's rules", "[service][upstream][surface]") {
+TEST_CASE("surface: invalid bodies are refused by each row's rules", "[service][upstream][surface]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
   for (const auto& each : json_rows()) {
@@ -162,7 +162,7 @@ TEST_CASE("surface: wrong bodies are refused by each row's rules", "[service][up
   for (const auto& got : up.requests()) CHECK(asks_for_models(got));
 }
 
-TEST_CASE("surface: ACCOUNT_USAGE asks for usage and keeps its chunk to itself",
+TEST_CASE("surface: ACCOUNT_USAGE requests the usage and does not pass its chunk on",
           "[service][upstream][surface]") {
   const std::string finish = event_of(stop);
   const std::string usage = event_of(R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3}})");
@@ -177,7 +177,7 @@ TEST_CASE("surface: ACCOUNT_USAGE asks for usage and keeps its chunk to itself",
   CHECK(
       wait_for_chat(up).body ==
       R"({"stream_options":{"include_usage":true},"model":"much-longer-name","stream":true,"messages":[]})");
-  // Who asks gets it, and nothing is touched.
+  // A client that asks for the usage gets it, and neither its request nor the stream is changed.
   const std::string asks =
       R"({"stream_options":{"include_usage":true},"model":"m","stream":true,"messages":[]})";
   CHECK(chat(service, asks).body == finish + usage + end);
@@ -204,7 +204,7 @@ TEST_CASE("surface: an alias goes upstream as the model it stands for, and both 
   CHECK(contains(list.body, R"("id":"fast")"));
 }
 
-TEST_CASE("surface: PASSTHROUGH_PATHS pass whatever lies below them; nothing else does",
+TEST_CASE("surface: everything below PASSTHROUGH_PATHS is passed on, and nothing else",
           "[service][upstream][surface]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
@@ -226,7 +226,7 @@ TEST_CASE("surface: PASSTHROUGH_PATHS pass whatever lies below them; nothing els
   }
 }
 
-TEST_CASE("surface: audio passes as it comes, with its length, and is no success when it is empty or cut",
+TEST_CASE("surface: audio passes unchanged, with its length, and is an error if it is empty or cut",
           "[service][upstream][surface]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};

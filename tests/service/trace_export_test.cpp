@@ -1,4 +1,5 @@
-// The export of spans: what reaches the collector, and what a collector that is down, slow or refuses costs.
+// The export of spans: what reaches the collector, and what happens if the collector is down, slow or refuses
+// them.
 #include "support/catch.hpp"
 #include "support/certificate.hpp"
 #include "support/traced_service.hpp"
@@ -27,7 +28,7 @@ double metric(const proxy& service, const std::string& sample) {
 
 }  // namespace
 
-TEST_CASE("traces: the export is a request as the protocol has it, with the headers that were set",
+TEST_CASE("traces: the export is a request as OTLP defines it, with the configured headers",
           "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
@@ -52,7 +53,7 @@ TEST_CASE("traces: the export is a request as the protocol has it, with the head
     }
     CHECK_FALSE(contains(got.body, "lost"));
   }
-  // An address for traces alone is used as it is.
+  // An address that is only for traces is used unchanged.
   values.otel_exporter_otlp_traces_endpoint = collector.url("/api/spans");
   collector.clear_requests();
   proxy service{values};
@@ -60,7 +61,7 @@ TEST_CASE("traces: the export is a request as the protocol has it, with the head
   CHECK(collector.request_at(0).target == "/api/spans");
 }
 
-TEST_CASE("traces: many spans are one export, and all come before the service has ended",
+TEST_CASE("traces: many spans are sent in one export, and all of them before the service ends",
           "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
@@ -73,7 +74,7 @@ TEST_CASE("traces: many spans are one export, and all come before the service ha
     REQUIRE(send_chat(client, chat_body("m")));
     REQUIRE(read_response(client, milliseconds{5000}).status == 200);
   }
-  // A full batch does not wait for its time.
+  // A full batch is sent without waiting for the schedule.
   REQUIRE(spans_of(collector, 10).size() == 10);
   CHECK(collector.request_count() == 1);
   for (int i = 0; i < 3; ++i) CHECK(chat(service, chat_body("m")).status == 200);
@@ -84,7 +85,7 @@ TEST_CASE("traces: many spans are one export, and all come before the service ha
   CHECK(collector.request_count() == 2);
 }
 
-TEST_CASE("traces: a collector that is not there costs requests nothing, and memory only so much",
+TEST_CASE("traces: a collector that is down does not delay requests, and costs little memory",
           "[service][traces]") {
   scripted_upstream up{answers()};
   refused_port nobody;
@@ -98,7 +99,7 @@ TEST_CASE("traces: a collector that is not there costs requests nothing, and mem
     REQUIRE(read_response(client, milliseconds{5000}).status == 200);
   }
   CHECK(metric(service, "llm_proxy_spans_queued") == 8);
-  // A batch of at most four is being tried.
+  // At most eight spans wait in the queue, and at most four more are in the batch that is being sent.
   CHECK(metric(service, "llm_proxy_spans_dropped_total") >= 50 - 8 - 4);
   CHECK(metric(service, "llm_proxy_spans_exported_total") == 0);
   const auto began = test_clock::now();
@@ -106,12 +107,12 @@ TEST_CASE("traces: a collector that is not there costs requests nothing, and mem
   CHECK(test_clock::now() - began < std::chrono::seconds{2});
 }
 
-TEST_CASE("traces: a collector that hangs delays neither requests nor, for long, the end",
+TEST_CASE("traces: a collector that hangs does not delay requests, and delays the end only briefly",
           "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{[](const auto&, upstream_reply& reply) { reply.hang(); }};
   auto values = traced_settings(up, collector.url());
-  values.threads = 1;  // the exporter's thread is the requests'
+  values.threads = 1;  // so that the exporter and the requests share a thread
   proxy service{values};
   CHECK(chat(service, chat_body("m")).status == 200);
   REQUIRE(collector.wait_for_requests(1));
@@ -123,7 +124,7 @@ TEST_CASE("traces: a collector that hangs delays neither requests nor, for long,
   CHECK(test_clock::now() - drained < std::chrono::seconds{4});
 }
 
-TEST_CASE("traces: a batch that the collector could not take comes again; one that it refuses does not",
+TEST_CASE("traces: a batch that the collector could not take is sent again, one that it refuses is not",
           "[service][traces]") {
   scripted_upstream up{answers()};
   std::atomic<int> status{503};
@@ -141,14 +142,14 @@ TEST_CASE("traces: a batch that the collector could not take comes again; one th
   const auto asked = collector.request_count();
   std::this_thread::sleep_for(milliseconds{250});
   CHECK(collector.request_count() == asked);
-  // What it takes in part counts as that.
+  // If the collector accepts only a part of a batch, the rest counts as dropped.
   status = 200;
   CHECK(chat(service, chat_body("m")).status == 200);
   REQUIRE(eventually([&] { return metric(service, "llm_proxy_spans_dropped_total") == 2; }));
   CHECK(metric(service, "llm_proxy_spans_exported_total") == 0);
 }
 
-TEST_CASE("traces: an export holds no key, no prompt and nothing of an answer", "[service][traces]") {
+TEST_CASE("traces: an export holds no key, no prompt and no part of an answer", "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
   auto values = traced_settings(up, collector.url());
@@ -174,12 +175,12 @@ TEST_CASE("traces: an export holds no key, no prompt and nothing of an answer", 
   }
 }
 
-TEST_CASE("traces: an https collector is trusted by OTEL_EXPORTER_OTLP_CERTIFICATE alone",
+TEST_CASE("traces: only OTEL_EXPORTER_OTLP_CERTIFICATE decides which https collector is trusted",
           "[service][traces]") {
   certificate cert;
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
-  // Another of our own kind speaks TLS in front of the collector.
+  // A second llm-proxy provides TLS in front of the collector.
   auto front_values = litellm_settings(collector.url());
   front_values.tls_cert_file = cert.file();
   front_values.tls_key_file = cert.key();

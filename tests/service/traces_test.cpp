@@ -1,4 +1,4 @@
-// Our span between the caller's and LiteLLM's.
+// Traces: our span comes between the caller's span and LiteLLM's.
 #include "http/wire/trace_context.hpp"
 #include "support/catch.hpp"
 #include "support/traced_service.hpp"
@@ -10,7 +10,7 @@
 
 namespace llm_proxy::test {
 
-TEST_CASE("traces: our span lies between the caller's and upstream's", "[service][traces]") {
+TEST_CASE("traces: our span is the caller's child and upstream's parent", "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
   proxy service{traced_settings(up, collector.url())};
@@ -55,7 +55,7 @@ TEST_CASE("traces: our span lies between the caller's and upstream's", "[service
   CHECK(span.events.back() == "first_byte");
 }
 
-TEST_CASE("traces: a stream and a failure are told as what they were", "[service][traces]") {
+TEST_CASE("traces: the spans of a stream and of a failure say what they were", "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
   proxy service{traced_settings(up, collector.url())};
@@ -71,7 +71,7 @@ TEST_CASE("traces: a stream and a failure are told as what they were", "[service
   CHECK(spans[1].attributes.at("http.response.status_code") == "502");
 }
 
-TEST_CASE("traces: without a usable parent a new trace begins, and its state is dropped",
+TEST_CASE("traces: without a valid traceparent a new trace begins, and tracestate is dropped",
           "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
@@ -96,7 +96,8 @@ TEST_CASE("traces: without a usable parent a new trace begins, and its state is 
   }
 }
 
-TEST_CASE("traces: when off, what the caller sent goes upstream untouched", "[service][traces]") {
+TEST_CASE("traces: when they are off, the caller's trace headers reach upstream unchanged",
+          "[service][traces]") {
   scripted_upstream up{answers()};
   scripted_upstream collector{accepts_spans()};
   auto off = litellm_settings(up.url());
@@ -118,7 +119,7 @@ TEST_CASE("traces: when off, what the caller sent goes upstream untouched", "[se
   CHECK(collector.request_count() == 0);
 }
 
-TEST_CASE("traces: a trace that is not recorded is passed on as such, and not exported",
+TEST_CASE("traces: a trace that is not sampled is passed on as not sampled, and not exported",
           "[service][traces]") {
   struct row {
     otel_sampler sampler;
@@ -140,7 +141,7 @@ TEST_CASE("traces: a trace that is not recorded is passed on as such, and not ex
     scripted_upstream collector{accepts_spans()};
     auto values = traced_settings(up, collector.url());
     values.otel_traces_sampler = sampler;
-    values.otel_traces_sampler_arg = 0;  // of the ratios: none
+    values.otel_traces_sampler_arg = 0;  // the samplers by ratio sample nothing
     proxy service{values};
     header_list more;
     if (!traceparent.empty()) more.emplace_back("traceparent", traceparent);
@@ -150,7 +151,7 @@ TEST_CASE("traces: a trace that is not recorded is passed on as such, and not ex
     CHECK(passed->sampled == sampled);
     CHECK(passed->span_id() != caller_span);
     if (!traceparent.empty()) CHECK(passed->trace_id() == caller_trace);
-    // Ends once all is exported.
+    // The drain ends only when all spans are exported.
     service.drain_connections(milliseconds{1000});
     CHECK(spans_of(collector, sampled ? 1 : 0).size() == (sampled ? 1 : 0));
   }

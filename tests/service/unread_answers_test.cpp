@@ -1,5 +1,5 @@
-// Clients that ask and do not read: what their answers may hold in memory is bounded, whatever they ask for,
-// and a client that reads in the end gets all of it.
+// Clients that send requests and do not read the answers. The memory for their answers is limited, whatever
+// they ask for, and a client that reads in the end gets all answers.
 #include "support/certificate.hpp"
 #include "support/program.hpp"
 #include "support/tls_client.hpp"
@@ -16,11 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The next request of a connection waits while more than this is unsent.
+/// The next request of a connection waits while more bytes than this are unsent.
 constexpr double unsent_limit = 64 * 1024;
 
-/// Of two scrapes at once one is left for the gauge. A scrape's next one waits until its client has taken it
-/// all, so that hardly anything of them is ever unsent.
+/// How many clients may leave their scrapes unread. The service allows two scrapes at once, and the tests
+/// need the other one to read the gauge. The next scrape of a connection waits until its client has taken the
+/// last one whole, so hardly any bytes of scrapes are ever unsent.
 constexpr int unread_scrapes = 1;
 
 const std::string get_script = "GET /docs/swagger-ui.js HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -38,7 +39,7 @@ double unsent(std::uint16_t admin_port) {
   return std::stod(text.substr(at + name.size()));
 }
 
-/// A client that sends requests as long as anybody takes them, and reads nothing.
+/// Returns a client that has sent requests for as long as the service reads them, and reads no answer.
 raw_connection deaf(std::uint16_t port, const std::string& asked) {
   raw_connection::options small;
   small.receive_buffer = 4096;
@@ -50,12 +51,12 @@ raw_connection deaf(std::uint16_t port, const std::string& asked) {
   return client;
 }
 
-/// Waits until something is unsent: a slow service has yet to fill the sockets.
+/// Waits until bytes are unsent, because a slow service has to fill the sockets' buffers first.
 bool soon_unsent(std::uint16_t admin_port) {
   return eventually([&] { return unsent(admin_port) > 0; });
 }
 
-/// Waits until the gauge has come to rest.
+/// Waits until the gauge does not change any more, and returns its value.
 double settled(std::uint16_t admin_port) {
   double last = -1;
   for (int i = 0; i < 50; ++i) {
@@ -70,7 +71,7 @@ double settled(std::uint16_t admin_port) {
 struct question {
   std::string name;
   std::string bytes;
-  double largest;  // bytes of one answer
+  double largest;  // the most bytes that one answer may have
 };
 
 std::vector<question> questions() {
@@ -90,7 +91,7 @@ std::vector<question> questions() {
 
 }  // namespace
 
-TEST_CASE("unread answers: the next request waits while more than 64 KiB are unsent, whatever is asked for",
+TEST_CASE("unread answers: the next request waits while more than 64 KiB are unsent, on every path",
           "[service][unread]") {
   const certificate cert;
   const bool tls = GENERATE(false, true);
@@ -112,7 +113,7 @@ TEST_CASE("unread answers: the next request waits while more than 64 KiB are uns
       const bool scrapes = name == "metrics";
       const int most = scrapes ? unread_scrapes : 3;
       for (int i = 0; i < most; ++i) clients.push_back(deaf(tls ? tunnel->port() : service.port(), bytes));
-      if (!tls && !scrapes) CHECK(soon_unsent(values.admin_port));  // the tunnel takes a while
+      if (!tls && !scrapes) CHECK(soon_unsent(values.admin_port));  // with TLS the tunnel buffers much first
       const auto held = settled(values.admin_port);
       CHECK(held <= 3 * (unsent_limit + largest));
     }
@@ -120,7 +121,7 @@ TEST_CASE("unread answers: the next request waits while more than 64 KiB are uns
   }
 }
 
-TEST_CASE("unread answers: those of ADMIN_PORT are bounded and counted too", "[service][unread]") {
+TEST_CASE("unread answers: those of ADMIN_PORT are limited and counted, too", "[service][unread]") {
   auto values = mock_settings();
   values.admin_port = free_port();
   proxy service{values};
@@ -139,7 +140,7 @@ TEST_CASE("unread answers: those of ADMIN_PORT are bounded and counted too", "[s
   }
 }
 
-TEST_CASE("unread answers: who reads them in the end gets all of them, in order and whole",
+TEST_CASE("unread answers: a client that reads them in the end gets all of them, in order and whole",
           "[service][unread]") {
   const certificate cert;
   const bool tls = GENERATE(false, true);
@@ -187,7 +188,7 @@ TEST_CASE(
   std::string all;
   for (int i = 0; i < 8; ++i) all += get_script;
   REQUIRE(client.send(all));
-  // Each pause is longer than an idle connection would live.
+  // Each pause is longer than KEEP_ALIVE_TIMEOUT, after which an idle connection is closed.
   for (int i = 0; i < 3; ++i) {
     REQUIRE(client.read_exactly(100'000, patience).end == read_end::done);
     std::this_thread::sleep_for(500ms);
@@ -200,7 +201,7 @@ TEST_CASE(
     if (got > 8 * 1'732'839UL) break;
   }
   CHECK(got > 8 * 1'732'839UL);
-  // From now on it is idle.
+  // From now on the connection is idle.
   const auto since = test_clock::now();
   CHECK(client.wait_closed(patience) == read_end::eof);
   CHECK(test_clock::now() - since < 2s);
@@ -217,8 +218,9 @@ TEST_CASE("unread answers: a client that leaves, and one that never reads, leave
   CHECK(eventually([&] { return unsent(values.admin_port) == 0; }));
 }
 
-TEST_CASE("unread answers: a drain lets an answer end that is on its way", "[service][unread][drain]") {
-  // How much the system's buffers hold is not known: with one of these the last answer is half sent.
+TEST_CASE("unread answers: a drain waits for an answer that is on its way", "[service][unread][drain]") {
+  // How much the system's buffers hold is not known. With one of these numbers the last answer is half sent
+  // when the drain begins.
   for (const int asked : {1, 2, 3, 4}) {
     CAPTURE(asked);
     proxy service{mock_settings()};
@@ -230,13 +232,13 @@ TEST_CASE("unread answers: a drain lets an answer end that is on its way", "[ser
     REQUIRE(client.send(all));
     REQUIRE(client.read_until("\r\n\r\n", patience).end == read_end::done);
     std::thread draining{[&] { CHECK(service.drain_connections(20s)); }};
-    std::this_thread::sleep_for(800ms);  // longer than an idle connection is given
-    std::size_t got = 0;                 // up to the last answer's body
+    std::this_thread::sleep_for(800ms);  // longer than a drain leaves an idle connection open
+    std::size_t got = 0;                 // where the body of the last answer begins
     const auto rest = client.read_to_end(patience);
     client.close();
     draining.join();
     CHECK(rest.end == read_end::eof);
-    // Whole answers, and no more of them than one with connection: close.
+    // All answers must be whole, and only one of them may have connection: close.
     std::size_t heads = 0;
     for (auto at = rest.bytes.find("HTTP/1.1 200 OK\r\n"); at != std::string::npos;
          at = rest.bytes.find("HTTP/1.1 200 OK\r\n", at + 1)) {

@@ -1,5 +1,5 @@
-// Multipart bodies: they pass as they are, are not held in memory, and are refused by name when they are
-// wrong.
+// Multipart bodies: they pass unchanged, are not held in memory, and invalid ones are refused with the
+// reason.
 #include "support/any_path_upstream.hpp"
 #include "support/catch.hpp"
 
@@ -28,7 +28,7 @@ std::string form_head(std::string_view path, std::string_view framing) {
 
 }  // namespace
 
-TEST_CASE("uploads: multipart bodies pass as they are, by length or in chunks",
+TEST_CASE("uploads: multipart bodies pass unchanged, by length or in chunks",
           "[service][upstream][surface]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -58,8 +58,8 @@ TEST_CASE("uploads: multipart bodies pass as they are, by length or in chunks",
 }
 
 TEST_CASE(
-    "uploads: a multipart body reaches upstream while it is still coming, and a client that leaves is told "
-    "on",
+    "uploads: upstream gets a multipart body while the client still sends it, and is cut when the client "
+    "leaves",
     "[service][upstream][surface]") {
   gate began;
   scripted_upstream::options how;
@@ -85,7 +85,7 @@ TEST_CASE(
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("uploads: an upload that upstream does not take is not held in memory",
+TEST_CASE("uploads: an upload that upstream does not read is not held in memory",
           "[service][upstream][surface]") {
   scripted_upstream::options how;
   how.read_bodies = false;
@@ -102,14 +102,15 @@ TEST_CASE("uploads: an upload that upstream does not take is not held in memory"
   raw_connection client{service.port()};
   const std::size_t size = 30'000'000;
   REQUIRE(client.send(form_head("/v1/images/edits", "content-length: " + std::to_string(size))));
-  // What fits is a window here and the kernel's buffers on both sides, not the file.
+  // The client can send only as much as one window and the kernel's buffers on both sides hold.
   std::size_t sent = 0;
   const std::string piece(100'000, 'x');
   while (sent < size && client.send_some(piece, 300ms) == piece.size()) sent += piece.size();
   CHECK(sent < size / 2);
 }
 
-TEST_CASE("uploads: multipart needs its type, its boundary and room", "[service][upstream][surface]") {
+TEST_CASE("uploads: without the multipart type or a boundary, or if too large, they are refused",
+          "[service][upstream][surface]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
   values.max_body_bytes = 1000;
@@ -130,7 +131,7 @@ TEST_CASE("uploads: multipart needs its type, its boundary and room", "[service]
   CHECK(read_response(client, 5s).status == 413);
 }
 
-TEST_CASE("uploads: an upstream that answers before the upload ends is heard",
+TEST_CASE("uploads: the client gets an answer that upstream sends before the upload ends",
           "[service][upstream][surface]") {
   scripted_upstream::options how;
   how.read_bodies = false;

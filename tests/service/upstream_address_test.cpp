@@ -1,4 +1,5 @@
-// Where an upstream is: names that are looked up, several addresses, and addresses that cannot be reached.
+// The addresses of an upstream: names that are looked up, names with several addresses, and addresses that
+// cannot be reached.
 #include "support/catch.hpp"
 #include "support/one_adapter.hpp"
 #include "support/upstream_chat.hpp"
@@ -15,12 +16,13 @@
 
 namespace {
 
-/// Where moving.test is.
+/// The address to which the name moving.test resolves.
 std::atomic<const char*> moving_name{"127.0.0.1"};
 
 }  // namespace
 
-/// Replaces the C library's getaddrinfo() in this program, to answer for the three names of these tests.
+/// Replaces the C library's getaddrinfo() in this program, so that it resolves the three names of these
+/// tests.
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
   using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
   static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
@@ -38,7 +40,8 @@ namespace llm_proxy::test {
 using namespace std::chrono_literals;
 
 TEST_CASE("addresses: every address of a name is tried", "[service][upstream][connect]") {
-  // localhost is 127.0.0.1, then ::1: the first one refuses where the upstream listens on the second.
+  // localhost is 127.0.0.1 and then ::1. The first address refuses if the upstream listens only on the
+  // second.
   for (const auto& [family, v6] : {std::pair{AF_INET, false}, std::pair{AF_INET6, true}}) {
     addrinfo hints{};
     hints.ai_family = family;
@@ -86,7 +89,7 @@ TEST_CASE("addresses: a name that cannot be found is a 502, one that takes too l
   }
 }
 
-TEST_CASE("addresses: a name that takes too long holds up no other", "[service][upstream][connect]") {
+TEST_CASE("addresses: a name that takes too long does not delay others", "[service][upstream][connect]") {
   scripted_upstream up{chats(ok)};
   moving_name = "127.0.0.1";
   const auto port = std::to_string(up.port());
@@ -98,7 +101,7 @@ TEST_CASE("addresses: a name that takes too long holds up no other", "[service][
   CHECK(chats_of(up).size() == 8);
 }
 
-TEST_CASE("addresses: an IPv6 address in the URL", "[service][upstream][connect]") {
+TEST_CASE("addresses: an IPv6 address may be in the URL", "[service][upstream][connect]") {
   scripted_upstream::options how;
   how.ipv6 = true;
   scripted_upstream up{chats(ok), how};
@@ -107,7 +110,7 @@ TEST_CASE("addresses: an IPv6 address in the URL", "[service][upstream][connect]
   CHECK(wait_for_chat(up).header("host") == "[::1]:" + std::to_string(up.port()));
 }
 
-TEST_CASE("addresses: an upstream that is not there is a 502 that does not say where it should be",
+TEST_CASE("addresses: if upstream cannot be reached the client gets a 502 that hides its address",
           "[service][upstream][connect]") {
   refused_port nobody;
   const auto port = std::to_string(nobody.port());

@@ -1,4 +1,4 @@
-// What the client gets of an upstream's answer that is no stream: its status, headers and body.
+// What the client gets of an upstream's answer that is not a stream: its status, headers and body.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 #include "support/whole_answers.hpp"
@@ -24,7 +24,7 @@ TEST_CASE("answer: its body reaches the client byte for byte", "[service][upstre
     CHECK(answer.status == 200);
     CHECK((answer.body == body));
     CHECK(answer.header("content-length") == std::to_string(body.size()));
-    // However it was framed.
+    // A chunked answer must arrive as the same body.
     up.set_script(chats([body](const auto&, auto& reply) {
       reply.head(200, {{"content-type", "application/json"}, {"transfer-encoding", "chunked"}});
       for (std::size_t at = 0; at < body.size(); at += 7001) reply.chunk(body.substr(at, 7001));
@@ -98,7 +98,7 @@ TEST_CASE("answer: a JSON body is labelled as JSON whatever upstream said", "[se
   CHECK(chat(service, chat_body("m")).all("content-type") == std::vector<std::string>{"application/json"});
 }
 
-TEST_CASE("answer: a success that is no whole JSON is a 502, for streams too",
+TEST_CASE("answer: a success whose body is not one whole JSON value is a 502, also for streams",
           "[service][upstream][answer]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     const auto what = req.text("model");
@@ -225,7 +225,7 @@ TEST_CASE("answer: a compressed body is passed on when it is whole", "[service][
   CHECK(chat(service, chat_body("m"), {{"accept-encoding", "gzip"}}).status == 502);
 }
 
-TEST_CASE("answer: over 4 MiB it is passed on from there, and a later cut breaks the connection",
+TEST_CASE("answer: beyond 4 MiB it is passed on before its end, and a later cut breaks the connection",
           "[service][upstream][answer]") {
   const std::string body = R"({"a":")" + std::string(6 << 20, 'b') + "\"}";
   std::atomic<bool> cut{false};
@@ -233,7 +233,7 @@ TEST_CASE("answer: over 4 MiB it is passed on from there, and a later cut breaks
   scripted_upstream up{chats([&](const auto&, auto& reply) {
     reply.head(200, {{"content-type", "application/json"}, {"content-length", std::to_string(body.size())}});
     reply.send(body.substr(0, 5 << 20));
-    seen.wait();  // the client has the head before upstream ends
+    seen.wait();  // until the client has the head, although upstream has not finished
     if (!cut) reply.send(body.substr(5 << 20));
     reply.close();
   })};
@@ -254,7 +254,7 @@ TEST_CASE("answer: over 4 MiB it is passed on from there, and a later cut breaks
   CHECK(broken.closed);
 }
 
-TEST_CASE("answer: a stream request may be answered by JSON", "[service][upstream][answer]") {
+TEST_CASE("answer: a request for a stream may be answered with JSON", "[service][upstream][answer]") {
   scripted_upstream up{always({200, odd_json})};
   proxy service{litellm_settings(up.url())};
   const auto answer = chat(service, chat_body("m", true));
@@ -263,7 +263,7 @@ TEST_CASE("answer: a stream request may be answered by JSON", "[service][upstrea
   CHECK(answer.header("content-type") == "application/json");
 }
 
-TEST_CASE("answer: silence half-way is a 504", "[service][upstream][answer]") {
+TEST_CASE("answer: silence in the middle of the body is a 504", "[service][upstream][answer]") {
   scripted_upstream up{chats([](const auto&, auto& reply) {
     reply.head(200, {{"content-type", "application/json"}, {"content-length", "100"}});
     reply.send("{\"a\":");

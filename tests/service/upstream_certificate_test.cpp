@@ -1,4 +1,5 @@
-// Certificates between this service and an https LiteLLM: why one is refused, and the one that we show.
+// Certificates between this service and an https LiteLLM: why LiteLLM's is refused, and the client
+// certificate that this service shows.
 #include "actors/service/service_parts.hpp"
 #include "support/program.hpp"
 #include "support/test_certificates.hpp"
@@ -29,14 +30,14 @@ environment litellm_environment(const std::string& url, environment more) {
   return mock_environment(std::move(more));
 }
 
-/// What check-config says of these options.
+/// Returns what check-config prints to stderr for these options.
 std::string checked(environment values, int expected_exit) {
   child_process check{program, with_argument("check-config", std::move(values))};
   CHECK(check.wait(long_patience) == expected_exit);
   return check.err();
 }
 
-/// Who signs everybody in these tests, and the two sides.
+/// The certificates of these tests: an authority, and the two sides that it has signed.
 struct parties {
   test_certificate root{{.name = "root", .authority = true}};
   test_certificate server{{.name = "litellm", .host = "localhost"}, &root};
@@ -58,7 +59,7 @@ struct parties {
 
 }  // namespace
 
-TEST_CASE("upstream certificate: why it is refused is in the log and on the command line, not in the answer",
+TEST_CASE("upstream certificate: the log and the command line say why it is refused, and the answer does not",
           "[service][upstream][tls]") {
   const test_certificate root{{.name = "root", .authority = true}};
   const test_certificate between{{.name = "between", .authority = true}, &root};
@@ -115,7 +116,7 @@ TEST_CASE("upstream certificate: an address needs a certificate for that address
   CHECK(holds(health.err(), "the certificate of 127.0.0.1 is not accepted: IP address mismatch"));
 }
 
-TEST_CASE("client certificate: a LiteLLM that demands one gets ours, for requests, list and probe",
+TEST_CASE("client certificate: a LiteLLM that demands one gets ours, for requests, model list and probes",
           "[service][upstream][tls]") {
   const parties all;
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
@@ -138,7 +139,7 @@ TEST_CASE("client certificate: a LiteLLM that demands one gets ours, for request
     for (int i = 0; i < 60 && table.usable(0); ++i) chat(service, chat_body("m"), header_list{});
     REQUIRE_FALSE(table.usable(0));
     ill = false;
-    REQUIRE(eventually([&] { return table.usable(0); }, 8s));  // by its probe
+    REQUIRE(eventually([&] { return table.usable(0); }, 8s));  // after a probe that succeeds
     up.clear_requests();
     CHECK(eventually(
         [&] {
@@ -159,7 +160,7 @@ TEST_CASE("client certificate: the model list is fetched with it", "[service][up
   CHECK(front.shown() == std::vector<std::string>(front.shown().size(), "llm-proxy"));
 }
 
-TEST_CASE("client certificate: without one that LiteLLM takes no connection can be made, and that is said",
+TEST_CASE("client certificate: without one that LiteLLM accepts a request is a 502, and the log says why",
           "[service][upstream][tls]") {
   const parties all;
   const test_certificate stranger{{.name = "stranger"}};
@@ -185,7 +186,7 @@ TEST_CASE("client certificate: without one that LiteLLM takes no connection can 
       if (shown == nullptr && version == TLS1_3_VERSION)
         CHECK(service.wait_for_output("it demands a client certificate", long_patience));
       CHECK(up.request_count() == 0);
-      // And it costs nothing where another one can take the request.
+      // If another upstream is usable no request fails.
       scripted_upstream well{closing()};
       auto values = all.values_for(front.url(), shown);
       values.litellm_proxy_url.push_back(well.url());
@@ -197,7 +198,7 @@ TEST_CASE("client certificate: without one that LiteLLM takes no connection can 
   }
 }
 
-TEST_CASE("client certificate: a renewed one counts after SIGHUP, without a change of the options",
+TEST_CASE("client certificate: a renewed one is used after SIGHUP, even if no option has changed",
           "[service][upstream][tls][reload]") {
   const parties all;
   const test_certificate next{{.name = "renewed"}, &all.root};
@@ -218,7 +219,7 @@ TEST_CASE("client certificate: a renewed one counts after SIGHUP, without a chan
     return front.shown().back();
   };
   CHECK(last_shown() == "llm-proxy");
-  // Half of a renewal: the certificate is there, its key is not.
+  // A renewal that is half done: the new certificate is there, but not its key.
   folder.put_link("client.pem", next.file());
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("LLM_PROXY__LITELLM_CLIENT_KEY_FILE: " + key + " does not belong",
@@ -233,7 +234,7 @@ TEST_CASE("client certificate: a renewed one counts after SIGHUP, without a chan
   CHECK(service.wait(long_patience) == 0);
 }
 
-TEST_CASE("client certificate: one that would do nothing or cannot be used is refused at the start",
+TEST_CASE("client certificate: one that has no effect or cannot be used is refused at the start",
           "[service][upstream][tls]") {
   const parties all;
   const std::string https = "https://localhost:4000";
@@ -258,7 +259,7 @@ TEST_CASE("client certificate: one that would do nothing or cannot be used is re
   CHECK(holds(said(https, old.file(), old.key(), 0), "the certificate CN=old has expired"));
 }
 
-TEST_CASE("tls listener: what clients will object to in its certificate is a warning at the start",
+TEST_CASE("tls listener: a certificate that clients will refuse causes a warning at the start",
           "[service][tls]") {
   const test_certificate root{{.name = "root", .authority = true}};
   const test_certificate old{{.name = "old", .host = "localhost", .from = -48h, .until = -24h}, &root};

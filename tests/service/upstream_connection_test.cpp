@@ -1,4 +1,4 @@
-// Connections to the upstream: when one is kept, used again, given up or opened a second time.
+// Connections to the upstream: when one is kept, used again, closed, or replaced by a new one.
 #include "support/catch.hpp"
 #include "support/one_adapter.hpp"
 #include "support/upstream_chat.hpp"
@@ -16,7 +16,7 @@ namespace llm_proxy::test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("connections: they are kept and used again, for streams too", "[service][upstream][keepalive]") {
+TEST_CASE("connections: they are kept and used again, also after streams", "[service][upstream][keepalive]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.is_true("stream")) {
       reply.sse({delta, stop, "[DONE]"});
@@ -25,12 +25,12 @@ TEST_CASE("connections: they are kept and used again, for streams too", "[servic
     }
   })};
   proxy service{one_thread(up.url())};
-  REQUIRE(get(service, "/v1/models").status == 200);  // the list has come: its connection is idle
+  REQUIRE(get(service, "/v1/models").status == 200);  // the connection that brought the list is idle now
   for (int i = 0; i < 6; ++i) CHECK(chat(service, chat_body("m", i % 2 == 1)).status == 200);
   CHECK(up.accepted() == 1);
 }
 
-TEST_CASE("connections: idle ones are closed at 4 s, before uvicorn does at 5",
+TEST_CASE("connections: idle ones are closed after 4 s, before uvicorn closes them after 5",
           "[service][upstream][keepalive]") {
   scripted_upstream up{chats(ok)};
   proxy service{one_thread(up.url())};
@@ -43,7 +43,7 @@ TEST_CASE("connections: idle ones are closed at 4 s, before uvicorn does at 5",
   CHECK(closing->at - answered < 4900ms);
 }
 
-TEST_CASE("connections: a kept one that dies while idle costs nobody a request",
+TEST_CASE("connections: if a kept one dies while it is idle no request fails",
           "[service][upstream][keepalive]") {
   scripted_upstream up{chats([&](const upstream_request& req, upstream_reply& reply) {
     ok(req, reply);
@@ -66,7 +66,7 @@ TEST_CASE("connections: a POST that upstream has read is never sent again by its
           "[service][upstream][keepalive]") {
   std::atomic<int> how{0};
   scripted_upstream up{chats([&](const upstream_request&, upstream_reply& reply) {
-    if (how == 1 || how == 3) reply.sleep(120ms);  // worked on for longer than acknowledgements wait
+    if (how == 1 || how == 3) reply.sleep(120ms);  // longer than TCP delays acknowledgements
     if (how < 2) return reply.close();
     if (how < 4) return reply.reset();
     reply.send("HTTP/1.1 ");
@@ -77,7 +77,7 @@ TEST_CASE("connections: a POST that upstream has read is never sent again by its
       for (const bool streamed : {false, true}) {
         INFO(how << (streamed ? ", streamed" : "") << (keyed ? ", idempotency-key" : ""));
         proxy service{one_thread(up.url())};
-        REQUIRE(get(service, "/v1/models").status == 200);  // its connection is kept
+        REQUIRE(get(service, "/v1/models").status == 200);  // leaves a kept connection
         up.clear_requests();
         const auto accepted = up.accepted();
         const auto answer = chat(service, chat_body("m", streamed),
@@ -93,7 +93,7 @@ TEST_CASE("connections: a POST that upstream has read is never sent again by its
   }
 }
 
-TEST_CASE("connections: with RETRIES a POST is tried again as its operator wants",
+TEST_CASE("connections: with RETRIES a POST is tried again, because the operator wants that",
           "[service][upstream][keepalive]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.number > 0) return reply.close();
@@ -144,7 +144,7 @@ TEST_CASE("connections: GET and DELETE are sent again once, and never after a by
   }
 }
 
-TEST_CASE("connections: an upload needs no kept connection, and a large body is sent once",
+TEST_CASE("connections: an upload gets a new one, and a large body is sent only once",
           "[service][upstream][keepalive]") {
   std::atomic<bool> resets{false};
   scripted_upstream up{chats([&resets](const upstream_request& req, upstream_reply& reply) {
@@ -155,7 +155,7 @@ TEST_CASE("connections: an upload needs no kept connection, and a large body is 
   for (int i = 0; i < 4; ++i) {
     INFO(i);
     resets = false;
-    REQUIRE(chat(service, chat_body("m")).status == 200);  // its connection is kept
+    REQUIRE(chat(service, chat_body("m")).status == 200);  // leaves a kept connection
     resets = true;
     up.clear_requests();
     const auto large = chat_body("m", false, std::string(3'000'000, 'b'));
@@ -174,13 +174,13 @@ TEST_CASE("connections: an upload needs no kept connection, and a large body is 
   }
 }
 
-TEST_CASE("connections: when its second connection fails too, a request is told so",
+TEST_CASE("connections: if a kept one is dead and a new one fails, too, the request is a 502",
           "[service][upstream][keepalive]") {
   std::optional<scripted_upstream> up;
   up.emplace(chats([&](const auto& req, auto& reply) { ok(req, reply); }));
   proxy service{one_thread(up->url())};
   REQUIRE(chat(service, chat_body("m")).status == 200);
-  up.reset();  // the kept connection is closed, and nobody listens
+  up.reset();  // closes the kept connection, and nobody listens any more
   const auto answer = chat(service, chat_body("m"));
   CHECK(answer.status == 502);
   CHECK(contains(answer.body, R"("code":"upstream_unreachable")"));
@@ -233,7 +233,7 @@ TEST_CASE("connections: one that upstream wants to close is not used again",
   }
 }
 
-TEST_CASE("connections: an answer before the request was read is passed on, its connection closed",
+TEST_CASE("connections: an answer before the request was read is passed on, and the connection is closed",
           "[service][upstream][keepalive]") {
   scripted_upstream::options how;
   how.read_bodies = false;

@@ -1,4 +1,4 @@
-// Deadlines of the upstream side, a client that leaves, a client that does not read.
+// Deadlines on the upstream side, clients that leave, and clients that do not read.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -45,7 +45,7 @@ void check_late(milliseconds limit, Call call) {
 
 }  // namespace
 
-TEST_CASE("deadlines: CONNECT_TIMEOUT bounds the connect", "[service][upstream][deadline]") {
+TEST_CASE("deadlines: CONNECT_TIMEOUT limits the time to connect", "[service][upstream][deadline]") {
   blackhole nobody;
   auto values = litellm_settings(nobody.url());
   values.connect_timeout = 200ms;
@@ -54,8 +54,9 @@ TEST_CASE("deadlines: CONNECT_TIMEOUT bounds the connect", "[service][upstream][
   check_late(200ms, [&] { return chat(service, chat_body("m", true)); });
 }
 
-TEST_CASE("deadlines: FIRST_BYTE_TIMEOUT bounds the wait for an answer, a stream's head is none",
-          "[service][upstream][deadline]") {
+TEST_CASE(
+    "deadlines: FIRST_BYTE_TIMEOUT limits the wait for an answer, for which a stream's head is not enough",
+    "[service][upstream][deadline]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.text("model") == "comments") {
       reply.sse_head();
@@ -78,7 +79,7 @@ TEST_CASE("deadlines: FIRST_BYTE_TIMEOUT bounds the wait for an answer, a stream
   check_late(250ms, [&] { return chat(service, chat_body("nothing")); });
 }
 
-TEST_CASE("deadlines: IDLE_TIMEOUT starts anew with every event", "[service][upstream][deadline]") {
+TEST_CASE("deadlines: IDLE_TIMEOUT starts again with every event", "[service][upstream][deadline]") {
   scripted_upstream up{chats([](const auto&, auto& reply) {
     reply.sse({delta, delta, delta, delta, delta, stop, "[DONE]"}, {}, 100ms);
   })};
@@ -107,7 +108,7 @@ TEST_CASE("deadlines: REQUEST_TIMEOUT ends a stream that goes on", "[service][up
   check_late(300ms, [&] { return chat(service, chat_body("m")); });
 }
 
-TEST_CASE("deadlines: x-request-timeout-ms shortens a request's time as a whole, and never lengthens it",
+TEST_CASE("deadlines: x-request-timeout-ms shortens the whole time of a request, and never extends it",
           "[service][upstream][deadline]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (!req.is_true("stream")) return reply.hang();
@@ -136,7 +137,7 @@ TEST_CASE("deadlines: x-request-timeout-ms shortens a request's time as a whole,
   check_late(250ms, [&] { return chat(first_byte, chat_body("m"), long_time); });
 }
 
-TEST_CASE("deadlines: what x-request-timeout-ms leaves is told to LiteLLM, in seconds",
+TEST_CASE("deadlines: LiteLLM is told how much time of x-request-timeout-ms is left, in seconds",
           "[service][upstream][deadline]") {
   scripted_upstream up{chats([](const auto&, auto& reply) { reply.json(200, "{}"); })};
   auto values = litellm_settings(up.url());
@@ -160,7 +161,8 @@ TEST_CASE("deadlines: what x-request-timeout-ms leaves is told to LiteLLM, in se
     CHECK(told({{"x-request-timeout-ms", "20000"}, {"x-litellm-timeout", longer}}).starts_with("19."));
 }
 
-TEST_CASE("deadlines: a bad x-request-timeout-ms is a 400 that names it", "[service][upstream][deadline]") {
+TEST_CASE("deadlines: an invalid x-request-timeout-ms is a 400 that names it",
+          "[service][upstream][deadline]") {
   scripted_upstream up{chats([](const auto&, auto& reply) { reply.json(200, "{}"); })};
   proxy service{litellm_settings(up.url())};
   for (const char* bad : {"", "0", "-5", "+5", "1.5", "10s", "soon", "99999999999999999999"}) {
@@ -174,7 +176,7 @@ TEST_CASE("deadlines: a bad x-request-timeout-ms is a 400 that names it", "[serv
   CHECK(chats_of(up).empty());
 }
 
-TEST_CASE("deadlines: a client that reads slowly is not upstream's silence",
+TEST_CASE("deadlines: if the client reads slowly, that does not count as silence of upstream",
           "[service][upstream][deadline]") {
   std::string text;
   for (int i = 0; i < 1500; ++i)
@@ -192,7 +194,7 @@ TEST_CASE("deadlines: a client that reads slowly is not upstream's silence",
   small.receive_buffer = 4096;
   raw_connection client{service.port(), small};
   REQUIRE(send_chat(client, chat_body("m", true)));
-  // The time is the point: several IDLE_TIMEOUTs in which the client takes nothing.
+  // The client does not read for several times IDLE_TIMEOUT. A condition cannot replace this sleep.
   CHECK(client.read_until("data", 5s).end == read_end::done);
   std::this_thread::sleep_for(600ms);
   const auto rest = client.read_until("0\r\n\r\n", 20s);
@@ -200,7 +202,8 @@ TEST_CASE("deadlines: a client that reads slowly is not upstream's silence",
   CHECK_FALSE(contains(rest.bytes, "upstream_timeout"));
 }
 
-TEST_CASE("cancel: a client that leaves closes its upstream request at once", "[service][upstream][cancel]") {
+TEST_CASE("cancel: when a client leaves its upstream request is closed immediately",
+          "[service][upstream][cancel]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     const auto what = req.text("model");
     if (what == "first-event") reply.sse_head();
@@ -238,7 +241,7 @@ TEST_CASE("cancel: a client that leaves closes its upstream request at once", "[
   CHECK(eventually([&] { return service.in_flight() == 0; }));
 }
 
-TEST_CASE("cancel: a client that leaves while its body is on the way upstream ends that at once",
+TEST_CASE("cancel: when a client leaves while its body is sent upstream, that request is closed immediately",
           "[service][upstream][cancel]") {
   scripted_upstream::options how;
   how.read_bodies = false;
@@ -261,7 +264,7 @@ TEST_CASE("cancel: a client that leaves while its body is on the way upstream en
   CHECK(closing->how == read_end::reset);
 }
 
-TEST_CASE("cancel: 50 clients leave at once", "[service][upstream][cancel]") {
+TEST_CASE("cancel: 50 clients may leave at once", "[service][upstream][cancel]") {
   scripted_upstream up{chats([](const auto&, auto& reply) {
     reply.sse_head();
     while (reply.event(delta) && reply.sleep(5ms)) {
@@ -282,7 +285,7 @@ TEST_CASE("cancel: 50 clients leave at once", "[service][upstream][cancel]") {
   CHECK(chat(service, chat_body("m")).status == 200);
 }
 
-TEST_CASE("credit: a client that never reads stops upstream, costs no memory and holds up nobody",
+TEST_CASE("credit: a client that does not read stops upstream, costs no memory and delays nobody",
           "[service][upstream][credit]") {
   constexpr std::size_t wanted = 150'000'000;
   std::atomic<std::size_t> taken{0};
@@ -306,7 +309,7 @@ TEST_CASE("credit: a client that never reads stops upstream, costs no memory and
   small.receive_buffer = 4096;
   raw_connection client{service.port(), small};
   REQUIRE(send_chat(client, chat_body("m", true)));
-  // Until upstream is held: the kernel's socket buffers and one window.
+  // Wait until upstream cannot send more: then the kernel's socket buffers and one window are full.
   std::size_t last = 0;
   REQUIRE(eventually(
       [&] {
@@ -320,7 +323,7 @@ TEST_CASE("credit: a client that never reads stops upstream, costs no memory and
   CHECK(taken < 30'000'000);
   if (!sanitized) CHECK(resident_bytes() < before + (4 << 20));
   CHECK(chat(service, chat_body("other", true)).complete);
-  // It wakes up and takes all of it: nothing is lost, still nothing is stored.
+  // The client reads everything now. Nothing was lost, and still nothing is stored.
   std::size_t size = 0;
   std::string tail;
   while (!tail.ends_with("0\r\n\r\n")) {

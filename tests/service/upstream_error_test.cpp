@@ -1,4 +1,4 @@
-// What the client gets when an upstream answers by an error, whatever its form.
+// What the client gets when an upstream answers with an error, in whatever form.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 #include "support/whole_answers.hpp"
@@ -44,7 +44,7 @@ TEST_CASE("answer: 4xx and the retryable 5xx keep status and body, others become
   }
 }
 
-TEST_CASE("answer: a refusal of our own key is 502, a timeout of upstream's 504",
+TEST_CASE("answer: a refusal of our own key is a 502, a timeout that upstream reports a 504",
           "[service][upstream][answer]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -88,7 +88,8 @@ TEST_CASE("answer: a redirect is never followed", "[service][upstream][answer]")
   CHECK(elsewhere.accepted() == 0);
 }
 
-TEST_CASE("answer: an error body that is no JSON object is replaced by one", "[service][upstream][answer]") {
+TEST_CASE("answer: an error body that is not a JSON object is replaced by one",
+          "[service][upstream][answer]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
   const std::vector<wanted> rows{
@@ -115,7 +116,7 @@ TEST_CASE("answer: an error body that is no JSON object is replaced by one", "[s
   }
 }
 
-TEST_CASE("answer: an error inside a 200 gets the status that its code names, else 502",
+TEST_CASE("answer: an error inside a 200 gets the status that its code names, or else 502",
           "[service][upstream][answer]") {
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};

@@ -1,5 +1,5 @@
-// An upstream that fails in every way there is: status, body, verdict, time, and descriptors back to where
-// they were.
+// An upstream that fails in every possible way. The tests check the status, the body, the verdict and the
+// time, and that all descriptors are closed afterwards.
 #include "actors/service/service_parts.hpp"
 #include "config/access_log.hpp"
 #include "config/logging.hpp"
@@ -29,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Takes the access log while it lives. Made before the service and destroyed after it.
+/// Receives the access log as long as it exists. It must be made before the service and destroyed after it.
 class recorded_verdicts {
  public:
   recorded_verdicts() : logger_{"access", std::make_shared<sink>(*this)} {
@@ -39,7 +39,7 @@ class recorded_verdicts {
   recorded_verdicts(const recorded_verdicts&) = delete;
   recorded_verdicts& operator=(const recorded_verdicts&) = delete;
 
-  /// How many lines tell of the request with that id.
+  /// Returns how many lines the log has for the request with that id.
   std::size_t lines_of(const std::string& id) const {
     const std::lock_guard lock{mutex_};
     std::size_t count = 0;
@@ -47,7 +47,7 @@ class recorded_verdicts {
     for (auto at = text_.find(word); at != std::string::npos; at = text_.find(word, at + 1)) ++count;
     return count;
   }
-  /// Of the request with that id, waited for.
+  /// Waits for the line of the request with that id, and returns its verdict.
   std::string of(const std::string& id) const {
     std::string word;
     eventually([&] {
@@ -167,7 +167,7 @@ const std::vector<fault> faults{
 
 }  // namespace
 
-TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothing behind",
+TEST_CASE("faults: each one has its status, its error code and its verdict, and leaves nothing behind",
           "[service][upstream][fault]") {
   const recorded_verdicts verdicts;
   std::atomic<const fault*> now{nullptr};
@@ -195,7 +195,8 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
     }
     CHECK(eventually([&] { return service.in_flight() == 0; }));
     CHECK(eventually([&] { return open_descriptors() <= base; }));
-    // Both ends' memory; a sanitizer's own is nobody's.
+    // This is the memory of the service and of the test's upstream. With a sanitizer it is not checked,
+    // because a sanitizer uses memory of its own.
     INFO("RSS before " << memory / 1024 << " KiB, now " << resident_bytes().value() / 1024 << " KiB");
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     CHECK(resident_bytes().value() < memory + 32 * 1024 * 1024);
@@ -205,7 +206,7 @@ TEST_CASE("faults: each has its status, its body, its verdict, and leaves nothin
 
 namespace {
 
-/// Requests by their verdict, as a scrape tells them.
+/// Returns how many requests a scrape shows for each verdict.
 std::map<std::string, int> counted_verdicts(std::uint16_t admin_port) {
   std::map<std::string, int> all;
   std::istringstream text{request(admin_port, "GET", "/metrics").body};
@@ -220,7 +221,7 @@ std::map<std::string, int> counted_verdicts(std::uint16_t admin_port) {
 
 }  // namespace
 
-TEST_CASE("verdicts: a request has exactly one, however it ends, the same in the log and in the metrics",
+TEST_CASE("verdicts: however a request ends it has exactly one, the same in the log and in the metrics",
           "[service][upstream][fault]") {
   const recorded_verdicts verdicts;
   const keys_file keys{{{"slow", "key-slow", R"("rpm":1)"}, {"some", "key-some", R"("models":["ok"])"}}};
@@ -286,7 +287,7 @@ TEST_CASE("verdicts: a request has exactly one, however it ends, the same in the
   REQUIRE(eventually([&] { return service.in_flight() == 1; }));
   for (const auto& each : service.shared()) caf::anon_send_exit(each.registry, caf::exit_reason::kill);
   {
-    // Until there is another registry.
+    // This request fails unless the registry has been replaced already.
     const auto id = "request-" + std::to_string(number);
     const auto answer = request(service.port(), "POST", "/v1/chat/completions",
                                 {{"x-request-id", id}, key_field}, chat_body("ok"));
@@ -301,7 +302,7 @@ TEST_CASE("verdicts: a request has exactly one, however it ends, the same in the
   CHECK(counted_verdicts(values.admin_port) == expected);
 }
 
-TEST_CASE("faults: an upstream that cannot be reached, by refusal or by silence",
+TEST_CASE("faults: an upstream that refuses connections is a 502, one that ignores them a 504",
           "[service][upstream][fault]") {
   const recorded_verdicts verdicts;
   refused_port nobody;
@@ -340,7 +341,7 @@ TEST_CASE("faults: a body of 100 MB passes whole", "[service][upstream][fault]")
   CHECK(answer.body.size() == 100'000'002);
 }
 
-TEST_CASE("faults: an upstream that restarts costs what it had at hand, and nothing after",
+TEST_CASE("faults: when an upstream restarts only the requests at that time fail",
           "[service][upstream][fault]") {
   const auto script = chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.text("model") == "long") {

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// An upstream that answers /v1/models by `list` and /model/info by `info`.
+/// Returns a script that answers /v1/models with `list` and /model/info with `info`.
 upstream_script lists(std::string list, std::string info, int info_status = 200) {
   return [=](const upstream_request& req, upstream_reply& reply) {
     if (req.target == "/v1/models") {
@@ -59,7 +59,7 @@ TEST_CASE("models: they come in upstream's order, enriched by /model/info", "[se
   const auto none = get(service, "/v1/models/z");
   CHECK(none.status == 404);
   CHECK(contains(none.body, R"("code":"model_not_found")"));
-  // The list is asked for by our key, once.
+  // The list is requested once, with our key.
   std::size_t asked = 0;
   for (const auto& req : up.requests()) {
     if (req.target != "/v1/models" || req.has("anthropic-version")) continue;
@@ -71,7 +71,7 @@ TEST_CASE("models: they come in upstream's order, enriched by /model/info", "[se
   CHECK(asked == 1);
 }
 
-TEST_CASE("models: what LiteLLM says of mode and sizes stays, from its list or from /model/info",
+TEST_CASE("models: mode and sizes are LiteLLM's, from its list or else from /model/info",
           "[service][upstream][models]") {
   const std::string list =
       R"({"data":[{"id":"a","created":1,"owned_by":"o","mode":"chat","max_input_tokens":10,"max_output_tokens":4},)"
@@ -91,7 +91,7 @@ TEST_CASE("models: what LiteLLM says of mode and sizes stays, from its list or f
             R"(,"mode":"embedding","max_input_tokens":20,"max_output_tokens":5},)" + member("c", 3) + "}]}");
 }
 
-TEST_CASE("models: who speaks Anthropic's API gets its shape, LiteLLM's own where it has it",
+TEST_CASE("models: clients of Anthropic's API get its shape, with LiteLLM's own entries if it has them",
           "[service][upstream][models]") {
   const std::string openai = R"({"data":[{"id":"a","created":1700000000},{"id":"b"}]})";
   const std::string anthropic =
@@ -135,21 +135,21 @@ TEST_CASE("models: who speaks Anthropic's API gets its shape, LiteLLM's own wher
     const auto none = ask("/v1/models/none");
     CHECK(none.status == 404);
     CHECK(contains(none.body, R"({"type":"error","error":{)"));
-    // A key with models sees its own.
+    // A key that is limited to some models sees only these.
     const auto seen = ask("/v1/models", "some-key").body;
     CHECK(contains(seen, R"("id":"a")"));
     CHECK(contains(seen, R"("id":"fast")"));
     CHECK_FALSE(contains(seen, "claude-x"));
     CHECK_FALSE(contains(seen, R"("id":"b")"));
     CHECK(ask("/v1/models/b", "some-key").status == 404);
-    // The other shapes are as ever.
+    // The lists in the other shapes are the same as always.
     CHECK(
         contains(get(service, "/v1/models").body, R"({"object":"list","data":[{"id":"a","object":"model")"));
     CHECK(ask("/v1/llm/models").body.starts_with(R"([{"id":"a","name":"a","provider":)"));
   }
 }
 
-TEST_CASE("models: Claude Code gets LiteLLM's list for it", "[service][upstream][models]") {
+TEST_CASE("models: Claude Code gets the list that LiteLLM makes for it", "[service][upstream][models]") {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     std::string list = R"({"data":[{"id":"a"}]})";
     if (req.has("anthropic-version")) list = R"({"data":[{"type":"model","id":"a"}]})";
@@ -169,7 +169,7 @@ TEST_CASE("models: Claude Code gets LiteLLM's list for it", "[service][upstream]
   CHECK(contains(ask({"user-agent", "curl/8"}), R"([{"type":"model","id":"a"}])"));
 }
 
-TEST_CASE("models: Anthropic's lists that fail or do not come cost nothing but themselves",
+TEST_CASE("models: if LiteLLM's lists for Anthropic's API fail, all other lists are still served",
           "[service][upstream][models]") {
   for (const bool answers : {true, false}) {
     scripted_upstream up{[&](const upstream_request& req, upstream_reply& reply) {
@@ -190,7 +190,7 @@ TEST_CASE("models: Anthropic's lists that fail or do not come cost nothing but t
   }
 }
 
-TEST_CASE("models: a key with models sees those that it may use, and no other exists for it",
+TEST_CASE("models: a key that is limited to some models sees these, and for it no others exist",
           "[service][upstream][models]") {
   scripted_upstream up{lists(R"({"data":[{"id":"gpt-4o"},{"id":"gpt-5"},{"id":"claude"}]})", "{}")};
   const keys_file keys{{{"some", "some-key", R"("models":["gpt-4*"])"}, {"all", "all-key"}}};
@@ -214,13 +214,13 @@ TEST_CASE("models: a key with models sees those that it may use, and no other ex
   CHECK(ask("all-key", "/v1/models/gpt-5").status == 200);
   const auto hidden = ask("some-key", "/v1/models/gpt-5");
   CHECK(hidden.status == 404);
-  // As one that does not exist.
+  // The answer is the same as for a model that does not exist.
   auto missing = ask("some-key", "/v1/models/gpt-6").body;
   missing.replace(missing.find("gpt-6"), 5, "gpt-5");
   CHECK(hidden.body == missing);
 }
 
-TEST_CASE("models: /model/info forbidden, broken or gone costs only the enrichment",
+TEST_CASE("models: if /model/info is forbidden, broken or gone only the enrichment is missing",
           "[service][upstream][models]") {
   const std::string list = R"({"data":[{"id":"a","max_input_tokens":4}]})";
   for (const int status : {403, 404, 500, 200}) {
@@ -253,7 +253,8 @@ TEST_CASE("models: the list is kept and served while upstream is down", "[servic
   }
 }
 
-TEST_CASE("models: without a list ever, upstream's failure is told", "[service][upstream][models]") {
+TEST_CASE("models: if there has never been a list the client gets upstream's failure",
+          "[service][upstream][models]") {
   const auto plain = [](int status, std::string body) {
     return [=](const upstream_request&, upstream_reply& reply) { reply.json(status, body); };
   };
@@ -275,13 +276,13 @@ TEST_CASE("models: without a list ever, upstream's failure is told", "[service][
            {[](const upstream_request&, upstream_reply& reply) { reply.close(); },
             "upstream_disconnected"}}) {
     other.set_script(script);
-    (void)get(alone, "/v1/models");  // may have been asked of the script before
+    (void)get(alone, "/v1/models");  // may be the result of a fetch from the previous script
     const auto answer = get(alone, "/v1/models");
     INFO(code);
     CHECK(answer.status == 502);
     CHECK(contains(answer.body, "\"code\":\"" + code + "\""));
   }
-  // It recovers by itself.
+  // When upstream works again the list is served.
   other.set_script(lists(R"({"data":[{"id":"a"}]})", "{}"));
   CHECK(get(alone, "/v1/models/a").status == 200);
 }
@@ -303,7 +304,7 @@ TEST_CASE("models: the service starts and serves while upstream is down", "[serv
   CHECK(get(service, "/v1/models/a").status == 200);
 }
 
-TEST_CASE("models: a list that does not come delays no chat and takes no chat's place",
+TEST_CASE("models: a list that does not come neither delays a chat nor takes its place",
           "[service][upstream][models]") {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     if (!is_chat(req)) return reply.hang();

@@ -56,7 +56,8 @@ TEST_CASE("request: the body goes upstream byte for byte", "[service][upstream][
     up.clear_requests();
     CHECK(chat(service, body).status == 200);
     REQUIRE(chats_of(up).size() == 1);
-    CHECK((chats_of(up).back().body == body));  // no dump of megabytes
+    CHECK(
+        (chats_of(up).back().body == body));  // the extra parentheses keep a failure from printing megabytes
     CHECK(chats_of(up).back().header("content-length") == std::to_string(body.size()));
   }
 }
@@ -99,7 +100,7 @@ TEST_CASE("request: an empty model becomes the default one, and nothing else cha
   }
 }
 
-TEST_CASE("request: only the headers of the list go upstream", "[service][upstream][headers]") {
+TEST_CASE("request: only the headers of the allow-list go upstream", "[service][upstream][headers]") {
   scripted_upstream up{answers_ok()};
   auto values = litellm_settings(up.url());
   values.forward_headers = {"x-team"};
@@ -169,7 +170,7 @@ TEST_CASE("request: only the headers of the list go upstream", "[service][upstre
   CHECK(got.header("authorization") == "Bearer upstream-key");
 }
 
-TEST_CASE("request: what Codex is to send with its next request comes back to it",
+TEST_CASE("request: Codex gets the header back that it must send with its next request",
           "[service][upstream][headers]") {
   scripted_upstream up{chats([](const auto&, auto& reply) {
     reply.json(200, R"({"ok":true})", {{"x-codex-turn-state", "abc"}, {"x-claude-a", "1"}});
@@ -180,7 +181,7 @@ TEST_CASE("request: what Codex is to send with its next request comes back to it
   CHECK_FALSE(answer.has("x-claude-a"));
 }
 
-TEST_CASE("request: LiteLLM is told whose key it came with, as CALLER_TO_LITELLM says",
+TEST_CASE("request: LiteLLM is told the name of the client's key, as CALLER_TO_LITELLM says",
           "[service][upstream][headers]") {
   using names = std::vector<std::string>;
   const keys_file file{{{"team-a", "key-a"}}};
@@ -227,7 +228,7 @@ TEST_CASE("request: LiteLLM is told whose key it came with, as CALLER_TO_LITELLM
   }
 }
 
-TEST_CASE("request: a client's bearer key and x-api-key are replaced by ours, or by none",
+TEST_CASE("request: a client's bearer key and x-api-key are replaced by our key, or removed if we have none",
           "[service][upstream][headers]") {
   scripted_upstream up{answers_ok()};
   for (const bool with_key : {true, false}) {
@@ -246,7 +247,7 @@ TEST_CASE("request: a client's bearer key and x-api-key are replaced by ours, or
   }
 }
 
-TEST_CASE("request: its id is the client's if sane, else a new one, on both sides",
+TEST_CASE("request: its id on both sides is the client's if that is valid, or else a new one",
           "[service][upstream][headers]") {
   scripted_upstream up{answers_ok()};
   proxy service{litellm_settings(up.url())};
@@ -264,7 +265,7 @@ TEST_CASE("request: its id is the client's if sane, else a new one, on both side
   }
 }
 
-TEST_CASE("request: accept-encoding is the client's, but identity for streams or when there is none",
+TEST_CASE("request: accept-encoding is the client's, but identity for streams and if the client sends none",
           "[service][upstream][headers]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     if (req.is_true("stream")) {
@@ -286,7 +287,7 @@ TEST_CASE("request: accept-encoding is the client's, but identity for streams or
   CHECK(asked(true, {}) == values{"identity"});
 }
 
-TEST_CASE("request: the host is upstream's, a path in the URL a prefix, its slash dropped",
+TEST_CASE("request: the host is upstream's, and a path in its URL is a prefix, without a slash at its end",
           "[service][upstream][headers]") {
   scripted_upstream up{answers_ok()};
   for (const auto& [path, target] : {std::pair<std::string, std::string>{"", "/v1/chat/completions"},

@@ -1,4 +1,4 @@
-// Event streams: passed on at once and byte for byte; how they end, well or not.
+// Event streams: they are passed on immediately and byte for byte, and they end well or with an error.
 #include "support/catch.hpp"
 #include "support/upstream_chat.hpp"
 
@@ -75,7 +75,7 @@ TEST_CASE("stream: it passes byte for byte, however it is cut into chunks", "[se
   }
 }
 
-TEST_CASE("stream: an event of 2 MiB passes in pieces, before its end has come",
+TEST_CASE("stream: an event of 2 MiB is passed on in pieces, before its end has arrived",
           "[service][upstream][stream]") {
   const auto big = event_of(R"({"choices":[{"index":0,"delta":{"content":")" + std::string(2'000'000, 'a') +
                             R"("},"finish_reason":"stop"}]})");
@@ -101,7 +101,8 @@ TEST_CASE("stream: an event of 2 MiB passes in pieces, before its end has come",
   CHECK((reader.answer().body == big));
 }
 
-TEST_CASE("stream: what makes it complete, and nothing is added", "[service][upstream][stream]") {
+TEST_CASE("stream: one that ends in any complete way is passed on with nothing added",
+          "[service][upstream][stream]") {
   const std::string error = R"({"error":{"message":"m","type":"t","param":null,"code":"500"}})";
   scripted_upstream up;
   proxy service{litellm_settings(up.url())};
@@ -121,13 +122,13 @@ TEST_CASE("stream: what makes it complete, and nothing is added", "[service][ups
     CHECK(answer.status == 200);
     CHECK(answer.complete);
     CHECK(answer.body == text);
-    // The connection is kept.
+    // The client's connection can be used again.
     REQUIRE(send_chat(client, chat_body("m", true)));
     CHECK(read_response(client, milliseconds{5000}).body == text);
   }
 }
 
-TEST_CASE("stream: any other end is an error event, no [DONE], no zero chunk and a closed connection",
+TEST_CASE("stream: after any other end come an error event and the connection's end, without [DONE]",
           "[service][upstream][stream]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     const auto what = req.text("model");
@@ -146,7 +147,7 @@ TEST_CASE("stream: any other end is an error event, no [DONE], no zero chunk and
     }
     reply.chunk("data: {\"half");
     if (what == "reset") {
-      reply.sleep(milliseconds{50});  // a reset throws away what was not read yet
+      reply.sleep(milliseconds{50});  // lets the service read first, because a reset discards unread bytes
       reply.reset();
     }
     if (what == "cut") reply.close();
@@ -181,7 +182,7 @@ TEST_CASE("stream: any other end is an error event, no [DONE], no zero chunk and
   }
 }
 
-TEST_CASE("stream: what fails before its first event is a plain error", "[service][upstream][stream]") {
+TEST_CASE("stream: one that fails before its first event is a plain error", "[service][upstream][stream]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     const auto what = req.text("model");
     reply.sse_head();
@@ -213,14 +214,15 @@ TEST_CASE("stream: what fails before its first event is a plain error", "[servic
   }
 }
 
-TEST_CASE("stream: comments before the first event come with it, in place", "[service][upstream][stream]") {
+TEST_CASE("stream: comments before the first event are sent with it, in their place",
+          "[service][upstream][stream]") {
   const std::string text = ": one\n\n: two\r\n\r\n" + event_of(stop);
   scripted_upstream up{streams(text, 4)};
   proxy service{litellm_settings(up.url())};
   CHECK(chat(service, chat_body("m", true)).body == text);
 }
 
-TEST_CASE("stream: a cut inside an event that is passed on in pieces only closes",
+TEST_CASE("stream: after a cut inside an event that is passed on in pieces the connection is just closed",
           "[service][upstream][stream]") {
   scripted_upstream up{chats([](const auto&, auto& reply) {
     reply.sse_head();
@@ -237,7 +239,7 @@ TEST_CASE("stream: a cut inside an event that is passed on in pieces only closes
   CHECK(answer.body.ends_with("aaaa"));
 }
 
-TEST_CASE("stream: a compressed one is judged by its framing alone", "[service][upstream][stream]") {
+TEST_CASE("stream: a compressed one is judged only by its framing", "[service][upstream][stream]") {
   const std::string squeezed{"\x1f\x8b\x08\x00\xff\xfe\x00 nothing\n\nto read", 24};
   std::atomic<bool> cut{false};
   scripted_upstream up{chats([&](const auto&, auto& reply) {
@@ -262,7 +264,7 @@ TEST_CASE("stream: a compressed one is judged by its framing alone", "[service][
   CHECK(answer.body == squeezed);
 }
 
-TEST_CASE("stream: one whose end is the connection's end is judged like any other",
+TEST_CASE("stream: one that ends with the connection is judged like any other",
           "[service][upstream][stream]") {
   scripted_upstream up{chats([](const upstream_request& req, upstream_reply& reply) {
     reply.send("HTTP/1.0 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n\r\n");

@@ -1,4 +1,4 @@
-// An https upstream: its certificate must be trusted and name the host.
+// An https upstream: its certificate must be trusted and must name the host.
 #include "support/catch.hpp"
 #include "support/certificate.hpp"
 #include "support/tls_front.hpp"
@@ -11,7 +11,7 @@ namespace llm_proxy::test {
 
 namespace {
 
-/// Trusts `file` for as long as it lives.
+/// Makes OpenSSL trust `file` as long as this object exists.
 class trusting {
  public:
   explicit trusting(const std::string& file) { ::setenv("SSL_CERT_FILE", file.c_str(), 1); }
@@ -83,7 +83,7 @@ TEST_CASE("tls: LITELLM_CA_FILE is trusted instead of the system's authorities",
     return chat(service, chat_body("m")).status;
   };
   CHECK(status_with(cert.file(), "localhost") == 200);
-  CHECK(status_with(cert.file(), "127.0.0.1") == 502);  // trusted, and for another name
+  CHECK(status_with(cert.file(), "127.0.0.1") == 502);  // trusted, but for another name
   CHECK(status_with(other.file(), "localhost") == 502);
   const trusting system{cert.file()};
   CHECK(status_with("", "localhost") == 200);

@@ -1,4 +1,4 @@
-"""Mixed load with random faults against the built program; ends with a yes or no on leaks (scripts/soak.sh)."""
+"""Runs mixed load with random faults against the built program, and reports whether it leaks (scripts/soak.sh)."""
 import argparse
 import asyncio
 import collections
@@ -27,7 +27,7 @@ def answer(status, body, kind=b"application/json", more=b""):
     return b"HTTP/1.1 %d X\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s\r\n%s" % (status, kind, len(body), more, body)
 
 
-# -- the upstream: the model's name says what it does
+# -- the upstream, which does what the model's name says
 
 
 async def read_request(reader):
@@ -93,7 +93,7 @@ async def upstream(reader, writer):
             writer.write(chunk(END) + b"0\r\n\r\n")
             await writer.drain()
             if random.random() < 0.02:
-                return  # keep-alive connections end without a word too
+                return  # a kept connection may also just end
     except (asyncio.IncompleteReadError, ConnectionError, OSError):
         pass
     finally:
@@ -110,7 +110,7 @@ def chat(model, stream, text="hello"):
 
 
 async def read_answer(reader):
-    """Status, body, and whether its framing came to its end."""
+    """Returns the status, the body, and whether the body's framing was complete."""
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     body = b""
@@ -200,7 +200,7 @@ async def client(port, until):
                 wrong.append((kind, repr(error)))
 
 
-# -- the measuring
+# -- the measurements
 
 
 def rss_kib(pid):
@@ -225,7 +225,7 @@ async def sample(pid, samples, until, hangups):
 
 
 def takes_hangups(pid):
-    """Whether the program handles, ignores or waits for SIGHUP; if not, it would end by it."""
+    """Returns whether the program handles, ignores or blocks SIGHUP. Otherwise the signal would end it."""
     bit = 1 << (signal.SIGHUP - 1)
     with open(f"/proc/{pid}/status") as file:
         masks = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Sig"))
@@ -276,9 +276,9 @@ async def soak(options):
         rests = []
 
         async def rest():
-            # Idle upstream connections are dropped after 4 s, memory is given back 2 s after a crowd.
+            # Idle upstream connections are closed after 4 s, and memory is given back 2 s after a crowd has left.
             await asyncio.sleep(8)
-            # The model list is fetched now and then: the least of some seconds is rest.
+            # The model list is fetched from time to time, so the lowest values of a few seconds count.
             seen = []
             for _ in range(12):
                 await asyncio.sleep(0.5)
@@ -310,7 +310,7 @@ async def soak(options):
         print(f"at rest after quarter {number}: RSS {rss / 1024:.1f} MiB, {fds} descriptors")
     for each in wrong[:20]:
         print("WRONG:", *each)
-    # The first quarter fills caches and pools; from then on nothing may grow.
+    # Caches and pools fill up in the first quarter. After that neither memory nor descriptors may grow.
     leak = rests[-1][1] > rests[0][1] or rests[-1][0] > rests[0][0] * 1.1 + 2048
     print(f"wrong answers: {len(wrong)}; ended by itself: {'no' if alive else 'YES'}; exit code {code}")
     print(f"leaks: {'YES' if leak else 'no'}")
@@ -318,7 +318,7 @@ async def soak(options):
 
 
 def main():
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of peers that left: they are meant to
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # hides warnings about peers that leave on purpose
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
     parser.add_argument("--minutes", type=float, default=5)
