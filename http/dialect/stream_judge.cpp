@@ -62,7 +62,7 @@ void stream_judge::open_reader() {
 }
 
 void stream_judge::put_reader_away() {
-  if (!has_data_ || is_plain_) {
+  if (!event_.has_data || event_.is_plain) {
     unfinished_.reset();
   } else if (!unfinished_) {
     unfinished_ = std::make_unique<completion_reader>(*reader_);
@@ -94,12 +94,12 @@ std::string_view stream_judge::take(std::string_view bytes) {
         break;
       case sse_part::line_end:
         take_line_end();
-        boundary = !has_fields_;  // comments before an event need not wait for it
+        boundary = !event_.has_fields;  // comments before an event need not wait for it
         break;
       case sse_part::blank_line:
-        if (has_data_) judge_event(true);
-        lacks_line_feed_ = is_left_out_;
-        is_error = is_error_ && !inside_event_;
+        if (event_.has_data) judge_event(true);
+        lacks_line_feed_ = event_.is_left_out;
+        is_error = event_.is_error && !inside_event_;
         begin_event();
         boundary = true;
         break;
@@ -163,8 +163,8 @@ std::string_view stream_judge::take(std::string_view bytes) {
 
 std::string_view stream_judge::finish() {
   open_reader();
-  if (has_data_ && judge_event(false)) inside_event_ = false;
-  const bool dropped = is_left_out_;
+  if (event_.has_data && judge_event(false)) inside_event_ = false;
+  const bool dropped = event_.is_left_out;
   begin_event();
   put_reader_away();
   release();
@@ -183,9 +183,10 @@ std::string_view stream_judge::finish_at_last_event() {
 }
 
 void stream_judge::take_name(std::string_view piece) {
-  if (!std::exchange(in_name_line_, true)) name_size_ = 0;
-  const auto room = name_.size() - name_size_;
-  name_size_ = static_cast<std::uint8_t>(name_size_ + piece.copy(name_.data() + name_size_, room));
+  if (!std::exchange(event_.in_name_line, true)) event_.name_size = 0;
+  const auto room = event_.name.size() - event_.name_size;
+  event_.name_size =
+      static_cast<std::uint8_t>(event_.name_size + piece.copy(event_.name.data() + event_.name_size, room));
 }
 
 /// `rest`: the bytes that follow the value.
@@ -194,49 +195,49 @@ void stream_judge::take_value(std::string_view rest) {
   if (lines_.field() == sse_field::event) take_name(piece);
   if (lines_.field() != sse_field::data) return;
   progress_ += piece.size();
-  if (speaks_ == dialect::chat && !has_data_ && ends_event(rest) && !may_matter(piece, seen_)) {
-    is_plain_ = true;
+  if (speaks_ == dialect::chat && !event_.has_data && ends_event(rest) && !may_matter(piece, seen_)) {
+    event_.is_plain = true;
     begin_data_line();
     return;
   }
-  if (!in_data_line_) begin_data_line();
+  if (!event_.in_data_line) begin_data_line();
   take_data(piece);
 }
 
 void stream_judge::take_line_end() {
   const auto field = lines_.field();
   if (field == sse_field::comment) return;
-  has_fields_ = true;
+  event_.has_fields = true;
   if (field == sse_field::event) {
-    if (!in_name_line_) name_size_ = 0;
-    in_name_line_ = false;
+    if (!event_.in_name_line) event_.name_size = 0;
+    event_.in_name_line = false;
   } else if (field == sse_field::data) {
-    if (!in_data_line_) begin_data_line();
-    in_data_line_ = false;
+    if (!event_.in_data_line) begin_data_line();
+    event_.in_data_line = false;
   }
 }
 
 void stream_judge::begin_data_line() {
-  if (has_data_) take_data("\n");
-  has_data_ = true;
-  in_data_line_ = true;
+  if (event_.has_data) take_data("\n");
+  event_.has_data = true;
+  event_.in_data_line = true;
   ++progress_;
 }
 
 void stream_judge::take_data(std::string_view data) {
-  done_matched_ = match_on(done_mark, done_matched_, data);
+  event_.done_matched = match_on(done_mark, event_.done_matched, data);
   reader_->feed(data);
 }
 
 bool stream_judge::judge_event(bool ended) {
-  const std::string_view name{name_.data(), name_size_};
-  is_error_ = name == error_name;
-  if (is_plain_) {
+  const std::string_view name{event_.name.data(), event_.name_size};
+  event_.is_error = name == error_name;
+  if (event_.is_plain) {
     ++events_;
-    error_ = error_ || is_error_;
+    error_ = error_ || event_.is_error;
     return true;
   }
-  const bool is_done = done_matched_ == done_mark.size();
+  const bool is_done = event_.done_matched == done_mark.size();
   const bool is_json = reader_->finish();
   if (!ended && !is_done && !is_json) return false;
   ++events_;
@@ -247,10 +248,10 @@ bool stream_judge::judge_event(bool ended) {
     const auto type = reader_->type();
     done_ = done_ || ends_stream(speaks_, type);
     failed_ = failed_ || (speaks_ == dialect::responses && type == failed_name);
-    is_error_ =
-        is_error_ || type == error_name || reader_->is_error || (reader_->error && !reader_->is_response);
+    event_.is_error = event_.is_error || type == error_name || reader_->is_error ||
+                      (reader_->error && !reader_->is_response);
     if (is_extra_usage()) {
-      is_left_out_ = true;
+      event_.is_left_out = true;
       --events_;
     }
     if (reader_->sequence_number) {
@@ -262,7 +263,7 @@ bool stream_judge::judge_event(bool ended) {
     if (model.empty()) model = reader_->model();
     merge_usage();
   }
-  error_ = error_ || is_error_;
+  error_ = error_ || event_.is_error;
   return true;
 }
 
@@ -271,7 +272,7 @@ void stream_judge::judge_done() {
   if (speaks_ == dialect::chat) {
     done_ = true;
   } else if (!done_ && !inside_event_) {
-    done_left_out_ = is_left_out_ = true;
+    done_left_out_ = event_.is_left_out = true;
     --events_;
   }
 }
@@ -291,9 +292,8 @@ void stream_judge::merge_usage() {
 }
 
 void stream_judge::begin_event() {
-  if (has_data_ && !is_plain_) reader_->reset();
-  has_fields_ = has_data_ = in_data_line_ = is_plain_ = is_left_out_ = is_error_ = in_name_line_ = false;
-  done_matched_ = name_size_ = 0;
+  if (event_.has_data && !event_.is_plain) reader_->reset();
+  event_ = {};
 }
 
 }  // namespace llm_proxy

@@ -8,6 +8,7 @@
 #include "http/dialect/sse.hpp"
 #include "http/dialect/token_usage.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -129,19 +130,22 @@ class stream_judge {
   bool failed_ = false;
   bool done_left_out_ = false;  // a [DONE] came that was not this dialect's end
   bool inside_event_ = false;
-  // Of the event being read:
-  bool at_boundary_ = true;  // no byte of it has arrived
-  bool has_fields_ = false;  // it has more than comments
-  bool has_data_ = false;
-  bool in_data_line_ = false;
+  bool at_boundary_ = true;       // no byte of the next event has arrived
   bool lacks_line_feed_ = false;  // an event that was left out ended with a CR, and its LF may follow
-  bool is_left_out_ = false;      // the client does not get it
-  bool is_error_ = false;         // it is an error event
-  bool is_plain_ = false;         // its data was not parsed, because it holds nothing new
-  std::array<char, 40> name_;     // NOLINT: its last `event:` line, cut
-  std::uint8_t name_size_ = 0;
-  bool in_name_line_ = false;
-  std::uint8_t done_matched_ = 0;  // bytes of its data that spell [DONE]
+  /// The event being read.
+  struct event_state {
+    bool has_fields = false;  // it has more than comments
+    bool has_data = false;
+    bool in_data_line = false;
+    bool in_name_line = false;
+    bool is_left_out = false;       // the client does not get it
+    bool is_error = false;          // it is an error event
+    bool is_plain = false;          // its data was not parsed, because it holds nothing new
+    std::uint8_t done_matched = 0;  // bytes of its data that spell [DONE]
+    std::uint8_t name_size = 0;
+    std::array<char, 40> name = {};  // its last `event:` line, cut
+  };
+  event_state event_;
 };
 
 }  // namespace llm_proxy

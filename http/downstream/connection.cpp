@@ -29,6 +29,7 @@ connection::connection(owned_descriptor socket, reactor& sockets_of_thread, turn
     : counted_{sockets_of_thread},
       socket_{sockets_of_thread},
       turn_{turn_of_thread},
+      outbox_{turn_of_thread},
       timeouts_{timeouts},
       owner_{owner},
       read_deadline_{deadlines_of_thread, [this] { on_read_deadline(); }},
@@ -55,7 +56,7 @@ void connection::shake_hands() {
   // The rest is as after any refusal: if we did not read on, the kernel would reset the connection and
   // destroy the answer.
   socket_.stop_tls();
-  if (plain_http) outgoing() += plain_http_refusal;
+  if (plain_http) outbox_.end() += plain_http_refusal;
   finish_close();
 }
 
@@ -115,7 +116,7 @@ void connection::advance() {
 }
 
 void connection::read_next_head() {
-  if (in_.empty() || backlog() > max_unsent || !constant_.empty()) return;
+  if (in_.empty() || backlog() > max_unsent || outbox_.holds_constant()) return;
   if (!incoming_) incoming_ = std::make_unique<incoming>();
   failure fault{.code = errc::none};
   const auto used = incoming_->parser.read_head(in_.view(), fault);
@@ -195,7 +196,7 @@ void connection::begin_body(std::size_t limit) {
   incoming_->limit = limit;
   stage_ = stage::receiving;
   if (continue_owed_ && in_.empty()) {
-    outgoing() += "HTTP/1.1 100 Continue\r\n\r\n";
+    outbox_.end() += "HTTP/1.1 100 Continue\r\n\r\n";
     schedule();
   }
   continue_owed_ = false;
@@ -228,7 +229,7 @@ void connection::receive_body() {
   // A chunk whose announced size exceeds the limit is refused before its bytes arrive.
   if (request.read + request.parser.announced() > request.limit) fault = {.code = errc::body_too_large};
   if (fault.code != errc::none) {
-    if (fault.code == errc::bad_request) close_after_ = true;
+    if (fault.code == errc::bad_request) ending_.close_after = true;
     stage_ = stage::deciding;
     request.body = {};
     if (events_ != nullptr) events_->on_body_failed(fault);
@@ -282,8 +283,7 @@ void connection::next_request() {
   incoming_.reset();
   head_started_ = false;
   discarded_ = 0;
-  body_written_ = 0;
-  answer_started_ = false;
+  answer_ = {};
   in_.shrink(0);
   read_deadline_.expires_after(timeouts_.keep_alive);
   schedule();  // a pipelined request is read in the next turn, not from within the session that just ended
@@ -331,7 +331,7 @@ void connection::on_read_deadline() {
       }
       break;
     case stage::receiving:
-      close_after_ = true;
+      ending_.close_after = true;
       stage_ = stage::deciding;
       if (events_ == nullptr) break;
       if (incoming_->in_parts && incoming_->window == 0) {

@@ -8,6 +8,7 @@
 // Everything happens on one I/O thread. Writes are collected and sent once per turn (turn.hpp).
 #pragma once
 
+#include "http/downstream/outbox.hpp"
 #include "http/downstream/peer_address.hpp"
 #include "http/downstream/reply_writer.hpp"
 #include "http/loop/byte_buffer.hpp"
@@ -139,17 +140,15 @@ class connection final : public turn_task,
   /// framing.
   void break_answer();
 
-  std::size_t backlog() const override {
-    return pending_.size() + constant_.size() + in_flight_.size() - in_flight_sent_;
-  }
+  std::size_t backlog() const override { return outbox_.size(); }
   /// Returns how many bytes our system has taken and the client's has not acknowledged. A client that does
   /// not read leaves them unacknowledged.
   std::size_t unacknowledged() const {
     return static_cast<std::size_t>(unacknowledged_bytes(socket_.descriptor()).value_or(0));
   }
   /// Returns how many bytes of the answer's body were written so far, without its framing.
-  std::uint64_t body_bytes_written() const { return body_written_; }
-  bool answer_started() const override { return answer_started_; }
+  std::uint64_t body_bytes_written() const { return answer_.body_written; }
+  bool answer_started() const override { return answer_.started; }
 
   // -- for the owner ---------------------------------------------------------
 
@@ -196,7 +195,6 @@ class connection final : public turn_task,
   void start_read();
   bool read_some();
   void on_read(const boost::system::error_code& ec);
-  std::string& outgoing();
   void advance();
   void read_next_head();
   /// Whether the request has been read to its end.
@@ -219,6 +217,7 @@ class connection final : public turn_task,
   counted_socket counted_;
   transport_socket socket_;
   turn& turn_;
+  outbox outbox_;  // what is written and not sent yet
   const connection_timeouts& timeouts_;
   connection_owner& owner_;
   exchange_events* events_ = nullptr;
@@ -240,25 +239,26 @@ class connection final : public turn_task,
   std::unique_ptr<const failure> head_fault_;  // null if the head was not refused
   std::size_t discarded_ = 0;
 
-  // What is written, in the order in which it is sent.
-  std::string in_flight_;  // being sent
-  std::size_t in_flight_sent_ = 0;
-  std::string_view constant_;       // the rest of write_constant()'s bytes
-  std::string pending_;             // not yet given to the socket
   std::size_t counted_unsent_ = 0;  // number of unsent bytes last reported to the turn
-  std::uint64_t body_written_ = 0;
-
+  struct answer_state {
+    body_framing framing = body_framing::content_length;
+    bool started = false;
+    bool suppress_body = false;  // the answer ends with its head
+    std::uint64_t body_written = 0;
+  };
+  answer_state answer_;
+  /// How the connection ends.
+  struct ending {
+    bool close_after = false;  // it closes after the answer
+    bool end_written = false;  // the sending side is closed once all is sent
+    bool reset_after = false;  // the connection is reset then instead
+  };
+  ending ending_;
   stage stage_ = stage::waiting;
-  body_framing framing_ = body_framing::content_length;
   bool used_ = false;
   bool head_started_ = false;  // some bytes of the next head have arrived
   bool scheduled_ = false;
   bool waiting_writable_ = false;
-  bool answer_started_ = false;
-  bool suppress_body_ = false;  // the answer ends with its head
-  bool close_after_ = false;
-  bool end_written_ = false;  // the sending side is closed once all is sent
-  bool reset_after_ = false;  // the connection is reset then instead
   bool draining_ = false;
   bool continue_owed_ = false;  // the client asked for 100-continue and has not got it
 };

@@ -27,28 +27,28 @@ void append_number(std::string& out, std::uint64_t value, int base) {
 
 void connection::start_answer(const response_head& head, body_framing framing, std::uint64_t length,
                               bool close) {
-  answer_started_ = true;
+  answer_.started = true;
   const bool http_1_0 = head_->minor_version == 0;
   // RFC 9112 §6.3: these answers end with their head, whatever it says. A length in it is that of the body
   // that is left out.
-  suppress_body_ = head_->method == "HEAD" || head.status == 204 || head.status == 304;
+  answer_.suppress_body = head_->method == "HEAD" || head.status == 204 || head.status == 304;
   // RFC 9110 §8.6: a 204 never has a content-length, and a 304 only a true one.
   const bool tells_length =
       framing == body_framing::content_length && head.status != 204 && (head.status != 304 || length > 0);
-  if (suppress_body_) {
+  if (answer_.suppress_body) {
     framing = body_framing::content_length;
   } else if (framing == body_framing::chunked && http_1_0) {
     framing = body_framing::until_close;
   }
-  framing_ = framing;
+  answer_.framing = framing;
   const bool body_unread = !is_read();
   const bool body_too_long =
       body_unread && std::max(head_->content_length.value_or(0), incoming_->parser.announced()) > max_discard;
   if (close || draining_ || !head_->keep_alive || framing == body_framing::until_close || body_too_long ||
       (continue_owed_ && body_unread)) {
-    close_after_ = true;
+    ending_.close_after = true;
   }
-  auto& out = outgoing();
+  auto& out = outbox_.end();
   out += "HTTP/1.1 ";
   append_number(out, head.status, 10);
   out += ' ';
@@ -63,7 +63,7 @@ void connection::start_answer(const response_head& head, body_framing framing, s
     append_number(out, length, 10);
     out += "\r\n";
   }
-  if (close_after_) {
+  if (ending_.close_after) {
     append_header(out, "connection", "close");
   } else if (http_1_0) {
     append_header(out, "connection", "keep-alive");
@@ -74,10 +74,10 @@ void connection::start_answer(const response_head& head, body_framing framing, s
 
 void connection::write(std::string_view bytes) {
   if (bytes.empty()) return;
-  body_written_ += bytes.size();
-  if (suppress_body_) return;
-  auto& out = outgoing();
-  if (framing_ == body_framing::chunked) {
+  answer_.body_written += bytes.size();
+  if (answer_.suppress_body) return;
+  auto& out = outbox_.end();
+  if (answer_.framing == body_framing::chunked) {
     append_number(out, bytes.size(), 16);
     out += "\r\n";
     out += bytes;
@@ -90,30 +90,22 @@ void connection::write(std::string_view bytes) {
 
 void connection::write_constant(std::string_view bytes) {
   constexpr std::size_t least = 16 * 1024;  // copying fewer bytes is cheaper than another write
-  const bool framed = framing_ == body_framing::chunked;
-  if (bytes.size() < least || framed || suppress_body_ || !constant_.empty()) {
+  const bool framed = answer_.framing == body_framing::chunked;
+  if (bytes.size() < least || framed || answer_.suppress_body || outbox_.holds_constant()) {
     write(bytes);
     return;
   }
-  body_written_ += bytes.size();
-  // What was written before has to be sent first.
-  if (in_flight_sent_ == in_flight_.size()) {
-    in_flight_.swap(pending_);
-    in_flight_sent_ = 0;
-    pending_.clear();
-  } else {
-    in_flight_ += std::exchange(pending_, {});
-  }
-  constant_ = bytes;
+  answer_.body_written += bytes.size();
+  outbox_.add_constant(bytes);
   schedule();
 }
 
 void connection::end_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
-  if (framing_ == body_framing::chunked) outgoing() += "0\r\n\r\n";
+  if (answer_.framing == body_framing::chunked) outbox_.end() += "0\r\n\r\n";
   schedule();
-  if (close_after_ || draining_) {
+  if (ending_.close_after || draining_) {
     finish_close();
   } else if (is_read()) {
     next_request();
@@ -132,14 +124,14 @@ void connection::break_answer() {
   events_ = nullptr;
   if (stage_ == stage::closed) return;
   // If the end of the connection is the end of the body, only a reset shows that the body is incomplete.
-  reset_after_ = framing_ == body_framing::until_close;
+  ending_.reset_after = answer_.framing == body_framing::until_close;
   finish_close();
 }
 
 void connection::finish_close() {
   leave_idle();
   stage_ = stage::lingering;
-  end_written_ = true;
+  ending_.end_written = true;
   in_.consume(in_.size());
   read_deadline_.cancel();  // starts when all is sent
   schedule();
@@ -149,7 +141,7 @@ void connection::finish_close() {
 void connection::linger() {
   // RFC 9112 §9.6: close the sending side, then read on for a while, so that bytes still coming in do not
   // make the kernel reset the connection and destroy the answer.
-  if (reset_after_) {
+  if (ending_.reset_after) {
     socket_.reset();
     close();
     return;
@@ -159,12 +151,6 @@ void connection::linger() {
 }
 
 // -- writing -------------------------------------------------------------------
-
-/// Returns the buffer for what is written in this turn.
-std::string& connection::outgoing() {
-  if (pending_.empty() && pending_.capacity() < 64) pending_ = turn_.borrow();
-  return pending_;
-}
 
 void connection::schedule() {
   if (std::exchange(scheduled_, true)) return;
@@ -198,22 +184,10 @@ void connection::count_unsent(std::size_t bytes) {
 
 void connection::send_written() {
   while (!waiting_writable_) {
-    if (in_flight_sent_ == in_flight_.size()) {
-      turn_.give_back(std::move(in_flight_));
-      in_flight_sent_ = 0;
-      if (constant_.empty()) {
-        if (pending_.empty()) break;
-        in_flight_.swap(pending_);
-      }
-    }
-    const bool from_constant = in_flight_.empty();
-    const auto bytes = from_constant ? constant_ : std::string_view{in_flight_}.substr(in_flight_sent_);
+    const auto bytes = outbox_.front();
+    if (bytes.empty()) break;
     boost::system::error_code ec;
-    const auto sent = socket_.write(bytes, {}, ec);
-    if (from_constant)
-      constant_.remove_prefix(sent);
-    else
-      in_flight_sent_ += sent;
+    outbox_.sent(socket_.write(bytes, {}, ec));
     if (ec == boost::asio::error::would_block) {
       waiting_writable_ = true;
       write_deadline_.expires_after(timeouts_.write);
@@ -226,13 +200,13 @@ void connection::send_written() {
   }
   if (waiting_writable_) return;
   write_deadline_.cancel();
-  if (!end_written_) return;
-  if (!reset_after_ && !socket_.end_sending()) {
+  if (!ending_.end_written) return;
+  if (!ending_.reset_after && !socket_.end_sending()) {
     waiting_writable_ = true;
     write_deadline_.expires_after(timeouts_.write);
     return;
   }
-  end_written_ = false;
+  ending_.end_written = false;
   linger();
 }
 

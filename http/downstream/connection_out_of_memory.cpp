@@ -48,7 +48,7 @@ void connection::on_out_of_memory() {
     // The body is most likely what took too much memory.
     incoming_->body = {};
     stage_ = stage::deciding;
-    close_after_ = true;
+    ending_.close_after = true;
     try {
       events_->on_body_failed({.code = errc::out_of_resources, .message = "The service has no memory left."});
       return;
@@ -62,10 +62,10 @@ void connection::on_out_of_memory() {
 void connection::end_without_memory() {
   if (stage_ == stage::closed) return;
   const bool asked = stage_ != stage::lingering && (stage_ != stage::waiting || head_started_);
-  const bool can_tell = asked && !answer_started_ && backlog() == 0 && !socket_.wants_handshake();
+  const bool can_tell = asked && !answer_.started && backlog() == 0 && !socket_.wants_handshake();
   auto* events = std::exchange(events_, nullptr);
   if (can_tell) {
-    answer_started_ = true;
+    answer_.started = true;
     boost::system::error_code ec;  // ignored, because the connection closes in any case
     socket_.write(answer, {}, ec);
   }

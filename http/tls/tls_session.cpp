@@ -98,8 +98,8 @@ tls_session::outcome tls_session::write(std::string_view bytes) {
   if (broken_) return {0, boost::asio::error::not_connected, wait::none};
   ERR_clear_error();
   const auto done = judge(SSL_write(ssl_.get(), bytes.data(), as_int(bytes.size())));
-  if (done.ec.category() == boost::system::system_category())
-    broken_ = false;  // only the socket's sending side is
+  // If the socket failed, what the peer said before it closed can still be read.
+  if (done.ec && done.ec.category() == boost::system::system_category()) broken_ = false;
   return done;
 }
 
