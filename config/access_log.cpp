@@ -8,7 +8,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <concepts>
 
 namespace llm_proxy {
 namespace {
@@ -44,57 +43,36 @@ struct duration_ms {
   double value;
 };
 
-/// A field's name as a template argument, so that the compiler joins it with the characters around it.
-template <std::size_t Size>
-struct field_name {
-  consteval field_name(const char (&text)[Size]) { std::copy_n(text, Size, characters.data()); }
-  static constexpr std::size_t length = Size - 1;  // without its NUL
-  std::array<char, Size> characters{};
-};
-
-template <field_name Name, std::size_t Before, std::size_t After>
-consteval auto framed(const char (&before)[Before], const char (&after)[After]) {
-  std::array<char, Before - 1 + Name.length + After - 1> text{};
-  auto* at = std::copy_n(before, Before - 1, text.data());
-  at = std::copy_n(Name.characters.data(), Name.length, at);
-  std::copy_n(after, After - 1, at);
-  return text;
-}
-
 /// Writes `,"name":value`. A missing value is null, so that every line has every field, except for trace_id.
 class json_fields {
  public:
   explicit json_fields(spdlog::memory_buf_t& out) : out_{out} {}
 
-  template <field_name Name>
-  void add(std::string_view text) {
-    begin<Name>();
+  void add(std::string_view name, std::string_view text) {
+    begin(name);
     out_.push_back('"');
     const auto [head, cut] = cut_for_log(text);
     append_json_escaped(out_, head);
     append(out_, cut ? "...\"" : "\"");
   }
-  template <field_name Name>
-  void add(bool value) {
-    begin<Name>();
+  void add(std::string_view name, bool value) {
+    begin(name);
     append(out_, value ? "true" : "false");
   }
-  template <field_name Name>
-  void add(number n) {
-    begin<Name>();
+  void add(std::string_view name, number n) {
+    begin(name);
     n.value < 0 ? append(out_, "null") : append_number(out_, n.value);
   }
-  template <field_name Name>
-  void add(duration_ms d) {
-    begin<Name>();
+  void add(std::string_view name, duration_ms d) {
+    begin(name);
     d.value < 0 ? append(out_, "null") : append_ms(out_, d.value);
   }
 
  private:
-  template <field_name Name>
-  void begin() {
-    static constexpr auto key = framed<Name>(",\"", "\":");
-    append(out_, {key.data(), key.size()});
+  void begin(std::string_view name) {
+    append(out_, ",\"");
+    append(out_, name);
+    append(out_, "\":");
   }
 
   spdlog::memory_buf_t& out_;
@@ -105,10 +83,9 @@ class text_fields {
  public:
   explicit text_fields(spdlog::memory_buf_t& out) : out_{out} {}
 
-  template <field_name Name>
-  void add(std::string_view text) {
+  void add(std::string_view name, std::string_view text) {
     if (text.empty()) return;
-    begin<Name>();
+    begin(name);
     const auto [head, cut] = cut_for_log(text);
     const bool bare = head.find_first_of(" =\"\\") == std::string_view::npos;
     if (!bare) out_.push_back('"');
@@ -116,29 +93,26 @@ class text_fields {
     if (cut) append(out_, "...");
     if (!bare) out_.push_back('"');
   }
-  template <field_name Name>
-  void add(bool value) {
-    begin<Name>();
+  void add(std::string_view name, bool value) {
+    begin(name);
     append(out_, value ? "true" : "false");
   }
-  template <field_name Name>
-  void add(number n) {
+  void add(std::string_view name, number n) {
     if (n.value < 0) return;
-    begin<Name>();
+    begin(name);
     append_number(out_, n.value);
   }
-  template <field_name Name>
-  void add(duration_ms d) {
+  void add(std::string_view name, duration_ms d) {
     if (d.value < 0) return;
-    begin<Name>();
+    begin(name);
     append_ms(out_, d.value);
   }
 
  private:
-  template <field_name Name>
-  void begin() {
-    static constexpr auto key = framed<Name>(" ", "=");
-    append(out_, {key.data(), key.size()});
+  void begin(std::string_view name) {
+    out_.push_back(' ');
+    append(out_, name);
+    out_.push_back('=');
   }
 
   spdlog::memory_buf_t& out_;
@@ -146,23 +120,23 @@ class text_fields {
 
 template <class Fields>
 void add_all(Fields fields, const access_record& r) {
-  fields.template add<"id">(r.id);
-  fields.template add<"method">(r.method);
-  fields.template add<"path">(r.path);
-  fields.template add<"status">(number{r.status});
-  fields.template add<"verdict">(r.verdict);
-  fields.template add<"key">(r.key);
-  fields.template add<"model">(r.model);
-  fields.template add<"stream">(r.stream);
-  fields.template add<"ms">(duration_ms{std::max(r.ms, 0.0)});
-  fields.template add<"first_byte_ms">(duration_ms{r.first_byte_ms});
-  fields.template add<"chunks">(number{as_signed(r.chunks)});
-  fields.template add<"bytes_in">(number{as_signed(r.bytes_in)});
-  fields.template add<"bytes_out">(number{as_signed(r.bytes_out)});
-  fields.template add<"prompt_tokens">(number{r.prompt_tokens});
-  fields.template add<"completion_tokens">(number{r.completion_tokens});
-  fields.template add<"detail">(r.detail);
-  if (!r.trace_id.empty()) fields.template add<"trace_id">(r.trace_id);
+  fields.add("id", r.id);
+  fields.add("method", r.method);
+  fields.add("path", r.path);
+  fields.add("status", number{r.status});
+  fields.add("verdict", r.verdict);
+  fields.add("key", r.key);
+  fields.add("model", r.model);
+  fields.add("stream", r.stream);
+  fields.add("ms", duration_ms{std::max(r.ms, 0.0)});
+  fields.add("first_byte_ms", duration_ms{r.first_byte_ms});
+  fields.add("chunks", number{as_signed(r.chunks)});
+  fields.add("bytes_in", number{as_signed(r.bytes_in)});
+  fields.add("bytes_out", number{as_signed(r.bytes_out)});
+  fields.add("prompt_tokens", number{r.prompt_tokens});
+  fields.add("completion_tokens", number{r.completion_tokens});
+  fields.add("detail", r.detail);
+  if (!r.trace_id.empty()) fields.add("trace_id", r.trace_id);
 }
 
 /// The lines of this thread that are not yet queued.

@@ -1,4 +1,6 @@
-// A cheap check of a stream chunk's bytes. Thanks to it most chunks need not be parsed.
+// A cheap check of a stream chunk's bytes. Thanks to it most chunks need not be parsed. Without it a request
+// whose answer is a stream of 10 chunks takes 32 % more instructions (callgrind, 2,500 requests), and a chunk
+// of 64 unpaced streams takes 36 to 41 % more CPU time (scripts/bench.sh unpaced, two runs).
 #pragma once
 
 #include "http/dialect/completion_reader.hpp"

@@ -2,25 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <ctime>
 #include <limits>
 
 namespace llm_proxy {
-
-namespace {
-
-/// Timeouts of at least this length are set by a clock that may be late.
-constexpr auto long_timeout = std::chrono::seconds{10};
-
-/// Returns steady_clock's time at the kernel's last tick, up to 10 ms ago. This takes a sixth of the time of
-/// reading the processor's counter, and a request needs the time four times for its deadlines.
-steady_clock::time_point last_tick() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return steady_clock::time_point{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
-}
-
-}  // namespace
 
 deadline::deadline(deadlines& owner, deadline_call on_expiry) : owner_{owner}, on_expiry_{on_expiry} {}
 
@@ -34,8 +18,7 @@ void deadline::expires_after(steady_clock::duration timeout) {
   } else {
     // Counting from the turn's beginning would save reading the clock. But in a turn that has lasted longer
     // than `timeout` the deadline would be due at once, and one that sets itself again would never end.
-    const auto now = timeout < long_timeout ? owner_.now() : last_tick() + owner_.moved_;
-    expires_at(now + timeout);
+    expires_at(owner_.now() + timeout);
   }
 }
 

@@ -47,8 +47,8 @@ class deadline : public boost::intrusive::set_base_hook<boost::intrusive::optimi
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  /// Sets the deadline to `timeout` from now; one of 10 s or more may be due up to 10 ms earlier. A timeout
-  /// of 0 or less cancels it (options use 0 for off).
+  /// Sets the deadline to `timeout` from now.
+  /// A timeout of 0 or less cancels it (options use 0 for off).
   void expires_after(steady_clock::duration timeout);
   /// Sets the deadline to `when`, in place of an earlier setting.
   void expires_at(steady_clock::time_point when);

@@ -58,8 +58,7 @@ TEST_CASE("deadlines: a long one fires on time", "[unit][deadlines]") {
   deadlines all;
   int fired = 0;
   deadline entry{all, [&] { ++fired; }};
-  for (const auto timeout :
-       {steady_clock::duration{9s}, steady_clock::duration{10s}, steady_clock::duration{1h}}) {
+  for (const auto timeout : {steady_clock::duration{10s}, steady_clock::duration{1h}}) {
     all.advance(30min);
     entry.expires_after(timeout);
     CHECK(entry.left() <= timeout);
