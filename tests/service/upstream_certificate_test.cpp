@@ -259,6 +259,46 @@ TEST_CASE("client certificate: one that has no effect or cannot be used is refus
   CHECK(holds(said(https, old.file(), old.key(), 0), "the certificate CN=old has expired"));
 }
 
+TEST_CASE("upstream tls: a file for https upstreams is refused if there is none, at the start and at SIGHUP",
+          "[service][upstream][tls][reload]") {
+  const parties all;
+  const std::string http = "http://localhost:4000";
+  const std::string https = "https://localhost:4000";
+  const environment files{{"LLM_PROXY__LITELLM_CA_FILE", all.root.file()},
+                          {"LLM_PROXY__LITELLM_CLIENT_CERT_FILE", all.ours.file()},
+                          {"LLM_PROXY__LITELLM_CLIENT_KEY_FILE", all.ours.key()}};
+  const auto fault = [](const std::string& name) {
+    return name + " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https";
+  };
+  CHECK(checked(litellm_environment(https, files), 0).empty());
+  CHECK(checked(litellm_environment(http + "," + https, files), 0).empty());
+  const auto all_faults = checked(litellm_environment(http, files), 2);
+  for (const auto& [name, file] : files) CHECK(holds(all_faults, fault(name)));
+  // Mock mode asks nobody; the options are checked all the same, as those that it will have without the mock.
+  const std::string authorities = "LLM_PROXY__LITELLM_CA_FILE";
+  CHECK(holds(checked(mock_environment({{authorities, all.root.file()}}), 2), fault(authorities)));
+  child_process refused{program, with(litellm_environment(http, {{authorities, all.root.file()}}))};
+  CHECK(refused.wait(long_patience) == 2);
+  CHECK(holds(refused.err(), fault(authorities)));
+
+  const file_folder folder;
+  const auto write_options = [&](const std::string& url) {
+    folder.write(".env",
+                 "LLM_PROXY__LITELLM_PROXY_URL=" + url + "\n" + authorities + "=" + all.root.file() + "\n");
+  };
+  write_options(https);
+  auto how = with(mock_environment());
+  how.directory = folder.path();
+  child_process service{program, how};
+  REQUIRE(port_of(service) != 0);
+  write_options(http);
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output(fault(authorities), long_patience));
+  CHECK(service.wait_for_output("the options stay as they were", long_patience));
+  service.signal(SIGTERM);
+  CHECK(service.wait(long_patience) == 0);
+}
+
 TEST_CASE("tls listener: a certificate that clients will refuse causes a warning at the start",
           "[service][tls]") {
   const test_certificate root{{.name = "root", .authority = true}};
