@@ -90,7 +90,7 @@ configuration configuration_source::read(const settings& running) {
   try {
     read.options = read_live_settings(files_);
     check_file(read.options);
-    // Renewed certificates are used even if the options are faulty.
+    // Renewed certificates are used even if the options are faulty. Their paths are then those in force.
     read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
   } catch (const std::exception& error) {
     read.options.faults.emplace_back(error.what());

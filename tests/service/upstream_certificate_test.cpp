@@ -8,6 +8,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -230,6 +231,55 @@ TEST_CASE("client certificate: a renewed one is used after SIGHUP, even if no op
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("TLS files for LiteLLM read again", long_patience));
   CHECK(last_shown() == "renewed");
+  service.signal(SIGTERM);
+  CHECK(service.wait(long_patience) == 0);
+}
+
+TEST_CASE("client certificate: with faulty options at SIGHUP a renewed one is read from the path in force",
+          "[service][upstream][tls][reload]") {
+  const parties all;
+  const test_certificate next{{.name = "moved"}, &all.root};
+  const test_certificate last{{.name = "renewed"}, &all.root};
+  const file_folder folder;
+  const auto put = [&](const std::string& where, const test_certificate& shown) {
+    folder.put_link(where + ".pem", shown.file());
+    folder.put_link(where + ".key", shown.key());
+  };
+  put("old", all.ours);
+  put("new", next);
+  const auto write_options = [&](const std::string& where, const std::string& more) {
+    folder.write(".env", "LLM_PROXY__LITELLM_CA_FILE=" + all.root.file() +
+                             "\nLLM_PROXY__LITELLM_CLIENT_CERT_FILE=" + folder.path(where + ".pem") +
+                             "\nLLM_PROXY__LITELLM_CLIENT_KEY_FILE=" + folder.path(where + ".key") + "\n" +
+                             more);
+  };
+  write_options("old", "");
+  scripted_upstream up{closing()};
+  const tls_front front{all.demanding(), up.port()};
+  auto how = with(litellm_environment(front.url(), {}));
+  how.directory = folder.path();
+  child_process service{program, how};
+  const auto port = port_of(service);
+  REQUIRE(port != 0);
+  const auto last_shown = [&] {
+    CHECK(request(port, "POST", "/v1/chat/completions", {key_field}, chat_body("m"), long_patience).status ==
+          200);
+    return front.shown().back();
+  };
+  CHECK(last_shown() == "llm-proxy");
+  write_options("new", "");
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output("SIGHUP: changed: LLM_PROXY__LITELLM_CLIENT_CERT_FILE", long_patience));
+  CHECK(last_shown() == "moved");
+  // The old files may be gone: nothing may need them any more.
+  std::filesystem::remove(folder.path("old.pem"));
+  put("new", last);
+  write_options("new", "LLM_PROXY__RETRIES=many\n");
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output("SIGHUP: the options stay as they were", long_patience));
+  CHECK(service.wait_for_output("TLS files for LiteLLM read again", long_patience));
+  CHECK(last_shown() == "renewed");
+  CHECK_FALSE(holds(service.out(), "old.pem"));
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
 }
