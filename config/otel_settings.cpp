@@ -93,6 +93,16 @@ void check_otel(parsed_settings& parsed) {
     warn("OTEL_EXPORTER_OTLP_PROTOCOL: \"" + log_safe(protocol) +
          "\" is not spoken here; spans are sent as http/json, which collectors take at the same address");
   }
+  const auto& endpoint = values.otel_exporter_otlp_traces_endpoint.empty()
+                             ? values.otel_exporter_otlp_endpoint
+                             : values.otel_exporter_otlp_traces_endpoint;
+  if (!values.otel_exporter_otlp_certificate.empty() && !lower(endpoint).starts_with("https://"))
+    warn("OTEL_EXPORTER_OTLP_CERTIFICATE has no effect: the collector's address is not https");
+  const auto sampler = values.otel_traces_sampler;
+  const bool has_ratio =
+      sampler == otel_sampler::traceidratio || sampler == otel_sampler::parentbased_traceidratio;
+  if (!has_ratio && values.otel_traces_sampler_arg != settings{}.otel_traces_sampler_arg)
+    warn("OTEL_TRACES_SAMPLER_ARG has no effect: OTEL_TRACES_SAMPLER is none of the ratio samplers");
   if (!otel_headers(values).whole)
     warn(
         "OTEL_EXPORTER_OTLP_HEADERS holds what is no header; it takes name=value pairs, comma-separated, and "

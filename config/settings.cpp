@@ -61,6 +61,14 @@ void check_default_key(parsed_settings& parsed) {
                               "INTERNAL_API_KEY is the default that everybody knows; set a key of your own");
 }
 
+/// A value that is the default may have been written out, as print-config does, so it is no fault.
+void check_queue(parsed_settings& parsed) {
+  const settings& values = parsed.values;
+  if (values.queue_size > 0 || values.queue_timeout == settings{}.queue_timeout) return;
+  parsed.faults.push_back(std::string{env_prefix} + "QUEUE_TIMEOUT has no effect: " +
+                          std::string{env_prefix} + "QUEUE_SIZE is 0, so no request waits");
+}
+
 }  // namespace
 
 std::size_t settings::thread_count() const {
@@ -128,6 +136,7 @@ parsed_settings parse_settings(const std::map<std::string, std::string>& environ
       parsed.warnings.push_back(unknown_name_warning(name));
   }
   check_default_key(parsed);
+  check_queue(parsed);
   check_otel(parsed);
   return parsed;
 }

@@ -15,22 +15,22 @@
 namespace llm_proxy {
 
 /// All functions must be called from one thread. Only `read` runs on another.
-template <class Result>
+template <class Input, class Result>
 class background_reader {
  public:
   /// `read` must not throw.
-  explicit background_reader(std::function<Result()> read)
+  explicit background_reader(std::function<Result(const Input&)> read)
       : shared_{std::make_shared<shared>(std::move(read))} {}
 
-  /// Begins to read. If it is reading already, it reads once more after that, however often it was asked.
+  /// Begins to read, with a copy of `input`. If it is reading already, requested_again() is true after that.
   /// Throws std::system_error if no thread can be started.
-  void request() {
+  void request(const Input& input) {
     if (reading_) {
       again_ = true;
       return;
     }
-    std::thread{[with = shared_] {
-      auto result = with->read();
+    std::thread{[with = shared_, input] {
+      auto result = with->read(input);
       const std::lock_guard lock{with->changing};
       with->result = std::move(result);
       with->ready.signal();
@@ -38,8 +38,7 @@ class background_reader {
     reading_ = true;
   }
 
-  /// Returns what was read, once; nullopt while there is no new result. Then begins to read again, if that
-  /// was requested meanwhile.
+  /// Returns what was read, once; nullopt while there is no new result.
   std::optional<Result> take() {
     std::optional<Result> result;
     {
@@ -47,11 +46,13 @@ class background_reader {
       result = std::exchange(shared_->result, std::nullopt);
       if (result) shared_->ready.reset();
     }
-    if (!result) return result;
-    reading_ = false;
-    if (std::exchange(again_, false)) request();
+    if (result) reading_ = false;
     return result;
   }
+
+  /// Whether request() was called, however often, during the read whose result was taken. Returns true only
+  /// once. The caller then requests another read, after it has used the result, which may change the input.
+  bool requested_again() { return !reading_ && std::exchange(again_, false); }
 
   bool reading() const { return reading_; }
   /// Returns a descriptor that is readable while take() has a result.
@@ -72,8 +73,8 @@ class background_reader {
   };
   /// The data that the thread uses. The thread may outlive the reader.
   struct shared {
-    explicit shared(std::function<Result()> function) : read{std::move(function)} {}
-    const std::function<Result()> read;
+    explicit shared(std::function<Result(const Input&)> function) : read{std::move(function)} {}
+    const std::function<Result(const Input&)> read;
     std::mutex changing;
     std::optional<Result> result;
     event ready;

@@ -29,11 +29,15 @@ void check_upstream_files(parsed_settings& parsed) {
   for (auto& fault : check_upstream_tls(files)) parsed.faults.push_back(std::move(fault));
   for (auto& warning : upstream_tls_warnings(files, std::time(nullptr)))
     parsed.warnings.push_back(std::move(warning));
-  const bool has_own = !files.certificate.empty() || !files.key.empty();
-  if (!has_own || has_https(parsed.values.litellm_proxy_url)) return;
-  const std::string name = files.certificate.empty() ? "LITELLM_CLIENT_KEY_FILE" : "LITELLM_CLIENT_CERT_FILE";
-  parsed.faults.push_back("LLM_PROXY__" + name +
-                          " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https");
+  if (has_https(parsed.values.litellm_proxy_url)) return;
+  // Whoever sets one of these believes that the connection is encrypted.
+  for (const auto& [name, file] : {std::pair{"LITELLM_CA_FILE", &files.authorities},
+                                   std::pair{"LITELLM_CLIENT_CERT_FILE", &files.certificate},
+                                   std::pair{"LITELLM_CLIENT_KEY_FILE", &files.key}}) {
+    if (file->empty()) continue;
+    parsed.faults.push_back("LLM_PROXY__" + std::string{name} +
+                            " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https");
+  }
 }
 
 void check_keys_file(parsed_settings& parsed) {
@@ -86,7 +90,7 @@ configuration configuration_source::read(const settings& running) {
   try {
     read.options = read_live_settings(files_);
     check_file(read.options);
-    // Renewed certificates are used even if the options are faulty.
+    // Renewed certificates are used even if the options are faulty. Their paths are then those in force.
     read.upstream = read_litellm_tls(read.options.faults.empty() ? read.options.values : running);
   } catch (const std::exception& error) {
     read.options.faults.emplace_back(error.what());

@@ -34,8 +34,9 @@ class configuration_source {
   /// `files` are those that were read at the start, and `at_start` is the result.
   configuration_source(env_files files, const parsed_settings& at_start);
 
-  /// Reads all of it. `running` names the files whose paths only a restart can change. If the file of options
-  /// has disappeared or is empty, that is a fault: otherwise every option would fall back to its default. May
+  /// Reads all of it. `running` are the settings in force. They name the files whose paths only a restart can
+  /// change, and the TLS files for upstreams if the options are faulty. If the file of options has
+  /// disappeared or is empty, that is a fault: otherwise every option would fall back to its default. May
   /// wait for a file system that hangs. Never throws: errors are among the faults.
   configuration read(const settings& running);
 

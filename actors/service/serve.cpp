@@ -31,7 +31,7 @@ namespace llm_proxy {
 
 namespace {
 
-using reader = background_reader<configuration>;
+using reader = background_reader<settings, configuration>;
 
 /// If the files have not been read after this time, the log says so.
 constexpr auto slow_read = std::chrono::seconds{10};
@@ -115,10 +115,11 @@ void use(proxy& service, settings& values, configuration&& fresh) {
   service.use_upstream_tls(fresh.upstream);
 }
 
-void request_read(reader& files) {
+/// `values` are the settings in force.
+void request_read(reader& files, const settings& values) {
   if (files.reading()) spdlog::warn("SIGHUP: the files of the one before are still being read");
   try {
-    files.request();
+    files.request(values);
   } catch (const std::exception& error) {
     spdlog::error("SIGHUP: nothing is read: {}", error.what());
   }
@@ -146,7 +147,7 @@ int wait_for_end(sigset_t signals, reader& files, proxy& service, settings& valu
     signalfd_siginfo signal{};
     while (::read(signalled.get(), &signal, sizeof signal) == sizeof signal) {
       if (signal.ssi_signo != SIGHUP) return static_cast<int>(signal.ssi_signo);
-      request_read(files);
+      request_read(files, values);
     }
     if (auto fresh = files.take()) {
       told = false;
@@ -155,6 +156,8 @@ int wait_for_end(sigset_t signals, reader& files, proxy& service, settings& valu
       } catch (const std::exception& error) {  // most likely out of memory
         spdlog::error("SIGHUP: what was read could not all be used: {}", error.what());
       }
+      // Only now are the settings in force known that the next read needs.
+      if (files.requested_again()) request_read(files, values);
     }
   }
 }
@@ -185,8 +188,7 @@ int serve(const settings& given, std::string_view commit, const configuration_re
   const auto end_signals = block_signals();
   start_logging(values);
   warn_of_descriptor_limit();
-  // The reader only needs options that take a restart, and those do not change in `values`.
-  reader files{[read, running = given] { return read(running); }};
+  reader files{read};
   try {
     const auto inherited = take_inherited_descriptor();
     proxy service{values, {}, inherited, {}, {}, commit};

@@ -9,8 +9,8 @@
 
 namespace llm_proxy {
 
-/// Reads the configuration again on SIGHUP, for a service that runs with these settings
-/// (configuration_source::read()).
+/// Reads the configuration again on SIGHUP. `running` are the settings in force, with what earlier SIGHUPs
+/// have changed (configuration_source::read()).
 using configuration_reader = std::function<configuration(const settings& running)>;
 
 /// Serves until SIGTERM or SIGINT, then ends the requests in flight. Has to be called before other threads

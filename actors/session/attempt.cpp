@@ -1,6 +1,7 @@
 #include "actors/session/attempt.hpp"
 
 #include "http/text/text.hpp"
+#include "http/wire/field_lists.hpp"
 
 #include <algorithm>
 
@@ -19,8 +20,7 @@ answer_plan attempt::take_head(response_head&& upstream_head, const answer_terms
   head = std::move(upstream_head);
   const auto plan = plan_answer(head, terms);
   if (plan == answer_plan::stream) {
-    const auto encoding = head.headers.find("content-encoding");
-    is_judged = !encoding || iequals(trimmed(*encoding), "identity");
+    is_judged = !is_encoded(head.headers);
     is_event_stream = true;
   } else if (plan == answer_plan::pass) {
     is_judged = false;

@@ -4,6 +4,7 @@
 #include "http/keys/model_rules.hpp"
 #include "http/request/host_check.hpp"
 #include "http/text/text.hpp"
+#include "http/wire/field_lists.hpp"
 
 #include <utility>
 
@@ -35,9 +36,7 @@ std::optional<failure> check_head(const request_head& head, body_kind body, std:
   if (headers.find("expect") && !head.expects_continue && head.minor_version == 1)
     return failure{.code = errc::expectation_failed};
   if (body == body_kind::none) return std::nullopt;
-  const auto encoding = headers.find("content-encoding");
-  if (encoding && !iequals(trimmed(*encoding), "identity"))
-    return failure{.code = errc::unsupported_encoding};
+  if (is_encoded(headers)) return failure{.code = errc::unsupported_encoding};
   const auto type = headers.find("content-type");
   const bool wants_json = body == body_kind::json || body == body_kind::optional_json;
   if (wants_json && type && !is_json_media(media_type(*type)))

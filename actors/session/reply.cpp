@@ -1,6 +1,7 @@
 #include "actors/session/reply.hpp"
 
 #include "http/answer/litellm_error.hpp"
+#include "http/wire/field_lists.hpp"
 
 #include <utility>
 
@@ -23,8 +24,7 @@ void reply::send(unsigned status, std::string_view body, header_list headers) {
 
 void reply::send_json(unsigned status, std::string_view body, header_list headers) {
   const auto type = headers.find("content-type");
-  const bool is_encoded = headers.find("content-encoding").has_value();
-  if (status != 204 && !is_encoded && (!type || !is_json_media(media_type(*type)))) {
+  if (status != 204 && !is_encoded(headers) && (!type || !is_json_media(media_type(*type)))) {
     // Without this header SDKs return a string instead of an object.
     headers.remove("content-type");
     headers.add("content-type", "application/json");

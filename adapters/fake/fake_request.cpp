@@ -3,6 +3,9 @@
 #include "http/json/json_text.hpp"
 #include "http/json/json_walk.hpp"
 
+#include <optional>
+#include <utility>
+
 namespace llm_proxy {
 
 namespace {
@@ -37,41 +40,94 @@ std::string read_content(std::string_view raw) {
   return text;
 }
 
-/// Reads chat's messages. The user text is that of the last message by a user or with a tool's result.
-void read_chat_messages(std::string_view messages, fake_request& request) {
+/// Follows a conversation, in the order in which it was held, to what the mock has to answer: a tool's result
+/// if that is the last word, or else the last words of a user. Instructions (system, developer) are part of
+/// neither, wherever they stand.
+class conversation {
+ public:
+  void add_user(std::string text) {
+    user_text_ = std::move(text);
+    result_.reset();
+  }
+  void add_result(std::string text) { result_ = std::move(text); }
+  /// The model has spoken or called a tool, so that the results before it are answered.
+  void add_model() { result_.reset(); }
+
+  void put_into(fake_request& request) && {
+    request.after_tools = result_.has_value();
+    request.user_text = std::move(result_ ? *result_ : user_text_);
+  }
+
+ private:
+  std::string user_text_;
+  std::optional<std::string> result_;  // of the last tool; nullopt if it is not the last word
+};
+
+/// Reads chat's messages.
+conversation read_chat_messages(std::string_view messages) {
+  conversation held;
   for_each_element(messages, [&](json_token, std::string_view message) {
     const auto role = text_member(message, "role");
-    request.after_tools = role == "tool" || role == "function";
-    if (role == "user" || request.after_tools)
-      request.user_text = read_content(raw_member(message, "content"));
+    const auto text = [&] { return read_content(raw_member(message, "content")); };
+    if (role == "user") held.add_user(text());
+    if (role == "tool" || role == "function") held.add_result(text());
+    if (role == "assistant") held.add_model();
   });
+  return held;
 }
 
 /// Reads the input items of the Responses API: messages, calls and the outputs of calls.
-void read_items(std::string_view items, fake_request& request) {
+conversation read_items(std::string_view items) {
+  conversation held;
   for_each_element(items, [&](json_token, std::string_view item) {
-    request.after_tools = text_member(item, "type") == "function_call_output";
-    if (request.after_tools) {
-      request.user_text = read_content(raw_member(item, "output"));
-    } else if (text_member(item, "role") == "user") {
-      request.user_text = read_content(raw_member(item, "content"));
+    const auto type = text_member(item, "type");
+    const auto role = text_member(item, "role");
+    // Every kind of tool has items of its own, such as custom_tool_call and custom_tool_call_output.
+    if (type.ends_with("_output")) {
+      held.add_result(read_content(raw_member(item, "output")));
+    } else if (role == "user") {
+      held.add_user(read_content(raw_member(item, "content")));
+    } else if (role == "assistant" || type.ends_with("_call") || type == "reasoning") {
+      held.add_model();
     }
   });
+  return held;
 }
 
-/// Reads Anthropic's messages. There, a tool's result is a block in a user's message.
-void read_message_blocks(std::string_view messages, fake_request& request) {
-  for_each_element(messages, [&](json_token, std::string_view message) {
-    request.after_tools = false;
-    if (text_member(message, "role") != "user") return;
-    const auto content = raw_member(message, "content");
-    request.user_text = read_content(content);
-    for_each_element(content, [&](json_token, std::string_view block) {
-      if (text_member(block, "type") != "tool_result") return;
-      request.after_tools = true;
-      request.user_text = read_content(raw_member(block, "content"));
-    });
+/// Reads a user's message of Anthropic's API, in which a tool's result is a block. Text after the results is
+/// what the user says to them.
+void read_user_blocks(std::string_view content, conversation& held) {
+  std::string text;
+  bool has_result = false;
+  for_each_element(content, [&](json_token, std::string_view block) {
+    const auto type = text_member(block, "type");
+    if (type == "tool_result") {
+      has_result = true;
+      text.clear();
+      held.add_result(read_content(raw_member(block, "content")));
+    } else if (type == "text") {
+      text += text_member(block, "text");
+      held.add_user(text);
+    }
   });
+  if (!has_result && text.empty()) held.add_user({});
+}
+
+/// Reads Anthropic's messages.
+conversation read_message_blocks(std::string_view messages) {
+  conversation held;
+  for_each_element(messages, [&](json_token, std::string_view message) {
+    const auto role = text_member(message, "role");
+    const auto content = raw_member(message, "content");
+    if (role == "assistant") held.add_model();
+    if (role != "user") return;
+    if (content.starts_with('"')) {
+      held.add_user(json_unescaped(content));
+    } else {
+      read_user_blocks(content, held);
+    }
+  });
+  return held;
 }
 
 /// Returns the schema of a format: `{"type":"json_schema","schema":{…}}` or `{"type":"json_object"}`.
@@ -112,7 +168,7 @@ fake_request read_common(std::string_view body) {
 
 fake_request read_fake_chat(std::string_view body) {
   auto request = read_common(body);
-  read_chat_messages(raw_member(body, "messages"), request);
+  read_chat_messages(raw_member(body, "messages")).put_into(request);
   request.schema = read_chat_schema(raw_member(body, "response_format"));
   request.include_usage = raw_member(raw_member(body, "stream_options"), "include_usage") == "true";
   for_each_element(raw_member(body, "tools"), [&](json_token, std::string_view tool) {
@@ -129,7 +185,7 @@ fake_request read_fake_response(std::string_view body) {
   if (input.substr(0, 1) == "\"") {
     request.user_text = json_unescaped(input);
   } else {
-    read_items(input, request);
+    read_items(input).put_into(request);
   }
   request.schema = read_schema(raw_member(raw_member(body, "text"), "format"));
   read_named_tools(raw_member(body, "tools"), "function", request.tools);
@@ -138,7 +194,7 @@ fake_request read_fake_response(std::string_view body) {
 
 fake_request read_fake_message(std::string_view body) {
   auto request = read_common(body);
-  read_message_blocks(raw_member(body, "messages"), request);
+  read_message_blocks(raw_member(body, "messages")).put_into(request);
   request.schema = read_schema(raw_member(raw_member(body, "output_config"), "format"));
   if (request.schema.empty()) request.schema = read_schema(raw_member(body, "output_format"));
   read_named_tools(raw_member(body, "tools"), "custom", request.tools);

@@ -12,7 +12,7 @@ struct fake_request {
   std::string model;
   std::string user_text;           // of the last user message; the text parts of an array are joined
   std::vector<std::string> tools;  // the names of the functions that may be called
-  bool after_tools = false;        // the last message is a tool's result; user_text then has that result
+  bool after_tools = false;        // a tool's result is the last word; user_text then has that result
   std::string schema;  // the JSON schema of the answer, "{}" for any object; empty if there is none
   bool stream = false;
   bool include_usage = false;  // chat's stream_options

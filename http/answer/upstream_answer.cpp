@@ -5,15 +5,11 @@
 #include "http/dialect/completion_reader.hpp"
 #include "http/dialect/embedded_error.hpp"
 #include "http/json/json_scanner.hpp"
+#include "http/wire/field_lists.hpp"
 
 namespace llm_proxy {
 
 namespace {
-
-bool is_encoded(const response_head& head) {
-  const auto encoding = head.headers.find("content-encoding");
-  return encoding && !iequals(trimmed(*encoding), "identity") && !encoding->empty();
-}
 
 constexpr std::string_view bodiless = "The model gateway answered without a body.";
 
@@ -33,7 +29,7 @@ bool has_no_content(unsigned status) {
 }
 
 held_verdict judge_error(const response_head& head, std::string_view body, const answer_terms& terms) {
-  auto error = decode_error(head, body, !is_encoded(head), terms.wording, terms.speaks);
+  auto error = decode_error(head, body, !is_encoded(head.headers), terms.wording, terms.speaks);
   held_verdict out{error.status, error.code, std::nullopt, error.advice, std::move(error.detail), {}};
   if (!error.body.empty()) out.body = std::move(error.body);
   // There is nothing that could be passed on.
@@ -47,7 +43,7 @@ held_verdict judge_error(const response_head& head, std::string_view body, const
 held_verdict judge_success(const response_head& head, std::string_view body, const answer_terms& terms) {
   if (terms.may_be_empty && has_no_content(head.status) && body.empty())
     return {head.status, errc::none, std::nullopt, {}, {}, {}};
-  if (is_encoded(head)) {
+  if (is_encoded(head.headers)) {
     if (body.empty()) return unusable(terms, "empty body", bodiless);
     return {head.status, errc::none, std::nullopt, {}, {}, {}};
   }

@@ -1,6 +1,7 @@
 #include "http/upstream/fetch.hpp"
 
 #include "http/loop/name_lookup.hpp"
+#include "http/loop/reactor.hpp"
 #include "http/tls/tls_fault.hpp"
 #include "http/tls/upstream_tls.hpp"
 #include "http/upstream/upstream_address.hpp"
@@ -8,9 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -21,8 +20,11 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <exception>
+#include <limits>
 #include <optional>
 
 namespace llm_proxy {
@@ -41,31 +43,52 @@ class errand {
       : request_{request}, address_{address}, on_body_{on_body} {}
 
   fetch_result run() {
-    asio::io_context io;
-    asio::co_spawn(io, go(io), [this](const std::exception_ptr& thrown) {
-      if (thrown) note(thrown);
-    });
-    io.run();
+    try {
+      const auto deadline = clock::now() + request_.connect_timeout;
+      doing_ = "the name can't be resolved";
+      const auto addresses = look_up(deadline);
+      asio::io_context io;
+      asio::co_spawn(io, go(io, addresses, deadline), [this](const std::exception_ptr& thrown) {
+        if (thrown) note(thrown);
+      });
+      io.run();
+    } catch (...) {
+      note(std::current_exception());
+    }
     return std::move(result_);
   }
 
  private:
-  asio::awaitable<void> go(asio::io_context& io) {
-    doing_ = "the name can't be resolved";
-    // The stream's deadline does not cover the look-up, so the look-up has a timer of its own.
+  using clock = std::chrono::steady_clock;
+
+  /// Looks up the host. A look-up that lasts longer than until `deadline` goes on by itself, because nothing
+  /// can interrupt getaddrinfo(), and its result is dropped. Throws a boost::system::system_error.
+  name_lookup_result look_up(clock::time_point deadline) const {
+    using std::chrono::milliseconds;
+    reactor waiting;
+    std::optional<boost::system::error_code> failed;
+    name_lookup_result addresses;
+    look_up_name(address_.host, address_.port, waiting.inbox(),
+                 [&](const boost::system::error_code& ec, const name_lookup_result& found) {
+                   failed = ec;
+                   addresses = found;
+                 });
+    while (!failed) {
+      const auto left = std::chrono::ceil<milliseconds>(deadline - clock::now()).count();
+      if (left <= 0) throw boost::system::system_error{beast::error::timeout};
+      waiting.run_round(static_cast<int>(std::min<std::int64_t>(left, std::numeric_limits<int>::max())));
+    }
+    if (*failed) throw boost::system::system_error{*failed};
+    return addresses;
+  }
+
+  asio::awaitable<void> go(asio::io_context& io, const name_lookup_result& addresses,
+                           clock::time_point deadline) {
     beast::tcp_stream stream{io};
-    asio::ip::tcp::resolver resolver{io};
-    asio::steady_timer limit{io, request_.connect_timeout};
-    limit.async_wait([&](boost::system::error_code cancelled) {
-      if (!cancelled) resolver.cancel();
-    });
-    auto found = localhost_addresses(address_.host, address_.port);
-    if (found.empty())
-      found = co_await resolver.async_resolve(address_.host, address_.port, asio::use_awaitable);
-    limit.cancel();
     doing_ = "no connection";
-    stream.expires_after(request_.connect_timeout);
-    co_await stream.async_connect(found, asio::use_awaitable);
+    // It holds for the TLS handshake too.
+    stream.expires_at(deadline);
+    co_await stream.async_connect(addresses, asio::use_awaitable);
     result_.connected = true;
     if (!address_.tls) {
       co_await exchange(stream, stream);

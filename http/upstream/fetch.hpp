@@ -23,7 +23,7 @@ struct fetch_request {
   header_list headers = {};
   std::string body = {};
   fetch_trust trust = {};
-  std::chrono::milliseconds connect_timeout{5000};  ///< for look-up, then for connecting and TLS
+  std::chrono::milliseconds connect_timeout{5000};  ///< for look-up, connection and TLS together
   std::chrono::milliseconds idle_timeout{0};        ///< between two pieces of the answer; 0 = no limit
 };
 

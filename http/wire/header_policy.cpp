@@ -1,10 +1,12 @@
 #include "http/wire/header_policy.hpp"
 
+#include "http/wire/field_lists.hpp"
 #include "http/wire/never_forwarded.hpp"
 #include "http/wire/session_headers.hpp"
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -90,21 +92,6 @@ bool never_crosses(std::string_view name) {
   return contains(never_names, name) || begins_with_one(never_prefixes, name);
 }
 
-/// Calls `found` with each word of the Connection fields until it returns true. Returns whether it did.
-template <class Found>
-bool any_connection_word(const header_list& all, Found found) {
-  for (const auto field : all) {
-    if (!iequals(field.name, "connection")) continue;
-    for (auto rest = field.value;;) {
-      const auto comma = rest.find(',');
-      if (found(trimmed(rest.substr(0, comma)))) return true;
-      if (comma == std::string_view::npos) break;
-      rest.remove_prefix(comma + 1);
-    }
-  }
-  return false;
-}
-
 /// Whether `text` contains `host`, in any letter case and not as a part of a longer name.
 bool names_host(std::string_view text, std::string_view host) {
   const auto is_part_of_name = [](char c) {
@@ -120,12 +107,58 @@ bool names_host(std::string_view text, std::string_view host) {
   return false;
 }
 
-bool links_to(const header_list& all, std::string_view host) {
-  if (host.empty()) return false;
-  for (const auto field : all) {
-    if (iequals(field.name, "link") && names_host(field.value, host)) return true;
+/// Returns the size of the first link of a Link field's value, up to the comma behind it. A comma inside of
+/// <> or of quotes does not end it (RFC 8288 §3).
+std::size_t first_link_size(std::string_view links) {
+  char closing = '\0';
+  for (std::size_t at = 0; at < links.size(); ++at) {
+    const char c = links[at];
+    if (closing == '"' && c == '\\') {
+      ++at;
+    } else if (closing != '\0') {
+      if (c == closing) closing = '\0';
+    } else if (c == ',') {
+      return at;
+    } else if (c == '<' || c == '"') {
+      closing = c == '<' ? '>' : '"';
+    }
   }
-  return false;
+  return links.size();
+}
+
+/// Returns those of a Link field's links that do not name `host`.
+std::string links_elsewhere(std::string_view links, std::string_view host) {
+  std::string kept;
+  while (!links.empty()) {
+    const auto size = first_link_size(links);
+    const auto link = trimmed(links.substr(0, size));
+    links.remove_prefix(std::min(size + 1, links.size()));
+    if (link.empty() || names_host(link, host)) continue;
+    if (!kept.empty()) kept += ", ";
+    kept += link;
+  }
+  return kept;
+}
+
+/// Whether this is a Link field that names `host`.
+bool links_to(header field, std::string_view host) {
+  return iequals(field.name, "link") && names_host(field.value, host);
+}
+
+/// Returns `from` without the links that name `host`.
+header_list without_links_to(header_list from, std::string_view host) {
+  bool any = false;
+  for (const auto field : from) any = any || links_to(field, host);
+  if (!any) return from;
+  header_list kept;
+  for (const auto field : from) {
+    if (!links_to(field, host)) {
+      kept.add(field.name, field.value);
+    } else if (const auto links = links_elsewhere(field.value, host); !links.empty()) {
+      kept.add(field.name, links);
+    }
+  }
+  return kept;
 }
 
 /// Returns the host without its port, and an IPv6 address without its brackets.
@@ -176,13 +209,13 @@ bool comes_back(std::string_view name, header_policy policy) {
 }
 
 bool has_connection_options(const header_list& all) {
-  return any_connection_word(all, [](std::string_view word) {
+  return any_list_element(all, "connection", [](std::string_view word) {
     return !word.empty() && !iequals(word, "keep-alive") && !iequals(word, "close");
   });
 }
 
 bool is_connection_option(const header_list& all, std::string_view name) {
-  return any_connection_word(all, [name](std::string_view word) { return iequals(word, name); });
+  return any_list_element(all, "connection", [name](std::string_view word) { return iequals(word, name); });
 }
 
 header_list client_headers(header_list from, header_policy policy, std::string_view upstream) {
@@ -191,8 +224,9 @@ header_list client_headers(header_list from, header_policy policy, std::string_v
     from.keep_if([named = from](std::string_view name) { return !is_connection_option(named, name); });
   }
   from.keep_if([policy](std::string_view name) { return comes_back(name, policy); });
-  if (policy == header_policy::resource && links_to(from, host_of(upstream))) from.remove("link");
-  return from;
+  const auto host = host_of(upstream);
+  if (policy != header_policy::resource || host.empty()) return from;
+  return without_links_to(std::move(from), host);
 }
 
 }  // namespace llm_proxy

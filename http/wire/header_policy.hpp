@@ -46,8 +46,8 @@ bool has_connection_options(const header_list& all);
 bool is_connection_option(const header_list& all, std::string_view name);
 
 /// Returns those of `from` that may reach the client. `upstream` is upstream's `host:port`; empty if there is
-/// none. If a Link field names that host, all Link fields are left out, because they would show the address
-/// and lead nowhere.
+/// none. A link of a Link field that names that host is left out, because it would show the address and lead
+/// nowhere; other links stay.
 header_list client_headers(header_list from, header_policy policy = header_policy::model_call,
                            std::string_view upstream = {});
 

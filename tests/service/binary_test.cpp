@@ -37,7 +37,9 @@ TEST_CASE("program: a LITELLM_CA_FILE that cannot be used is named, with exit co
   for (const auto& [file, why] : {std::pair<std::string, std::string>{"/no/such/file.pem", "cannot be read"},
                                   {"/tmp", "is a directory"},
                                   {here, "holds no certificate"}}) {
-    child_process refused{program, with(mock_environment({{"LLM_PROXY__LITELLM_CA_FILE", file}}))};
+    child_process refused{program,
+                          with(mock_environment({{"LLM_PROXY__LITELLM_PROXY_URL", "https://localhost:4000"},
+                                                 {"LLM_PROXY__LITELLM_CA_FILE", file}}))};
     CHECK(refused.wait(long_patience) == 2);
     CHECK(holds(refused.err(), "LLM_PROXY__LITELLM_CA_FILE"));
     CHECK(holds(refused.err(), file));

@@ -1,8 +1,12 @@
 // The addresses of an upstream: names that are looked up, names with several addresses, and addresses that
 // cannot be reached.
+#include "http/upstream/fetch.hpp"
 #include "support/catch.hpp"
 #include "support/one_adapter.hpp"
 #include "support/upstream_chat.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -13,6 +17,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -21,7 +26,7 @@ std::atomic<const char*> moving_name{"127.0.0.1"};
 
 }  // namespace
 
-/// Replaces the C library's getaddrinfo() in this program, so that it resolves the three names of these
+/// Replaces the C library's getaddrinfo() in this program, so that it resolves the names of these
 /// tests.
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
   using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
@@ -31,6 +36,10 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
   if (name == "slow.test") {
     std::this_thread::sleep_for(std::chrono::seconds{2});
     return EAI_AGAIN;
+  }
+  if (name == "late.test") {
+    std::this_thread::sleep_for(std::chrono::milliseconds{600});
+    return real("127.0.0.1", service, hints, found);
   }
   return real(name == "moving.test" ? moving_name.load() : node, service, hints, found);
 }
@@ -99,6 +108,35 @@ TEST_CASE("addresses: a name that takes too long does not delay others", "[servi
   proxy service{values};
   for (int i = 0; i < 8; ++i) CHECK(chat(service, chat_body("m")).status == 200);
   CHECK(chats_of(up).size() == 8);
+}
+
+TEST_CASE("fetch: the connect timeout bounds name look-up, connection and TLS together",
+          "[service][upstream][connect]") {
+  // The system accepts connections for this listener, and nobody answers on them.
+  boost::asio::io_context io;
+  const boost::asio::ip::tcp::acceptor silent{io, {boost::asio::ip::address_v4::loopback(), 0}};
+  const auto port = std::to_string(silent.local_endpoint().port());
+  struct row {
+    std::string url;
+    std::string fault;
+    bool connected;
+  };
+  for (const auto& [url, fault, connected] :
+       std::vector<row>{{"http://slow.test:" + port, "the name can't be resolved: it took too long", false},
+                        {"https://late.test:" + port, "no TLS connection: it took too long", true},
+                        {"https://127.0.0.1:" + port, "no TLS connection: it took too long", true}}) {
+    INFO(url);
+    fetch_request request;
+    request.url = url;
+    request.connect_timeout = 900ms;
+    const auto begun = test_clock::now();
+    const auto result = fetch(request, [](unsigned, std::string_view) {});
+    const auto took = test_clock::now() - begun;
+    CHECK(took >= 900ms);
+    CHECK(took < 1300ms);
+    CHECK(result.fault == fault);
+    CHECK(result.connected == connected);
+  }
 }
 
 TEST_CASE("addresses: an IPv6 address may be in the URL", "[service][upstream][connect]") {

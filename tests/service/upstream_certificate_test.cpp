@@ -8,6 +8,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -234,6 +235,55 @@ TEST_CASE("client certificate: a renewed one is used after SIGHUP, even if no op
   CHECK(service.wait(long_patience) == 0);
 }
 
+TEST_CASE("client certificate: with faulty options at SIGHUP a renewed one is read from the path in force",
+          "[service][upstream][tls][reload]") {
+  const parties all;
+  const test_certificate next{{.name = "moved"}, &all.root};
+  const test_certificate last{{.name = "renewed"}, &all.root};
+  const file_folder folder;
+  const auto put = [&](const std::string& where, const test_certificate& shown) {
+    folder.put_link(where + ".pem", shown.file());
+    folder.put_link(where + ".key", shown.key());
+  };
+  put("old", all.ours);
+  put("new", next);
+  const auto write_options = [&](const std::string& where, const std::string& more) {
+    folder.write(".env", "LLM_PROXY__LITELLM_CA_FILE=" + all.root.file() +
+                             "\nLLM_PROXY__LITELLM_CLIENT_CERT_FILE=" + folder.path(where + ".pem") +
+                             "\nLLM_PROXY__LITELLM_CLIENT_KEY_FILE=" + folder.path(where + ".key") + "\n" +
+                             more);
+  };
+  write_options("old", "");
+  scripted_upstream up{closing()};
+  const tls_front front{all.demanding(), up.port()};
+  auto how = with(litellm_environment(front.url(), {}));
+  how.directory = folder.path();
+  child_process service{program, how};
+  const auto port = port_of(service);
+  REQUIRE(port != 0);
+  const auto last_shown = [&] {
+    CHECK(request(port, "POST", "/v1/chat/completions", {key_field}, chat_body("m"), long_patience).status ==
+          200);
+    return front.shown().back();
+  };
+  CHECK(last_shown() == "llm-proxy");
+  write_options("new", "");
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output("SIGHUP: changed: LLM_PROXY__LITELLM_CLIENT_CERT_FILE", long_patience));
+  CHECK(last_shown() == "moved");
+  // The old files may be gone: nothing may need them any more.
+  std::filesystem::remove(folder.path("old.pem"));
+  put("new", last);
+  write_options("new", "LLM_PROXY__RETRIES=many\n");
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output("SIGHUP: the options stay as they were", long_patience));
+  CHECK(service.wait_for_output("TLS files for LiteLLM read again", long_patience));
+  CHECK(last_shown() == "renewed");
+  CHECK_FALSE(holds(service.out(), "old.pem"));
+  service.signal(SIGTERM);
+  CHECK(service.wait(long_patience) == 0);
+}
+
 TEST_CASE("client certificate: one that has no effect or cannot be used is refused at the start",
           "[service][upstream][tls]") {
   const parties all;
@@ -257,6 +307,46 @@ TEST_CASE("client certificate: one that has no effect or cannot be used is refus
   CHECK(holds(said(https, "/no/such/file", all.ours.key(), 2), cert_option + ": /no/such/file "));
   const test_certificate old{{.name = "old", .from = -48h, .until = -24h}, &all.root};
   CHECK(holds(said(https, old.file(), old.key(), 0), "the certificate CN=old has expired"));
+}
+
+TEST_CASE("upstream tls: a file for https upstreams is refused if there is none, at the start and at SIGHUP",
+          "[service][upstream][tls][reload]") {
+  const parties all;
+  const std::string http = "http://localhost:4000";
+  const std::string https = "https://localhost:4000";
+  const environment files{{"LLM_PROXY__LITELLM_CA_FILE", all.root.file()},
+                          {"LLM_PROXY__LITELLM_CLIENT_CERT_FILE", all.ours.file()},
+                          {"LLM_PROXY__LITELLM_CLIENT_KEY_FILE", all.ours.key()}};
+  const auto fault = [](const std::string& name) {
+    return name + " has no effect: no address of LLM_PROXY__LITELLM_PROXY_URL is https";
+  };
+  CHECK(checked(litellm_environment(https, files), 0).empty());
+  CHECK(checked(litellm_environment(http + "," + https, files), 0).empty());
+  const auto all_faults = checked(litellm_environment(http, files), 2);
+  for (const auto& [name, file] : files) CHECK(holds(all_faults, fault(name)));
+  // Mock mode asks nobody; the options are checked all the same, as those that it will have without the mock.
+  const std::string authorities = "LLM_PROXY__LITELLM_CA_FILE";
+  CHECK(holds(checked(mock_environment({{authorities, all.root.file()}}), 2), fault(authorities)));
+  child_process refused{program, with(litellm_environment(http, {{authorities, all.root.file()}}))};
+  CHECK(refused.wait(long_patience) == 2);
+  CHECK(holds(refused.err(), fault(authorities)));
+
+  const file_folder folder;
+  const auto write_options = [&](const std::string& url) {
+    folder.write(".env",
+                 "LLM_PROXY__LITELLM_PROXY_URL=" + url + "\n" + authorities + "=" + all.root.file() + "\n");
+  };
+  write_options(https);
+  auto how = with(mock_environment());
+  how.directory = folder.path();
+  child_process service{program, how};
+  REQUIRE(port_of(service) != 0);
+  write_options(http);
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_output(fault(authorities), long_patience));
+  CHECK(service.wait_for_output("the options stay as they were", long_patience));
+  service.signal(SIGTERM);
+  CHECK(service.wait(long_patience) == 0);
 }
 
 TEST_CASE("tls listener: a certificate that clients will refuse causes a warning at the start",

@@ -47,26 +47,33 @@ int wait_for(Reader& reader) {
 
 }  // namespace
 
-TEST_CASE("background reader: any number of requests during a read cause exactly one more read",
+TEST_CASE("background reader: any number of requests during a read ask for exactly one more, with new input",
           "[unit][reload]") {
   const auto door = std::make_shared<turnstile>();
   const auto reads = std::make_shared<std::atomic<int>>(0);
-  background_reader<int> reader{[door, reads] {
+  background_reader<int, int> reader{[door, reads](int input) {
     door->pass();
-    return ++*reads;
+    ++*reads;
+    return 10 * input;
   }};
   CHECK_FALSE(reader.reading());
   CHECK_FALSE(reader.take());
-  for (int i = 0; i < 4; ++i) reader.request();
+  for (int i = 0; i < 4; ++i) reader.request(1);
   door->wait_begun(1);
   CHECK(reader.reading());
   CHECK_FALSE(reader.take());
+  CHECK_FALSE(reader.requested_again());  // not before the result of the first read has been taken
   door->let_one();
-  CHECK(wait_for(reader) == 1);
-  CHECK(reader.reading());  // the second read, for the three requests that came during the first
-  door->let_one();
-  CHECK(wait_for(reader) == 2);
+  CHECK(wait_for(reader) == 10);
   CHECK_FALSE(reader.reading());
+  CHECK(reader.requested_again());
+  CHECK_FALSE(reader.requested_again());
+  reader.request(2);  // the second read, for the three requests that came during the first
+  CHECK(reader.reading());
+  door->let_one();
+  CHECK(wait_for(reader) == 20);
+  CHECK_FALSE(reader.reading());
+  CHECK_FALSE(reader.requested_again());
   pollfd quiet{reader.ready_descriptor(), POLLIN, 0};
   CHECK(::poll(&quiet, 1, 50) == 0);
   CHECK(*reads == 2);
@@ -76,11 +83,11 @@ TEST_CASE("background reader: a read that never returns blocks nobody, not even 
           "[unit][reload]") {
   const auto door = std::make_shared<turnstile>();
   {
-    background_reader<int> reader{[door] {
+    background_reader<int, int> reader{[door](int) {
       door->pass();
       return 0;
     }};
-    reader.request();
+    reader.request(0);
     door->wait_begun(1);
     CHECK(reader.reading());
   }

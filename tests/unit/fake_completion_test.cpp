@@ -202,3 +202,84 @@ TEST_CASE("fake: each dialect's text, tools and format are read", "[fake]") {
     CHECK(result.schema == "{}");
   }
 }
+
+TEST_CASE("fake: a tool's result is answered only if it is the last word, in every dialect", "[fake]") {
+  using reader = fake_request (*)(std::string_view);
+  struct dialect {
+    std::string name;
+    reader read;
+    std::string list;  // the member that holds the conversation
+    std::string user, call, result, model, later;
+  };
+  const std::vector<dialect> dialects{
+      {"chat", read_fake_chat, "messages", R"({"role":"user","content":"call f"})",
+       R"({"role":"assistant","tool_calls":[]})",
+       R"({"role":"tool","tool_call_id":"c","content":"42, call f"})",
+       R"({"role":"assistant","content":"It is 42."})", R"({"role":"user","content":"thanks"})"},
+      {"chat's older functions", read_fake_chat, "messages", R"({"role":"user","content":"call f"})",
+       R"({"role":"assistant","function_call":{}})",
+       R"({"role":"function","name":"f","content":"42, call f"})",
+       R"({"role":"assistant","content":"It is 42."})", R"({"role":"user","content":"thanks"})"},
+      {"Responses", read_fake_response, "input", R"({"role":"user","content":"call f"})",
+       R"({"type":"function_call","call_id":"c","name":"f","arguments":"{}"})",
+       R"({"type":"function_call_output","call_id":"c","output":"42, call f"})",
+       R"({"type":"message","role":"assistant","content":[{"type":"output_text","text":"It is 42."}]})",
+       R"({"role":"user","content":"thanks"})"},
+      {"Responses, a call at the end", read_fake_response, "input", R"({"role":"user","content":"call f"})",
+       R"({"type":"custom_tool_call","call_id":"c","name":"f","input":""})",
+       R"({"type":"custom_tool_call_output","call_id":"c","output":"42, call f"})",
+       R"({"type":"function_call","call_id":"d","name":"f","arguments":"{}"})",
+       R"({"role":"user","content":"thanks"})"},
+      {"Anthropic", read_fake_message, "messages", R"({"role":"user","content":"call f"})",
+       R"({"role":"assistant","content":[{"type":"tool_use","id":"c","name":"f","input":{}}]})",
+       R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"42, call f"}]})",
+       R"({"role":"assistant","content":"It is 42."})",
+       R"({"role":"user","content":[{"type":"text","text":"thanks"}]})"}};
+  for (const auto& each : dialects) {
+    INFO(each.name);
+    const auto read = [&](const std::vector<std::string>& parts) {
+      std::string body;
+      for (const auto& part : parts) body += (body.empty() ? "" : ",") + part;
+      return each.read("{\"" + each.list + "\":[" + body + "]}");
+    };
+    const auto loop = read({each.user, each.call, each.result});
+    CHECK(loop.after_tools);
+    CHECK(loop.user_text == "42, call f");
+    const auto answered = read({each.user, each.call, each.result, each.model});
+    CHECK_FALSE(answered.after_tools);
+    CHECK(answered.user_text == "call f");
+    const auto next = read({each.user, each.call, each.result, each.model, each.later});
+    CHECK_FALSE(next.after_tools);
+    CHECK(next.user_text == "thanks");
+    const auto again =
+        read({each.user, each.call, each.result, each.model, each.later, each.call, each.result});
+    CHECK(again.after_tools);
+    CHECK(again.user_text == "42, call f");
+    // Instructions that stand behind a result do not hide it: the tool would be called for ever.
+    for (const std::string role : {"system", "developer"}) {
+      const auto told =
+          read({each.user, each.call, each.result, R"({"role":")" + role + R"(","content":"x"})"});
+      CHECK(told.after_tools);
+      CHECK(told.user_text == "42, call f");
+    }
+  }
+}
+
+TEST_CASE("fake: in Anthropic's dialect the last block of a user's message is the last word", "[fake]") {
+  const auto read = [](const std::string& blocks) {
+    return read_fake_message(
+        R"({"messages":[{"role":"user","content":"call f"},{"role":"assistant","content":[]},)"
+        R"({"role":"user","content":[)" +
+        blocks + "]}]}");
+  };
+  const std::string result = R"({"type":"tool_result","tool_use_id":"c","content":"42"})";
+  const std::string text = R"({"type":"text","text":"call g"})";
+  const std::string image = R"({"type":"image","source":{}})";
+  CHECK(read(result + "," + text).user_text == "call g");
+  CHECK_FALSE(read(result + "," + text).after_tools);
+  CHECK(read(result + "," + text + "," + text).user_text == "call gcall g");
+  CHECK(read(text + "," + result).user_text == "42");
+  CHECK(read(text + "," + result).after_tools);
+  CHECK(read(result + "," + image).after_tools);
+  CHECK(read(image).user_text.empty());
+}

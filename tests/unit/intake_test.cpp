@@ -55,6 +55,8 @@ TEST_CASE("intake: a head is refused if its route does not accept it", "[unit][i
   CHECK(check(head_with({{"content-type", "text/plain"}})) == errc::unsupported_media_type);
   CHECK(check(head_with({{"content-encoding", "gzip"}})) == errc::unsupported_encoding);
   CHECK(check(head_with({{"content-encoding", " Identity "}})) == errc::none);
+  CHECK(check(head_with({{"content-encoding", "identity"}, {"content-encoding", "gzip"}})) ==
+        errc::unsupported_encoding);
   CHECK(check(head_with({{"expect", "200-ok"}})) == errc::expectation_failed);
   CHECK(check(head_with(), body_kind::multipart) == errc::unsupported_media_type);
   CHECK(check(head_with({{"content-type", "multipart/form-data"}}), body_kind::multipart) ==

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace llm_proxy;
 using namespace std::chrono_literals;
@@ -70,6 +72,32 @@ TEST_CASE("otel settings: a value that cannot be used causes a warning and does 
   CHECK_FALSE(traces_on(parsed.values));
   // Without an endpoint nobody asked for traces, so there is nothing to warn about.
   CHECK(parse_with({{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}}).warnings.empty());
+}
+
+TEST_CASE("otel settings: a value that has no effect beside the others causes a warning", "[unit][otel]") {
+  const auto warnings = [](variables given) { return parse_with(std::move(given)).warnings; };
+  const std::string certificate = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+  const std::string http = "http://127.0.0.1:4318";
+  const std::string https = "HTTPS://127.0.0.1:4318";
+  const std::string endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
+  const std::string traces_endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+  const std::vector<std::string> plain{certificate + " has no effect: the collector's address is not https"};
+  CHECK(warnings({{endpoint, http}, {certificate, "ca.pem"}}) == plain);
+  CHECK(warnings({{endpoint, https}, {traces_endpoint, http}, {certificate, "ca.pem"}}) == plain);
+  CHECK(warnings({{endpoint, http}, {"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "ca.pem"}}) == plain);
+  CHECK(warnings({{endpoint, https}, {certificate, "ca.pem"}}).empty());
+  CHECK(warnings({{endpoint, http}, {traces_endpoint, https}, {certificate, "ca.pem"}}).empty());
+  const std::string sampler = "OTEL_TRACES_SAMPLER";
+  const std::string share = "OTEL_TRACES_SAMPLER_ARG";
+  const std::vector<std::string> unused{share + " has no effect: " + sampler +
+                                        " is none of the ratio samplers"};
+  CHECK(warnings({{endpoint, http}, {share, "0.25"}}) == unused);
+  CHECK(warnings({{endpoint, http}, {sampler, "always_on"}, {share, "0"}}) == unused);
+  for (const std::string ratio : {"traceidratio", "parentbased_traceidratio"})
+    CHECK(warnings({{endpoint, http}, {sampler, ratio}, {share, "0.25"}}).empty());
+  CHECK(warnings({{endpoint, http}, {share, "1"}}).empty());
+  // Without an endpoint nobody asked for traces.
+  CHECK(warnings({{certificate, "ca.pem"}, {share, "0.25"}}).empty());
 }
 
 TEST_CASE("otel settings: values are read as OpenTelemetry spells them", "[unit][otel]") {

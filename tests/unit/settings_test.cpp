@@ -250,6 +250,26 @@ TEST_CASE("settings: variables of other programs are ignored", "[unit][settings]
   CHECK(parsed.faults.empty());
 }
 
+TEST_CASE("settings: a QUEUE_TIMEOUT that has no effect, because no request can wait, is refused",
+          "[unit][settings]") {
+  const auto faults = [](const std::string& size, const std::string& timeout) {
+    return parse_settings({{"LLM_PROXY__INTERNAL_API_KEY", "k"},
+                           {"LLM_PROXY__QUEUE_SIZE", size},
+                           {"LLM_PROXY__QUEUE_TIMEOUT", timeout}})
+        .faults;
+  };
+  for (const std::string size : {"", "0"}) {
+    for (const std::string timeout : {"30s", "0"})
+      CHECK(faults(size, timeout) ==
+            std::vector<std::string>{
+                "LLM_PROXY__QUEUE_TIMEOUT has no effect: LLM_PROXY__QUEUE_SIZE is 0, so no request waits"});
+    // The output of print-config is a valid file of options.
+    CHECK(faults(size, "10s").empty());
+  }
+  CHECK(faults("1", "30s").empty());
+  CHECK(faults("1", "0").empty());
+}
+
 TEST_CASE("settings: the default key is a warning on loopback and a fault elsewhere", "[unit][settings]") {
   const auto with = [](const std::string& host, const std::string& mode, const std::string& key) {
     variables environment{{"LLM_PROXY__HOST", host}, {"LLM_PROXY__LLM_MODE", mode}};
