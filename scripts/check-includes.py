@@ -31,6 +31,7 @@ ROOMS = [
     ("http/downstream",  "http/text http/loop http/system http/tls http/wire"),
     ("http/upstream",    "http/text http/loop http/system http/tls http/wire"),
     ("http/web",         "http/wire"),
+    ("http/websocket",   "http/loop http/tls"),
     ("actors/messages",  "caf http/keys http/dialect http/loop http/system http/tls http/wire"),
     ("actors/runtime",   f"caf {LOG} http/loop http/system"),
     ("actors/access",    f"caf {LOG} actors/messages actors/runtime http/keys http/loop http/wire"),

@@ -88,7 +88,7 @@ std::size_t reactor::run_round(int timeout_ms) {
   if (next_ == count_) {
     telling_.insert(telling_.end(), again_.begin(), again_.end());
     again_.clear();
-    const bool at_once = !telling_.empty();
+    const bool at_once = !telling_.empty() || !tasks_.empty();
     next_ = count_ = 0;
     const auto found = ::epoll_wait(epoll_, events_.data(), max_events, at_once ? 0 : timeout_ms);
     if (found > 0) count_ = static_cast<std::size_t>(found);
@@ -101,7 +101,7 @@ std::size_t reactor::run_round(int timeout_ms) {
     telling_.pop_back();
     if (who != nullptr) who->on_ready(what);
   }
-  run_inbox();
+  run_tasks();
   return told;
 }
 
@@ -117,8 +117,13 @@ void reactor::tell(const epoll_event& event) {
   }
 }
 
-void reactor::run_inbox() {
-  for (auto& task : std::exchange(tasks_, {})) task();
+void reactor::run_tasks() {
+  // Those that are added meanwhile, or left behind by an exception, run in the next round.
+  for (auto left = tasks_.size(); left > 0; --left) {
+    const auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task();
+  }
 }
 
 }  // namespace llm_proxy

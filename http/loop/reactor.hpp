@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -73,13 +74,16 @@ class reactor {
   /// or stopped writing although there was room.
   void again(watcher& who, readiness what);
 
+  /// Runs `task` in the next round, on this thread. Other threads use inbox().
+  void soon(std::function<void()> task) { tasks_.push_back(std::move(task)); }
+
   /// Runs one round: waits up to `timeout_ms` (-1: for ever) until something is ready, then reports it.
   /// Reports that an exception prevents follow in the next round. Returns the number of reports.
   std::size_t run_round(int timeout_ms);
   /// Returns when the system last reported ready sockets.
   std::chrono::steady_clock::time_point woke_at() const { return woke_at_; }
   /// Whether a round would find work without waiting for the system.
-  bool has_work() const { return !again_.empty() || next_ < count_; }
+  bool has_work() const { return !again_.empty() || !tasks_.empty() || next_ < count_; }
 
   /// Returns how many counted_socket the thread has: the connections of clients and to upstreams, those
   /// that are still connecting included.
@@ -96,7 +100,7 @@ class reactor {
   static constexpr std::size_t max_events = 64;  // reported in one round
 
   void tell(const epoll_event& event);
-  void run_inbox();
+  void run_tasks();
 
   int epoll_;
   std::chrono::steady_clock::time_point woke_at_ = std::chrono::steady_clock::now();
@@ -111,7 +115,7 @@ class reactor {
   };
   std::vector<reminder> again_;
   std::vector<reminder> telling_;  // of again_, in this round
-  std::vector<std::function<void()>> tasks_;
+  std::deque<std::function<void()>> tasks_;
   std::size_t socket_count_ = 0;
 };
 

@@ -48,6 +48,11 @@ void ready_socket::open(reactor& home, int descriptor, watcher& owner) {
   home.add(descriptor, owner);
 }
 
+void ready_socket::take(ready_socket& from, watcher& owner) {
+  from.home_->remove(from.descriptor_, *from.owner_);
+  open(*from.home_, std::exchange(from.descriptor_, -1), owner);
+}
+
 void ready_socket::close() {
   if (descriptor_ < 0) return;
   home_->remove(descriptor_, *owner_);

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <string>
 #include <sys/socket.h>
+#include <utility>
 
 namespace llm_proxy {
 
@@ -22,6 +23,12 @@ void transport_socket::open(int descriptor, watcher& owner) {
   const int on = 1;
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   socket_.open(home_, descriptor, owner);
+}
+
+void transport_socket::take(transport_socket& from, watcher& owner) {
+  tls_ = std::move(from.tls_);
+  socket_.take(from.socket_, owner);
+  socket_.set_readable(tls_ != nullptr);  // TLS may hold bytes that were not asked for
 }
 
 tls_session& transport_socket::start_tls(SSL_CTX& context, tls_side side) {

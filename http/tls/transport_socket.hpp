@@ -28,6 +28,9 @@ class transport_socket {
   /// Takes the socket `descriptor` over and sets TCP_NODELAY. `owner` is told what happens on it, and must
   /// pass that to note() first. Throws std::system_error if the reactor can watch no more sockets.
   void open(int descriptor, watcher& owner);
+  /// Takes the open socket and its TLS over from another owner, on the same thread. Throws as open() does,
+  /// and then the socket is closed.
+  void take(transport_socket& from, watcher& owner);
   bool is_open() const { return socket_.is_open(); }
   int descriptor() const { return socket_.descriptor(); }
 
