@@ -158,6 +158,8 @@ complaint read(const option& o, std::string_view value, std::vector<model_alias>
       return not_accepted(o, pair);
     if (std::any_of(aliases.begin(), aliases.end(), [&](const auto& known) { return known.name == name; }))
       return in_quotes(name) + " is given twice";
+    if (std::count(name.begin(), name.end(), '*') > 1)
+      return in_quotes(name) + " has more than one *; one may stand for any characters, as in claude-opus-*";
     aliases.push_back({std::string{name}, std::string{model}});
   }
   out = std::move(aliases);

@@ -47,7 +47,7 @@ const std::array table{
     option{"LITELLM_CLIENT_CERT_FILE", &s::litellm_client_cert_file, kind::file, 0, 4096, live, upstream, "Client certificate for an https LiteLLM that asks for one, followed by its chain (PEM)."},
     option{"LITELLM_CLIENT_KEY_FILE", &s::litellm_client_key_file, kind::file, 0, 4096, live, upstream, "Private key of LITELLM_CLIENT_CERT_FILE (PEM, no passphrase)."},
     option{"DEFAULT_MODEL", &s::default_model, kind::text, 1, 200, live, upstream, "Model for requests whose model is the empty string."},
-    option{"MODEL_ALIASES", &s::model_aliases, kind::aliases, 0, 200, live, upstream, "Names that clients may use for models; upstream gets the model's id, the list shows both."},
+    option{"MODEL_ALIASES", &s::model_aliases, kind::aliases, 0, 200, live, upstream, "Names that clients may use for models; upstream gets the model's id, the list shows both. One * in a name stands for any characters (claude-opus-*=claude-opus-4-8); names without it come first, then the first that fits."},
     option{"PASSTHROUGH_PATHS", &s::passthrough_paths, kind::paths, 0, 64, live, upstream, "Further paths that go to LiteLLM unchanged, with everything below them; LiteLLM's management never does."},
     option{"ERROR_STYLE", &s::error_style, kind::choice, 0, 0, live, upstream, "How clients get LiteLLM's errors: as OpenAI errors without LiteLLM's internals, or byte for byte."},
     option{"ACCOUNT_USAGE", &s::account_usage, kind::flag, 0, 0, live, upstream, "Ask LiteLLM for the usage of every streamed chat. A usage chunk that the client did not ask for is counted and not passed on."},

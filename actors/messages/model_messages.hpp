@@ -22,8 +22,9 @@ struct resolved_model {
 };
 /// What names stand for.
 struct model_names {
-  std::string default_model;                                 ///< for the empty name
-  std::vector<std::pair<std::string, std::string>> aliases;  ///< a name and the id it stands for
+  std::string default_model;  ///< for the empty name
+  /// A name, in which one * may stand for any characters, and the id that it stands for.
+  std::vector<std::pair<std::string, std::string>> aliases;
 };
 /// From now on names stand for these ids.
 struct names_changed {

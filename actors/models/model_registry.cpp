@@ -94,6 +94,19 @@ void fetch(self_pointer self) {
   ask(self, 0);
 }
 
+/// Whether an alias stands for any of several names.
+bool is_pattern(std::string_view alias) {
+  return alias.find('*') != std::string_view::npos;
+}
+
+/// Whether `name` is one of the names of the alias, whose * stands for any characters.
+bool fits_pattern(std::string_view alias, std::string_view name) {
+  const auto star = alias.find('*');
+  const auto begin = alias.substr(0, star);
+  const auto end = alias.substr(star + 1);
+  return name.size() >= begin.size() + end.size() && name.starts_with(begin) && name.ends_with(end);
+}
+
 }  // namespace
 
 model_registry_state::~model_registry_state() {
@@ -109,6 +122,9 @@ resolved_model model_registry_state::resolve(const std::string& model) const {
   const auto behind = name_behind_claude_code_id(wanted);
   for (const auto& [alias, id] : options.names->aliases) {
     if (alias == wanted || alias == behind) return {id};
+  }
+  for (const auto& [alias, id] : options.names->aliases) {
+    if (is_pattern(alias) && fits_pattern(alias, wanted)) return {id};
   }
   return {wanted};
 }
@@ -129,7 +145,7 @@ models model_registry_state::with_aliases(const models& from) const {
   };
   std::vector<anthropic_model> anthropic, claude_code;
   for (const auto& [alias, id] : options.names->aliases) {
-    if (find(alias) != all.end()) continue;
+    if (is_pattern(alias) || find(alias) != all.end()) continue;
     const auto target = find(id);
     auto entry = target != all.end() ? *target : model_entry{};
     entry.id = entry.name = alias;

@@ -89,7 +89,7 @@ void session_state::route() {
   }
   switch (route_.target) {
     case endpoint::none:
-      refuse({.code = errc::not_found});
+      refuse({.code = errc::not_found, .message = std::string{explain_not_found(head().path())}});
       break;
     case endpoint::wrong_method: {
       header_list allow;

@@ -143,4 +143,28 @@ fake_answer fake_response(std::string_view body, std::string_view unique, std::i
   return {200, "application/json", {{false, whole_response(reply)}}};
 }
 
+fake_answer fake_compaction(std::string_view body, std::string_view unique, std::int64_t created) {
+  const auto request = read_fake_response(body);
+  const auto reply = make_fake_reply(request, unique, created);
+  const auto message =
+      R"({"id":)" + json_quoted("msg_" + reply.unique) +
+      R"(,"type":"message","role":"user","status":"completed","content":[{"type":"input_text","text":)" +
+      json_quoted(request.user_text) + "}]}";
+  const auto rest = R"({"id":)" + json_quoted("cmp_" + reply.unique) +
+                    R"(,"type":"compaction","encrypted_content":"mock"})";
+  return {200,
+          "application/json",
+          {{false, R"({"id":)" + json_quoted("resp_" + reply.unique) +
+                       R"(,"object":"response.compaction","created_at":)" + std::to_string(created) +
+                       R"(,"output":[)" + message + "," + rest + R"(],"usage":)" + usage_object(reply.usage) +
+                       "}"}}};
+}
+
+fake_answer fake_input_tokens(std::string_view body) {
+  const auto words = split_words(read_fake_response(body).user_text).size();
+  return {200,
+          "application/json",
+          {{false, R"({"object":"response.input_tokens","input_tokens":)" + std::to_string(words) + "}"}}};
+}
+
 }  // namespace llm_proxy

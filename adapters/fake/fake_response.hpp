@@ -13,4 +13,10 @@ namespace llm_proxy {
 /// seconds since 1970.
 fake_answer fake_response(std::string_view body, std::string_view unique, std::int64_t created);
 
+/// Returns the answer to POST /v1/responses/compact: the user's message and an item that stands for the rest.
+fake_answer fake_compaction(std::string_view body, std::string_view unique, std::int64_t created);
+
+/// Returns the answer to POST /v1/responses/input_tokens: the number of words of the user's message.
+fake_answer fake_input_tokens(std::string_view body);
+
 }  // namespace llm_proxy

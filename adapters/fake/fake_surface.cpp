@@ -203,6 +203,8 @@ fake_answer answer_as_mock(std::string_view method, std::string_view path, std::
   if (path == "/v1/moderations") return moderations(body, unique);
   if (path == "/v1/rerank") return rerank(body, unique);
   if (path == "/v1/responses" && method == "POST") return fake_response(body, unique, created);
+  if (path == "/v1/responses/compact") return fake_compaction(body, unique, created);
+  if (path == "/v1/responses/input_tokens") return fake_input_tokens(body);
   if (path == "/v1/messages") return fake_message(body, unique);
   if (path == "/v1/messages/count_tokens") return fake_token_count(body);
   if (path == "/v1/images/generations" || path == "/v1/images/edits") return images(created);

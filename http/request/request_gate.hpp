@@ -4,7 +4,7 @@
 
 #include "http/json/json_text.hpp"  // splice, json_quoted
 #include "http/request/body_rules.hpp"
-#include "http/request/field_faults.hpp"
+#include "http/request/fastapi_detail.hpp"
 
 #include <cstddef>
 #include <memory>

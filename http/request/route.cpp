@@ -1,5 +1,6 @@
 #include "http/request/route.hpp"
 
+#include "http/request/path_rules.hpp"
 #include "http/text/text.hpp"
 #include "http/wire/message.hpp"
 
@@ -12,6 +13,7 @@ namespace llm_proxy {
 namespace {
 
 constexpr auto upstream = endpoint::upstream;
+constexpr std::string_view v1 = "/v1";
 constexpr std::string_view chat_path = "/v1/chat/completions";
 
 // clang-format off
@@ -34,6 +36,9 @@ constexpr std::array routes{
     route{"POST", "/v1/responses", upstream, {}, body_kind::json, dialect::responses, &response_rules},
     route{"GET", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
     route{"DELETE", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
+    route{.method = "GET", .path = "/v1/responses/{id}/input_items", .target = upstream, .speaks = dialect::responses, .is_new = true, .is_rated = false},
+    route{.method = "POST", .path = "/v1/responses/compact", .target = upstream, .body = body_kind::json, .speaks = dialect::responses, .rules = &response_rules},
+    route{.method = "POST", .path = "/v1/responses/input_tokens", .target = upstream, .body = body_kind::json, .speaks = dialect::responses, .rules = &response_rules, .is_rated = false},
     route{"POST", "/v1/responses/{id}/cancel", upstream, {}, body_kind::optional_json, dialect::responses, &object_rules},
     route{"POST", "/v1/messages", upstream, {}, body_kind::json, dialect::anthropic, &anthropic_rules},
     route{.method = "POST", .path = "/v1/messages/count_tokens", .target = upstream, .body = body_kind::json, .speaks = dialect::anthropic, .rules = &anthropic_rules, .is_rated = false},
@@ -66,79 +71,33 @@ constexpr route passed_through{.method = "",
                                .speaks = dialect::opaque,
                                .any_media = true,
                                .headers = header_policy::resource};
-
-/// First path segments (after a version) of LiteLLM's own management and of pages that show its internals:
-/// the routes of LiteLLM 1.103.2 without those that ask models.
-constexpr std::array<std::string_view, 78> management{
-    "_next", "access_group", "active", "add", "agents", "alerting", "apply_guardrail", "audit", "authorize", "budget",
-    "cache", "callback", "callbacks", "claude-code", "cloudzero", "compliance", "config", "config_overrides", "cost",
-    "credentials", "customer", "debug", "delete", "docs", "email", "end_user", "fallback", "gateway", "get", "global",
-    "guardrails", "health", "introspect", "invitation", "jwt", "key", "litellm", "login", "logout", "management",
-    "mcp", "mcp-rest", "memory-usage-in-mem-cache", "metrics", "model", "model_group", "model_hub", "onboarding",
-    "openapi.json", "organization", "otel-spans", "policies", "policy", "project", "prompts", "provider", "public",
-    "redoc", "register", "reload", "revoke", "router", "routes", "schedule", "scim", "settings", "spend", "sso", "tag",
-    "team", "test", "token", "tool", "ui", "unified_access_group", "update", "user", "utils"};
 // clang-format on
 
-std::string_view first_segment(std::string_view path) {
-  return path.substr(0, path.find('/'));
-}
-
-/// Whether an upstream, or a proxy before it, must read the same path from this segment as we do.
-bool is_plain_segment(std::string_view segment) {
-  const auto decoded = percent_decoded(segment);
-  if (decoded.empty() || decoded == "." || decoded == "..") return false;
-  // The segment is decoded twice, because a second proxy might do so.
-  const auto again = percent_decoded(decoded);
-  return std::none_of(again.begin(), again.end(),
-                      [](char c) {
-                        return c == '/' || c == '\\' || c == ';' || static_cast<unsigned char>(c) < ' ';
-                      }) &&
-         again != "." && again != "..";
-}
-
-bool has_plain_segments(std::string_view path) {
-  while (!path.empty()) {
-    path.remove_prefix(1);  // its slash
-    const auto segment = first_segment(path);
-    if (!is_plain_segment(segment)) return false;
-    path.remove_prefix(segment.size());
-  }
-  return true;
-}
-
-bool is_management(std::string_view path) {
-  auto segment = percent_decoded(first_segment(path.substr(1)));
-  const bool version = segment.size() >= 2 && (segment[0] == 'v' || segment[0] == 'V') && segment[1] >= '0' &&
-                       segment[1] <= '9';
-  if (version) {
-    const auto rest = path.substr(1).find('/');
-    if (rest == std::string_view::npos) return false;
-    segment = percent_decoded(first_segment(path.substr(rest + 2)));
-  }
-  return std::any_of(management.begin(), management.end(), [&](auto name) { return iequals(name, segment); });
-}
-
-bool lies_below(std::string_view path, std::string_view prefix) {
-  return path.substr(0, prefix.size()) == prefix &&
-         (path.size() == prefix.size() || path[prefix.size()] == '/');
-}
-
-/// Whether a request for `path` matches the row. A row whose path ends in '/' matches every path below it,
-/// and `parameter` is set to what follows.
-bool matches(const route& row, std::string_view path, std::string_view& parameter) {
-  if (row.path.size() > 1 && row.path.back() == '/') {
-    if (path.size() <= row.path.size() || path.substr(0, row.path.size()) != row.path) return false;
-    parameter = path.substr(row.path.size());
+/// Whether a request for `path` matches a row of the path `pattern`. A pattern that ends in '/' matches every
+/// path below it, and `parameter` is set to what follows. An empty pattern matches nothing.
+bool matches(std::string_view pattern, std::string_view path, std::string_view& parameter) {
+  if (pattern.size() > 1 && pattern.back() == '/') {
+    if (path.size() <= pattern.size() || path.substr(0, pattern.size()) != pattern) return false;
+    parameter = path.substr(pattern.size());
     return true;
   }
+  if (pattern.empty()) return false;
   constexpr std::string_view id = "{id}";
-  const auto at = row.path.find(id);
-  if (at == std::string_view::npos) return path == row.path;
-  if (path.substr(0, at) != row.path.substr(0, at)) return false;
+  const auto at = pattern.find(id);
+  if (at == std::string_view::npos) return path == pattern;
+  if (path.substr(0, at) != pattern.substr(0, at)) return false;
   const auto segment = first_segment(path.substr(at));
-  if (path.substr(at + segment.size()) != row.path.substr(at + id.size())) return false;
+  if (path.substr(at + segment.size()) != pattern.substr(at + id.size())) return false;
   return is_plain_segment(segment);
+}
+
+/// Which form of the table's paths is looked for.
+enum class form : std::uint8_t { whole, without_version };
+
+/// Returns the row's path in that form; empty if it has none.
+std::string_view path_of(const route& row, form which) {
+  if (which == form::whole) return row.path;
+  return lies_below(row.path, v1) ? row.path.substr(v1.size()) : std::string_view{};
 }
 
 bool is_ui(const route& row) {
@@ -149,22 +108,27 @@ bool takes(const route& row, std::string_view method) {
   return row.method == method || (row.method == "GET" && method == "HEAD");
 }
 
-route_match found(const route& row, std::string_view path, std::string_view parameter) {
-  return {row.target, percent_decoded(parameter), &row, row.upstream_path.empty() ? path : row.upstream_path};
+route_match found(const route& row, std::string_view path, std::string_view parameter, form which) {
+  const bool is_own = row.upstream_path.empty();
+  return {row.target, percent_decoded(parameter), &row, is_own ? path : row.upstream_path,
+          is_own && which == form::without_version ? v1 : std::string_view{}};
 }
 
-route_match find_in(std::span<const route> table, std::string_view method, std::string_view path, bool ui) {
+route_match find_in(std::span<const route> table, std::string_view method, std::string_view path, bool ui,
+                    form which = form::whole) {
   const auto counts = [ui](const route& row) { return ui || !is_ui(row); };
   // Most paths are equal to a row's path, and a comparison of sizes rules out most other rows.
   for (const auto& row : table) {
-    if (row.path != path || !counts(row) || !takes(row, method)) continue;
-    if (std::string_view parameter; matches(row, path, parameter)) return found(row, path, parameter);
+    const auto pattern = path_of(row, which);
+    if (pattern != path || !counts(row) || !takes(row, method)) continue;
+    if (std::string_view parameter; matches(pattern, path, parameter))
+      return found(row, path, parameter, which);
   }
   route_match match;
   for (const auto& row : table) {
     std::string_view parameter;
-    if (!counts(row) || !matches(row, path, parameter)) continue;
-    if (takes(row, method)) return found(row, path, parameter);
+    if (!counts(row) || !matches(path_of(row, which), path, parameter)) continue;
+    if (takes(row, method)) return found(row, path, parameter, which);
     match.target = endpoint::wrong_method;
     if (!match.detail.empty()) match.detail += ", ";
     match.detail += row.method == "GET" ? "GET, HEAD" : row.method;
@@ -180,6 +144,7 @@ route_match find_route(std::string_view method, std::string_view path,
   // A path of the table always belongs to the table, whatever the method. A path that needs no key must not
   // get another meaning.
   if (match.target == endpoint::none) match = find_in(own, method, path, ui);
+  if (match.target == endpoint::none) match = find_in(routes, method, path, ui, form::without_version);
   if (match.target != endpoint::none) return match;
   constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
                                                     "PATCH", "DELETE", "OPTIONS"};
@@ -204,7 +169,14 @@ std::span<const route> all_routes() {
 }
 
 bool speaks_anthropic(std::string_view path) {
-  return lies_below(path, "/v1/messages");
+  while (lies_below(path, v1)) path.remove_prefix(v1.size());
+  return lies_below(path, "/messages");
+}
+
+std::string_view explain_not_found(std::string_view path) {
+  if (!path.starts_with("/v1/v1/")) return {};
+  return "There is no such path: it begins with /v1/v1. The client adds /v1 itself, so its base URL must not "
+         "end in /v1.";
 }
 
 passthrough_verdict judge_passthrough(std::string_view prefix, std::span<const route> table) {
@@ -213,15 +185,19 @@ passthrough_verdict judge_passthrough(std::string_view prefix, std::span<const r
   if (!has_plain_segments(prefix) || prefix.find_first_of("%?#\\ ") != std::string_view::npos)
     return {"must be plain path segments"};
   if (is_management(prefix)) return {"is LiteLLM's management, which is never passed through"};
-  const auto is_below = [prefix](const route& row) {
-    return row.path.size() > prefix.size() && lies_below(row.path, prefix);
-  };
-  if (std::any_of(table.begin(), table.end(), is_below)) return {};
-  std::string_view parameter;
-  for (const auto& row : table) {
-    if (!matches(row, prefix, parameter)) continue;
-    if (row.is_new) return {"is built in since this version and has no effect any more; take it out", true};
-    return {"is a path of this service itself: it would have no effect"};
+  for (const auto which : {form::whole, form::without_version}) {
+    const auto is_below = [&](const route& row) {
+      const auto path = path_of(row, which);
+      return path.size() > prefix.size() && lies_below(path, prefix);
+    };
+    if (std::any_of(table.begin(), table.end(), is_below)) return {};
+    std::string_view parameter;
+    for (const auto& row : table) {
+      if (!matches(path_of(row, which), prefix, parameter)) continue;
+      if (row.is_new || which == form::without_version)
+        return {"is built in since this version and has no effect any more; take it out", true};
+      return {"is a path of this service itself: it would have no effect"};
+    }
   }
   return {};
 }

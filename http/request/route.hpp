@@ -71,11 +71,13 @@ struct route_match {
   endpoint target = endpoint::none;
   /// For wrong_method: the Allow header (RFC 9110 §10.2.1). For model: the id, percent-decoded.
   std::string detail;
-  const route* row = nullptr;  ///< for upstream
-  std::string_view path = {};  ///< for upstream: the path to ask for, the row's or the request's own
+  const route* row = nullptr;     ///< for upstream
+  std::string_view path = {};     ///< for upstream: the path to ask for, the row's or the request's own
+  std::string_view version = {};  ///< for upstream: comes before `path`, if the request's path lacks it
 };
 
-/// Finds the endpoint of a request. `path` has no query and must outlive the match. `passthrough`: the
+/// Finds the endpoint of a request. `path` has no query and must outlive the match. Rows below /v1 are also
+/// found without it, as LiteLLM's are: a client whose base URL lacks /v1 sends such paths. `passthrough`: the
 /// prefixes that the operator added (`/v1/files` covers itself and every path below it). `ui`: whether the
 /// pages are served. `own`: more rows, for paths that the table does not have (docs/extend.md).
 route_match find_route(std::string_view method, std::string_view path,
@@ -98,6 +100,9 @@ std::span<const route> all_routes();
 
 /// Whether a client of this path expects errors in Anthropic's shape. The path need not exist.
 bool speaks_anthropic(std::string_view path);
+
+/// Returns why there may be no such path, as a sentence for the client; empty if nothing is known.
+std::string_view explain_not_found(std::string_view path);
 
 /// Whether a prefix that an operator wants to pass through is accepted.
 struct passthrough_verdict {

@@ -234,6 +234,35 @@ TEST_CASE("registry: changed names apply on every thread, and to the list", "[ac
   CHECK(script->asked == 1);
 }
 
+TEST_CASE("registry: one * in an alias stands for any characters, after the names without it",
+          "[actor][registry]") {
+  actor_stage stage;
+  const auto script = std::make_shared<scripted_models>();
+  script->list = one_model("a");
+  const auto registry = registry_on(stage, pool_of(stage, script));
+  stage.tell(registry, registry_peers{{registry}, {}, {}});
+  const std::vector<std::pair<std::string, std::string>> aliases{{"claude-opus-*", "big"},
+                                                                 {"claude-*-fast", "small"},
+                                                                 {"claude-*", "other"},
+                                                                 {"claude-opus-4", "exact"}};
+  stage.tell(registry, names_changed{std::make_shared<const model_names>(model_names{"default", aliases})});
+  const auto model_of = [&](const std::string& name) {
+    return stage.ask<resolved_model>(registry, resolve_model{name})->value->id;
+  };
+  CHECK(model_of("claude-opus-4") == "exact");
+  CHECK(model_of("claude-opus-9") == "big");
+  CHECK(model_of("claude-opus-") == "big");
+  CHECK(model_of("claude-opus-fast") == "big");  // the first that fits
+  CHECK(model_of("claude-haiku-fast") == "small");
+  CHECK(model_of("claude-fast") == "other");  // begin and end must not overlap
+  CHECK(model_of("Claude-opus-9") == "Claude-opus-9");
+  CHECK(model_of("gpt") == "gpt");
+  const auto listed = stage.ask<models>(registry, get_models{})->value->list;
+  std::vector<std::string> ids;
+  for (const auto& entry : *listed) ids.push_back(entry.id);
+  CHECK(ids == std::vector<std::string>{"a", "claude-opus-4"});
+}
+
 TEST_CASE("registry: a new pool is asked immediately, even while a fetch from the old one is under way",
           "[actor][registry]") {
   actor_stage stage;

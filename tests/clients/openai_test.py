@@ -19,9 +19,10 @@ def user(text):
 
 class Surface:
     base = None
+    version = "/v1"
 
     def setUp(self):
-        self.client = openai.OpenAI(base_url=self.base + "/v1", api_key=KEY, max_retries=0, timeout=30)
+        self.client = openai.OpenAI(base_url=self.base + self.version, api_key=KEY, max_retries=0, timeout=30)
 
     def tearDown(self):
         self.client.close()
@@ -143,14 +144,27 @@ class OpenAIOnMock(Surface, unittest.TestCase):
         self.assertEqual(heard.text, "Mock transcription")
         self.assertEqual(client.audio.translations.create(model="whisper-1", file=("a.wav", wav)).text,
                          "Mock transcription")
-        for call in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+        self.assertEqual(client.responses.input_tokens.count(model=MODEL, input="one two").input_tokens, 2)
+        compacted = client.responses.compact(model=MODEL, input="long talk")
+        self.assertEqual([item.type for item in compacted.output], ["message", "compaction"])
+        for call in (client.responses.retrieve, client.responses.delete, client.responses.cancel,
+                     client.responses.input_items.list):
             with self.assertRaises(openai.NotFoundError):
                 call("resp_1")
+
+
+class OpenAIWithoutVersion(OpenAIOnMock):
+    version = ""
 
 
 @needs_litellm
 class OpenAIOnLiteLLM(Surface, unittest.TestCase):
     base = LITELLM
+
+
+@needs_litellm
+class OpenAIOnLiteLLMWithoutVersion(OpenAIOnLiteLLM):
+    version = ""
 
 
 class OpenAIOnFailures(unittest.TestCase):

@@ -185,6 +185,18 @@ TEST_CASE("errors: unknown paths are 404, known ones with another method 405 and
   CHECK(ask("OPTIONS", "/v1/chat/completions").status == 405);
 }
 
+TEST_CASE("errors: a base URL that ends in /v1, for a client that adds it, is named as the cause",
+          "[service][errors]") {
+  proxy service{mock_settings()};
+  for (const auto* path : {"/v1/v1/chat/completions", "/v1/v1/messages"}) {
+    INFO(path);
+    const auto answer = request(service.port(), "POST", path, with_key, "{}");
+    CHECK(answer.status == 404);
+    CHECK_THAT(answer.body, Catch::Contains("its base URL must not end in /v1"));
+    CHECK(answer.body.starts_with(R"({"type":"error")") == std::string_view{path}.ends_with("messages"));
+  }
+}
+
 TEST_CASE("errors: HEAD gets the same head as GET", "[service][errors]") {
   proxy service{mock_settings()};
   for (const auto* path :

@@ -3,6 +3,7 @@
 #include "support/program.hpp"
 #include "support/upstream_chat.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -66,7 +67,10 @@ TEST_CASE("descriptors: when none is left a request is a 503 of this service, an
       REQUIRE(send_chat(*clients.back(), chat_body("m")));
     }
     std::size_t refused = 0;
-    std::this_thread::sleep_for(500ms);
+    CHECK(eventually([&] {
+      return std::count_if(clients.begin(), clients.end(),
+                           [](auto& each) { return !each->stays_quiet(0ms); }) > 10;
+    }));
     std::set<const raw_connection*> answered;  // these are idle now, so they are the first to be closed
     for (auto& each : clients) {
       if (each->stays_quiet(0ms)) continue;
@@ -79,7 +83,8 @@ TEST_CASE("descriptors: when none is left a request is a 503 of this service, an
       CHECK(answer.header("x-should-retry") == "true");
     }
     CHECK(refused > 10);
-    CHECK(ready() == 200);
+    // Clients that wait for a descriptor come first.
+    CHECK(eventually([&] { return ready() == 200; }));
     answers.open();
     // The other clients, and those that have waited in the backlog until now, are answered or refused as
     // well.

@@ -46,10 +46,18 @@ const std::vector<row>& json_rows() {
       {"GET", "/v1/responses/resp_1?include=a", "/v1/responses/resp_1?include=a", ""},
       {"DELETE", "/v1/responses/resp_1", "/v1/responses/resp_1", ""},
       {"POST", "/v1/responses/resp_1/cancel", "/v1/responses/resp_1/cancel", ""},
+      {"GET", "/v1/responses/resp_1/input_items?after=a", "/v1/responses/resp_1/input_items?after=a", ""},
+      {"POST", "/v1/responses/compact", "/v1/responses/compact", R"("model":"m","input":"i")"},
+      {"POST", "/v1/responses/input_tokens", "/v1/responses/input_tokens", R"("model":"m","input":"i")"},
       {"POST", "/v1/messages?beta=true", "/v1/messages?beta=true",
        R"("model":"m","messages":[],"max_tokens":1)", true},
       {"POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", R"("model":"m","messages":[])"},
       {"POST", "/v1/audio/speech", "/v1/audio/speech", R"("model":"m","input":"i","voice":"v")"},
+      {"POST", "/responses", "/v1/responses", R"("model":"m","input":"i")", true},
+      {"GET", "/responses/resp_1?include=a", "/v1/responses/resp_1?include=a", ""},
+      {"POST", "/embeddings", "/v1/embeddings", R"("model":"m","input":["a"])"},
+      {"POST", "/messages?beta=true", "/v1/messages?beta=true", R"("model":"m","messages":[],"max_tokens":1)",
+       true},
   };
   return rows;
 }

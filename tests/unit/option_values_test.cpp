@@ -225,6 +225,8 @@ TEST_CASE("settings: MODEL_ALIASES are name=model pairs, PASSTHROUGH_PATHS plain
   CHECK(aliases == std::vector<model_alias>{{"fast", "gpt-4o-mini"}, {"smart", "vendor/a=b"}});
   for (const char* bad : {"fast", "=m", "fast=", "a=b,c", "a=\"b\""}) refuse("MODEL_ALIASES", bad);
   CHECK(contains(refuse("MODEL_ALIASES", "a=b,a=c"), "given twice"));
+  CHECK(accept("MODEL_ALIASES", "claude-opus-*=m").model_aliases.front().name == "claude-opus-*");
+  CHECK(contains(refuse("MODEL_ALIASES", "a*b*=c"), "more than one *"));
   CHECK(accept("PASSTHROUGH_PATHS", "/v1/files/, /v1/batches,/v1/files").passthrough_paths ==
         std::vector<std::string>{"/v1/files", "/v1/batches"});
   for (const char* bad : {"v1/files", "/v1/fi les", "/v1/files?x"}) refuse("PASSTHROUGH_PATHS", bad);

@@ -55,6 +55,54 @@ TEST_CASE("route: aliases of a path are sent upstream as the path it knows", "[u
   CHECK(find_route("POST", "/v1/embeddings").path == "/v1/embeddings");
 }
 
+TEST_CASE("route: every path below /v1 is also found without it and is sent upstream with it",
+          "[unit][route]") {
+  for (const auto& row : all_routes()) {
+    if (!row.path.starts_with("/v1/")) continue;
+    INFO(row.path);
+    auto path = std::string{row.path};
+    if (path.back() == '/') path += "an-id";
+    if (const auto at = path.find("{id}"); at != std::string::npos) path.replace(at, 4, "an-id");
+    const auto method = std::string{row.method};
+    const auto whole = find_route(method, path);
+    const auto shorter = path.substr(3);
+    const auto match = find_route(method, shorter);
+    CHECK(match.target == whole.target);
+    CHECK(match.detail == whole.detail);
+    CHECK(std::string{match.version}.append(match.path) == whole.path);
+    CHECK(find_route("PATCH", shorter).detail == find_route("PATCH", path).detail);
+    CHECK(speaks_anthropic(shorter) == speaks_anthropic(path));
+    CHECK_FALSE(is_public_path(shorter));
+  }
+  CHECK(find_route("GET", "/responses/..").target == endpoint::none);
+  CHECK(find_route("GET", "/v1/health").target == endpoint::none);
+  CHECK(find_route("GET", "/").target == endpoint::page);
+  CHECK(find_route("GET", "/", {}, false).target == endpoint::none);
+}
+
+TEST_CASE("route: a row of one's own comes before the table's paths without /v1, an operator's prefix after",
+          "[unit][route]") {
+  const std::vector<route> own{{.method = "POST", .path = "/embeddings", .target = endpoint::own}};
+  CHECK(find_route("POST", "/embeddings", {}, true, own).target == endpoint::own);
+  CHECK(find_route("POST", "/v1/embeddings", {}, true, own).target == endpoint::upstream);
+  const std::vector<std::string> passed{"/rerank"};
+  CHECK(find_route("POST", "/rerank", passed).version == "/v1");
+  const auto said = judge_passthrough("/rerank");
+  CHECK(said.is_warning);
+  CHECK(said.reason.find("no effect") != std::string_view::npos);
+  CHECK(judge_passthrough("/audio").reason.empty());
+}
+
+TEST_CASE("route: a path with /v1 twice is no path, and the reason is known", "[unit][route]") {
+  for (const auto* path : {"/v1/v1/messages", "/v1/v1/chat/completions", "/v1/v1/models"}) {
+    INFO(path);
+    CHECK(find_route("POST", path).target == endpoint::none);
+    CHECK(explain_not_found(path).find("base URL") != std::string_view::npos);
+  }
+  CHECK(speaks_anthropic("/v1/v1/messages"));
+  for (const auto* path : {"/v1/other", "/v1", "/v1/v1", "/messages"}) CHECK(explain_not_found(path).empty());
+}
+
 TEST_CASE("route: an id is one segment that no server can read as another path", "[unit][route]") {
   const auto* row = find_route("GET", "/v1/responses/resp_1").row;
   REQUIRE(row != nullptr);
@@ -110,11 +158,12 @@ TEST_CASE("route: a prefix that would have no effect is refused, a parent of oth
     CHECK(said.reason.find("no effect") != std::string_view::npos);
     CHECK_FALSE(said.is_warning);
   }
-  for (const auto* prefix : {"/v1", "/v1/responses", "/v1/messages", "/v1/audio", "/v1/images",
-                             "/v1/responses/r/input_items", "/v1/embeddings/x", "/gemini"}) {
+  for (const auto* prefix :
+       {"/v1", "/v1/responses", "/v1/messages", "/v1/audio", "/v1/images", "/v1/embeddings/x", "/gemini"}) {
     INFO(prefix);
     CHECK(judge_passthrough(prefix).reason.empty());
   }
+  CHECK(judge_passthrough("/v1/responses/r/input_items").is_warning);
   // Before the version that builds a route in, the prefix had an effect. So it is only a warning.
   std::vector<route> table{{.method = "POST", .path = "/v1/files", .is_new = true}};
   const auto said = judge_passthrough("/v1/files", table);

@@ -1,4 +1,4 @@
-#include "http/request/field_faults.hpp"
+#include "http/request/fastapi_detail.hpp"
 
 #include "http/request/request_gate.hpp"
 #include "support/catch.hpp"
