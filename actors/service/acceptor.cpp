@@ -77,7 +77,7 @@ void acceptor_state::on_ready(readiness) {
 }
 
 void acceptor_state::accept_waiting() {
-  // Each client may be the last for which there is room.
+  // accept_one() sets next_client_ anew, because there may be no room for a further client.
   for (int i = 0; i < accepted_at_once && next_client_ == next_client::accepted; ++i) {
     if (!accept_one()) return;
   }

@@ -254,7 +254,8 @@ std::shared_ptr<upstream_request> session_state::make_upstream_request() {
   // A row for GET answers a HEAD too, by sending a GET to upstream. A row for every method passes HEAD on.
   request->method = head().method == "HEAD" && !row.method.empty() ? "GET" : head().method;
   request->headers = row.headers;
-  request->path = std::string{route_.version}.append(route_.path);
+  request->path = route_.version;
+  request->path += route_.path;
   request->path += std::string_view{head().target}.substr(head().path().size());  // the query
   request->body = may_open_again() ? body_ : std::move(body_);
   request->stream = record_.stream;

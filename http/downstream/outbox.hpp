@@ -1,7 +1,7 @@
 // The bytes of answers that a connection has still to send, in their order.
 //
-// What is written in one turn is collected and leaves in one system call. The memory for it is borrowed from
-// the turn, because it is needed for a moment only (http/loop/turn.hpp).
+// The bytes that are written in one turn of the I/O thread are collected, so that one system call sends them
+// all. They need memory only for a moment, so a connection borrows it from the turn (http/loop/turn.hpp).
 #pragma once
 
 #include "http/loop/turn.hpp"

@@ -21,7 +21,8 @@ class ready_socket {
   /// Takes over the connected socket `descriptor`. `owner` is told what happens on it, and must pass that to
   /// note().
   void open(reactor& home, int descriptor, watcher& owner);
-  /// Takes the socket over from another owner, on the same thread. What is ready is told again.
+  /// Takes over the open socket of `from`, on the same thread. From now on `owner` is told what happens on
+  /// it, beginning with what it is ready for already.
   void take(ready_socket& from, watcher& owner);
   bool is_open() const { return descriptor_ >= 0; }
   int descriptor() const { return descriptor_; }

@@ -14,7 +14,8 @@ namespace llm_proxy {
 
 namespace {
 
-/// The size of a TLS record (RFC 8446 §5.1). OpenSSL returns no more at a time.
+/// The most bytes of data in one TLS record (RFC 8446 §5.1). SSL_read() returns the data of one record at
+/// most.
 constexpr std::size_t largest_record = 16 * 1024;
 
 }  // namespace

@@ -63,8 +63,9 @@ class transport_socket {
   std::size_t read(byte_buffer& in, std::size_t limit, error_code& ec) {
     return tls_ ? read_tls(in, limit, ec) : socket_.read(in, limit, ec);
   }
-  /// Sends `first`, then `second`, as much as the socket takes now. `would_block` if that is nothing:
-  /// on_ready() says when to try again, and the next call must then give the same bytes, at any address.
+  /// Sends `first` and then `second`, as far as the socket takes their bytes now. Returns the number of bytes
+  /// that were sent. If the socket takes none, `ec` is would_block. The caller must then call again with the
+  /// same bytes after the next on_ready(). They may be at another address.
   std::size_t write(std::string_view first, std::string_view second, error_code& ec) {
     return tls_ ? write_tls(first, second, ec) : socket_.write(first, second, ec);
   }

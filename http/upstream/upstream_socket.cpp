@@ -147,6 +147,7 @@ void upstream_socket::on_attempt_ended() {
   try {
     start_tls();
   } catch (...) {
+    socket_.stop_tls();  // its session may be incomplete, and explain() would ask it
     failed_to_start = error_of(std::current_exception());
   }
   if (failed_to_start) {

@@ -145,7 +145,7 @@ bool links_to(header field, std::string_view host) {
   return iequals(field.name, "link") && names_host(field.value, host);
 }
 
-/// Returns `from` without the links that name `host`.
+/// Returns the headers `from`, without the links in their Link fields that name `host`.
 header_list without_links_to(header_list from, std::string_view host) {
   bool any = false;
   for (const auto field : from) any = any || links_to(field, host);

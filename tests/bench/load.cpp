@@ -342,8 +342,8 @@ int load::run() {
     for (auto& c : connections_)
       if (c->now == state::reading && window_end_ > c->progress + overdue) fail(*c, wrong::timeout);
   }
-  // Requests that are under way may end, and their answers are checked, too. Streams that would take too long
-  // are cut.
+  // From now on no request is begun. Requests that have been sent already may still be answered, and these
+  // answers are checked like all others. Streams that would take too long are closed.
   issuing_ = options_.once && !unused_.empty();
   retries_.clear();
   const double stream_seconds =

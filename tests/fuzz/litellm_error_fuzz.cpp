@@ -1,5 +1,5 @@
-// Checks that the client gets a JSON object whatever the body of an error answer is: either upstream's own
-// bytes or a body of ours.
+// Gives error answers with arbitrary bodies to the decoder of LiteLLM's errors. Checks that the client always
+// gets a JSON object: either the upstream's own bytes, or a body that the proxy wrote.
 #include "http/answer/litellm_error.hpp"
 #include "http/dialect/embedded_error.hpp"
 #include "http/json/json_scanner.hpp"

@@ -258,7 +258,8 @@ TEST_CASE("idle connections: none is closed when the last descriptor is used but
   child_process service{program, how};
   const auto port = port_of(service);
   REQUIRE(port != 0);
-  // When the first connection is closed, one more has been opened than fit.
+  // Connections are opened until the service closes the first one to make room. The service then had
+  // descriptors for all of them but one.
   std::vector<raw_connection> all;
   const auto first_is_open = [&] { return all.empty() || all.front().stays_quiet(20ms); };
   while (all.size() < 60 && first_is_open()) all.emplace_back(port);

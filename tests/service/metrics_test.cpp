@@ -229,7 +229,7 @@ TEST_CASE("metrics: ADMIN_PORT answers metrics and health without a key, and not
   CHECK(request(values.admin_port, "POST", "/v1/chat/completions", {key_field}, chat_body("m")).status ==
         404);
   CHECK(request(service.port(), "GET", "/metrics").status == 401);
-  // The requests of the main port are counted in these metrics, too.
+  // The metrics on the admin port also count the requests that came to the main port.
   chat(service, chat_body("mock-llm"));
   CHECK(value_of(request(values.admin_port, "GET", "/metrics").body, requests("200", "complete")) == 1);
   service.drain_connections(milliseconds{1000});

@@ -38,7 +38,8 @@ std::uint16_t port_of(child_process& service) {
       std::stoi(service.out().substr(service.out().find(before) + before.size(), 5)));
 }
 
-/// Plays a LiteLLM that succeeds or fails in many ways. Like the real one it repeats a key that it refuses.
+/// Answers as LiteLLM does. The model of a request says how: with success, or with one of many errors. An
+/// error about a refused key contains that key, as LiteLLM's does.
 void moody(const upstream_request& req, upstream_reply& reply) {
   const auto model = req.text("model");
   if (req.method == "GET") {

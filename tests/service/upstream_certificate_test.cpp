@@ -8,6 +8,7 @@
 #include "support/upstream_chat.hpp"
 
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -57,6 +58,14 @@ struct parties {
     return values;
   }
 };
+
+/// Sends a chat through the service on `port`. Returns the name in the certificate that the service then
+/// showed to LiteLLM.
+std::string last_shown(const tls_front& front, std::uint16_t port) {
+  CHECK(request(port, "POST", "/v1/chat/completions", {key_field}, chat_body("m"), long_patience).status ==
+        200);
+  return front.shown().back();
+}
 
 }  // namespace
 
@@ -214,23 +223,18 @@ TEST_CASE("client certificate: a renewed one is used after SIGHUP, even if no op
                                                       {"LLM_PROXY__LITELLM_CLIENT_KEY_FILE", key}}))};
   const auto port = port_of(service);
   REQUIRE(port != 0);
-  const auto last_shown = [&] {
-    CHECK(request(port, "POST", "/v1/chat/completions", {key_field}, chat_body("m"), long_patience).status ==
-          200);
-    return front.shown().back();
-  };
-  CHECK(last_shown() == "llm-proxy");
+  CHECK(last_shown(front, port) == "llm-proxy");
   // A renewal that is half done: the new certificate is there, but not its key.
   folder.put_link("client.pem", next.file());
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("LLM_PROXY__LITELLM_CLIENT_KEY_FILE: " + key + " does not belong",
                                 long_patience));
   CHECK(service.wait_for_output("stay as they were", long_patience));
-  CHECK(last_shown() == "llm-proxy");
+  CHECK(last_shown(front, port) == "llm-proxy");
   folder.put_link("client.key", next.key());
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("TLS files for LiteLLM read again", long_patience));
-  CHECK(last_shown() == "renewed");
+  CHECK(last_shown(front, port) == "renewed");
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);
 }
@@ -261,16 +265,11 @@ TEST_CASE("client certificate: with faulty options at SIGHUP a renewed one is re
   child_process service{program, how};
   const auto port = port_of(service);
   REQUIRE(port != 0);
-  const auto last_shown = [&] {
-    CHECK(request(port, "POST", "/v1/chat/completions", {key_field}, chat_body("m"), long_patience).status ==
-          200);
-    return front.shown().back();
-  };
-  CHECK(last_shown() == "llm-proxy");
+  CHECK(last_shown(front, port) == "llm-proxy");
   write_options("new", "");
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("SIGHUP: changed: LLM_PROXY__LITELLM_CLIENT_CERT_FILE", long_patience));
-  CHECK(last_shown() == "moved");
+  CHECK(last_shown(front, port) == "moved");
   // The old files may be gone: nothing may need them any more.
   std::filesystem::remove(folder.path("old.pem"));
   put("new", last);
@@ -278,7 +277,7 @@ TEST_CASE("client certificate: with faulty options at SIGHUP a renewed one is re
   service.signal(SIGHUP);
   CHECK(service.wait_for_output("SIGHUP: the options stay as they were", long_patience));
   CHECK(service.wait_for_output("TLS files for LiteLLM read again", long_patience));
-  CHECK(last_shown() == "renewed");
+  CHECK(last_shown(front, port) == "renewed");
   CHECK_FALSE(holds(service.out(), "old.pem"));
   service.signal(SIGTERM);
   CHECK(service.wait(long_patience) == 0);

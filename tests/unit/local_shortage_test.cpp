@@ -3,6 +3,7 @@
 #include "http/loop/name_lookup.hpp"
 #include "http/system/descriptor_limit.hpp"
 #include "http/upstream/upstream_call.hpp"
+#include "support/call_outcome.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/error.hpp>
@@ -26,6 +27,8 @@ namespace llm_proxy {
 
 namespace {
 
+using test::call_outcome;
+
 namespace asio = boost::asio;
 
 boost::system::error_code of_system(int number) {
@@ -48,17 +51,6 @@ class no_descriptors {
 
  private:
   rlimit before_{};
-};
-
-class outcome final : public call_events {
- public:
-  std::optional<failure> fault;
-  bool whole = false;
-
- private:
-  void on_input(call_input&& input) override { whole = input.whole; }
-  void on_part_sent(std::size_t) override {}
-  void on_failed(failure reason) override { fault = std::move(reason); }
 };
 
 }  // namespace
@@ -138,7 +130,7 @@ TEST_CASE("upstream call: without a descriptor a call fails by out_of_resources,
     upstream_connections calls{sockets, timers, options};
     const auto head = std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n");
     const auto fault_of = [&](std::chrono::seconds most) {
-      outcome said;
+      call_outcome said;
       upstream_call call{calls, head, nullptr, 100, said};
       call.start();
       CHECK_FALSE(said.fault);  // a fault is never reported before start() has returned

@@ -2,6 +2,7 @@
 // may have received any of it.
 #include "http/upstream/upstream_call.hpp"
 
+#include "support/call_outcome.hpp"
 #include "support/catch.hpp"
 #include "support/certificate.hpp"
 
@@ -53,6 +54,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
+using test::call_outcome;
 using test::certificate;
 
 const std::string answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -155,25 +157,6 @@ class upstream {
   std::thread thread_;
 };
 
-class outcome final : public call_events {
- public:
-  std::optional<response_head> head;
-  std::string body;
-  std::optional<failure> fault;
-  bool whole = false;
-
-  bool ended() const { return whole || fault; }
-
- private:
-  void on_input(call_input&& input) override {
-    if (input.head) head = std::move(input.head);
-    body += input.bytes;
-    whole = input.whole;
-  }
-  void on_part_sent(std::size_t) override {}
-  void on_failed(failure reason) override { fault = std::move(reason); }
-};
-
 struct ending {
   std::string name;
   bool early;  // it happens before the second request is sent
@@ -207,7 +190,7 @@ const std::vector<ending> endings{
 };
 
 struct result {
-  outcome said;
+  call_outcome said;
   int connections = 0;
   int resends = 0;
 };
@@ -230,7 +213,7 @@ result second_request(const std::string& method, const ending& how, const certif
     return holds();
   };
   const auto head = std::make_shared<const std::string>(method + " / HTTP/1.1\r\nhost: x\r\n\r\n");
-  outcome warm;
+  call_outcome warm;
   {
     upstream_call first{calls, std::make_shared<const std::string>("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
                         nullptr, 4096, warm};
@@ -330,7 +313,7 @@ TEST_CASE("upstream call: an idle connection that the peer has closed is not use
   options.on_resend = [&resends] { ++resends; };
   upstream_connections calls{sockets, timers, options};
   for (int i = 0; i < 2; ++i) {
-    outcome said;
+    call_outcome said;
     upstream_call call{calls, std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\n\r\n"),
                        nullptr, 4096, said};
     call.start();

@@ -1,5 +1,6 @@
 // What an upstream says before it closes is read, although our request could not be sent to its end.
 #include "http/upstream/upstream_call.hpp"
+#include "support/call_outcome.hpp"
 #include "support/catch.hpp"
 #include "support/certificate.hpp"
 
@@ -27,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
 namespace ssl = boost::asio::ssl;
+using test::call_outcome;
 using test::certificate;
 
 constexpr std::string_view refusal = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig";
@@ -58,32 +60,15 @@ class one_connection {
   std::thread thread_;
 };
 
-class outcome final : public call_events {
- public:
-  std::optional<response_head> head;
-  std::string body;
-  std::optional<failure> fault;
-  bool whole = false;
-
- private:
-  void on_input(call_input&& input) override {
-    if (input.head) head = std::move(input.head);
-    body += input.bytes;
-    whole = input.whole;
-  }
-  void on_part_sent(std::size_t) override {}
-  void on_failed(failure reason) override { fault = std::move(reason); }
-};
-
 /// Sends a POST with a body of `size` bytes and returns what became of it.
-outcome post(const std::string& port, const certificate* cert, std::size_t size) {
+call_outcome post(const std::string& port, const certificate* cert, std::size_t size) {
   reactor sockets;
   deadlines timers;
   upstream_connection_options options;
   options.address = {cert != nullptr, "localhost", port, "localhost", ""};
   if (cert != nullptr) options.tls = make_upstream_tls({cert->file()});
   upstream_connections calls{sockets, timers, options};
-  outcome said;
+  call_outcome said;
   const auto body = std::make_shared<const std::string>(size, 'x');
   upstream_call call{calls,
                      std::make_shared<const std::string>("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: " +

@@ -122,7 +122,7 @@ TEST_CASE("upstreams: clients that give up leave none out, but a failed probe do
   CHECK(table.ejections(0) == 1);
   table.gave_no_sign(1, "no answer");
   CHECK(table.usable(1));
-  // Clients that give up cause no probe of an upstream that is left out already, nor of the only one.
+  // An upstream that is already left out is not probed because clients give up. Neither is the only upstream.
   for (int i = 0; i < 6; ++i) CHECK_FALSE(table.abandoned(0, now + 60s));
   upstream_table one{{"a"}};
   for (int i = 0; i < 6; ++i) CHECK_FALSE(one.abandoned(0, now));
