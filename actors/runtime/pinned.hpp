@@ -12,6 +12,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <string>
@@ -53,18 +54,19 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
 
   using super::enqueue;
   void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* unit) override {
+    io_worker* const home = home_;
 #if defined(__SANITIZE_THREAD__)
     // The packaged CAF is not instrumented, so ThreadSanitizer cannot see that its mailbox orders what two
     // threads do. Therefore messages of other threads take a way with a lock that it can see.
-    if (home_ != nullptr && !home_->is_current()) {
-      home_->post([self = caf::strong_actor_ptr{this->ctrl()}, this,
-                   late = std::make_shared<caf::mailbox_element_ptr>(std::move(message))] {
-        super::enqueue(std::move(*late), home_);
+    if (home != nullptr && !home->is_current()) {
+      home->post([self = caf::strong_actor_ptr{this->ctrl()}, this, home,
+                  late = std::make_shared<caf::mailbox_element_ptr>(std::move(message))] {
+        super::enqueue(std::move(*late), home);
       });
       return;
     }
 #endif
-    super::enqueue(std::move(message), home_ != nullptr ? home_ : unit);
+    super::enqueue(std::move(message), home != nullptr ? home : unit);
   }
 
   caf::resumable::resume_result resume(caf::execution_unit* unit, std::size_t max_messages) override {
@@ -85,7 +87,12 @@ class pinned : public caf::stateful_actor<State, typename Handle::base> {
   }
 
  private:
+#if defined(__SANITIZE_THREAD__)
+  // It is read before that lock is taken, by a thread to which CAF gave the address of this actor.
+  std::atomic<io_worker*> home_;
+#else
   io_worker* home_;
+#endif
   bool running_ = false;
 };
 
