@@ -60,6 +60,9 @@ struct settings {
   std::chrono::milliseconds queue_timeout{std::chrono::seconds{10}};
   std::size_t max_memory = 0;
   std::size_t max_body_bytes = std::size_t{32} << 20;
+  bool websockets = true;
+  std::size_t websocket_memory = std::size_t{4} << 20;
+  std::chrono::milliseconds websocket_lifetime{std::chrono::hours{1}};
 
   /// One to 32 addresses, each http(s)://host[:port][/path] and nothing else.
   std::vector<std::string> litellm_proxy_url{"http://localhost:4000"};

@@ -31,7 +31,7 @@ ROOMS = [
     ("http/downstream",  "http/text http/loop http/system http/tls http/wire"),
     ("http/upstream",    "http/text http/loop http/system http/tls http/wire"),
     ("http/web",         "http/wire"),
-    ("http/websocket",   "http/loop http/tls"),
+    ("http/websocket",   "http/text http/answer http/dialect http/downstream http/json http/loop http/tls http/wire"),
     ("actors/messages",  "caf http/keys http/dialect http/loop http/system http/tls http/wire"),
     ("actors/runtime",   f"caf {LOG} http/loop http/system"),
     ("actors/access",    f"caf {LOG} actors/messages actors/runtime http/keys http/loop http/wire"),
@@ -41,7 +41,7 @@ ROOMS = [
                          "http/upstream http/wire"),
     ("actors/session",   f"caf http/text {LOG} actors/models actors/telemetry actors/messages actors/runtime http/answer "
                          "http/dialect http/downstream http/json http/keys http/request http/system http/telemetry "
-                         "http/web http/wire"),
+                         "http/web http/websocket http/wire"),
     ("adapters",         f"caf {LOG} actors/messages actors/runtime http/telemetry"),
     ("adapters/fake",    f"caf {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/wire"),
     ("adapters/litellm", f"caf http/text {LOG} actors/messages actors/runtime http/answer http/dialect http/json http/telemetry "

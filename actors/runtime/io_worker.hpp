@@ -6,6 +6,7 @@
 
 #include "http/loop/crowd.hpp"
 #include "http/loop/deadlines.hpp"
+#include "http/loop/loop_executor.hpp"
 #include "http/loop/reactor.hpp"
 #include "http/loop/turn.hpp"
 
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -44,6 +46,12 @@ class io_worker final : public caf::execution_unit {
   reactor& sockets() { return reactor_; }
   deadlines& timers() { return deadlines_; }
   turn& writes() { return turn_; }
+  /// What code written for Asio needs of this thread. Made when it is first asked for, because it takes three
+  /// descriptors.
+  loop_context& asio_context() {
+    if (!asio_context_) asio_context_ = std::make_unique<loop_context>(reactor_);
+    return *asio_context_;
+  }
   /// Returns the longest turn of this thread: the time from the moment when sockets were reported as ready to
   /// the end of everything that they caused.
   steady_clock::duration longest_turn() const { return longest_turn_; }
@@ -59,6 +67,7 @@ class io_worker final : public caf::execution_unit {
   void run_jobs();
 
   std::size_t index_;
+  std::unique_ptr<loop_context> asio_context_;  // outlives what the reactor has still to run
   reactor reactor_;
   deadlines deadlines_;
   // Without this the RSS would stay high for ever after a burst of streams.

@@ -165,7 +165,7 @@ void acceptor_state::take_in(owned_descriptor socket) {
   if (draining_) added->drain();
 }
 
-void acceptor_state::on_request(const std::shared_ptr<connection>& from) {
+void acceptor_state::on_request(const std::shared_ptr<exchange>& from) {
   // Without a session nobody answers the client, so the connection does.
   if (!survives("spawning a session",
                 [&] { spawn_on(self_->system(), *home_, session, options_.context, from); })) {

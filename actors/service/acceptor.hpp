@@ -56,7 +56,7 @@ class acceptor_state : public connection_owner, private watcher {
   room_made close_longest_idle(const make_room& order);
 
  private:
-  void on_request(const std::shared_ptr<connection>& from) override;
+  void on_request(const std::shared_ptr<exchange>& from) override;
   void on_closed(const std::shared_ptr<connection>& which) override;
   void on_handshake_failed(const std::string& why) override;
   void on_idle(connection& which) override { idle_.add(which); }

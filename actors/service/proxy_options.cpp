@@ -59,6 +59,10 @@ session_options make_session_options(const settings& values, std::span<const rou
   options.ui = values.ui;
   options.upstream_key = values.litellm_api_key;
   options.max_body_bytes = values.max_body_bytes;
+  options.websockets = values.websockets;
+  options.websocket_memory = values.websocket_memory;
+  options.websocket_lifetime = values.websocket_lifetime;
+  options.client_write_timeout = values.client_write_timeout;
   options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;
   options.own_routes = own_routes;

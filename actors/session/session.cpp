@@ -11,7 +11,7 @@ namespace llm_proxy {
 // -- authorizing and routing --------------------------------------------------------------
 
 void session_state::begin(self_pointer self, std::shared_ptr<const session_context> context,
-                          std::shared_ptr<connection> client) {
+                          std::shared_ptr<exchange> client) {
   self_ = self;
   alive_ = caf::strong_actor_ptr{self->ctrl()};
   context_ = std::move(context);
@@ -45,6 +45,8 @@ void session_state::read_head() {
     refuse(client_->head_fault());
   } else if (const auto reason = check_host(head(), options.local_host)) {
     refuse(*reason);
+  } else if (const auto fault = take_websocket_key()) {
+    refuse(*fault);
   } else if (is_public()) {
     route();
   } else {
@@ -124,6 +126,9 @@ void session_state::route() {
       break;
     case endpoint::ui_events:
       watch();
+      break;
+    case endpoint::websocket:
+      open_websocket();
       break;
     case endpoint::own:
       answer_own();
@@ -258,7 +263,7 @@ void session_state::note_phase(phase next) {
 
 session_actor::behavior_type session(session_state::self_pointer self,
                                      std::shared_ptr<const session_context> context,
-                                     std::shared_ptr<connection> client) {
+                                     std::shared_ptr<exchange> client) {
   self->state.begin(self, std::move(context), std::move(client));
   return {
       [self](stream_chunk& chunk) {

@@ -36,7 +36,7 @@
 #include "actors/telemetry/live_sessions.hpp"
 #include "actors/telemetry/scrape_answer.hpp"
 #include "actors/telemetry/ui_watch.hpp"
-#include "http/downstream/connection.hpp"
+#include "http/downstream/exchange.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -59,7 +59,7 @@ class session_state : public exchange_events, private live_session {
   virtual ~session_state();
 
   void begin(self_pointer self, std::shared_ptr<const session_context> context,
-             std::shared_ptr<connection> client);
+             std::shared_ptr<exchange> client);
 
   /// Returns whether the current message is from the adapter that has the request now, and not from one that
   /// had it before.
@@ -192,11 +192,14 @@ class session_state : public exchange_events, private live_session {
   bool several_upstreams() const { return context_->upstreams && context_->upstreams->size() > 1; }
   bool may_open_again() const { return context_->options.retries > 0 || several_upstreams(); }
 
-  // Own routes: session_own.cpp, session_scrape.cpp (GET /metrics), session_watch.cpp (/ui/events).
+  // Own routes: session_own.cpp, session_websocket.cpp, session_scrape.cpp (GET /metrics), session_watch.cpp
+  // (/ui/events).
   void answer_health(unsigned status, std::string_view state);
   void answer_models();
   void answer_page();
   void answer_own();
+  std::optional<failure> take_websocket_key();
+  void open_websocket();
   void answer_metrics();
   void send_metrics(const metrics_text& all);
   void send_more_metrics();
@@ -220,7 +223,7 @@ class session_state : public exchange_events, private live_session {
   /// nobody refers to.
   caf::strong_actor_ptr alive_;
   std::shared_ptr<const session_context> context_;
-  std::shared_ptr<connection> client_;
+  std::shared_ptr<exchange> client_;
   phase phase_ = phase::closed;
   bool is_beginning_ = true;  // the actor's behavior is not set yet
   bool is_counted_ = false;   // it counts in context_->in_flight
@@ -252,6 +255,6 @@ deadline_call session_state::calling() {
 
 session_actor::behavior_type session(session_state::self_pointer self,
                                      std::shared_ptr<const session_context> context,
-                                     std::shared_ptr<connection> client);
+                                     std::shared_ptr<exchange> client);
 
 }  // namespace llm_proxy

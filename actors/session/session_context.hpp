@@ -29,8 +29,12 @@ struct session_options {
   std::string version;
   bool ui = true;  ///< the web pages are served
   std::size_t max_body_bytes = 0;
-  std::string upstream_key;  ///< removed from the text of upstream's errors
-  bool limits_all = false;   ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
+  bool websockets = true;
+  std::size_t websocket_memory = 0;                   ///< bytes kept per WebSocket
+  std::chrono::milliseconds websocket_lifetime{0};    ///< 0 = no limit
+  std::chrono::milliseconds client_write_timeout{0};  ///< of a WebSocket
+  std::string upstream_key;                           ///< removed from the text of upstream's errors
+  bool limits_all = false;  ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
   std::span<const route> own_routes;
   error_wording wording = error_wording::normalized;

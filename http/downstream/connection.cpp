@@ -88,7 +88,7 @@ bool connection::read_some() {
 
 /// A connection also reads while its client waits for an answer: this is how a client that leaves is noticed.
 bool connection::wants_read() const {
-  if (stage_ == stage::closed) return false;
+  if (stage_ == stage::closed || stage_ == stage::upgraded) return false;
   if (stage_ == stage::receiving) return !incoming_->in_parts || incoming_->window > 0;
   return stage_ == stage::lingering || in_.size() < max_pipelined;
 }
@@ -350,6 +350,7 @@ void connection::on_read_deadline() {
       break;
     case stage::deciding:
     case stage::serving:
+    case stage::upgraded:
     case stage::closed:
       break;
   }

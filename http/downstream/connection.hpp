@@ -4,13 +4,14 @@
 //   waiting ──head──▶ deciding ──read_body()──▶ receiving ──▶ serving ──end_answer()──▶ waiting
 //                        └── end_answer() with the body unread ──▶ discarding ──▶ waiting | lingering ──▶
 //                        closed
+//                        └── upgrade() ──▶ upgraded: another protocol has the socket ──▶ closed
 //
 // Everything happens on one I/O thread. Writes are collected and sent once per turn (turn.hpp).
 #pragma once
 
+#include "http/downstream/exchange.hpp"
 #include "http/downstream/outbox.hpp"
 #include "http/downstream/peer_address.hpp"
-#include "http/downstream/reply_writer.hpp"
 #include "http/loop/byte_buffer.hpp"
 #include "http/loop/deadlines.hpp"
 #include "http/loop/turn.hpp"
@@ -49,8 +50,8 @@ struct connection_timeouts {
 class connection_owner {
  public:
   /// A request's head has arrived, or it was refused and `from->head_fault()` says why. Answer with
-  /// start_answer().
-  virtual void on_request(const std::shared_ptr<connection>& from) = 0;
+  /// start_answer(). `from` is the connection, or a request inside of what it was upgraded to.
+  virtual void on_request(const std::shared_ptr<exchange>& from) = 0;
   virtual void on_closed(const std::shared_ptr<connection>& which) = 0;
   /// The TLS handshake with a client has failed. The connection closes.
   virtual void on_handshake_failed(const std::string& /*why*/) {}
@@ -63,36 +64,12 @@ class connection_owner {
   ~connection_owner() = default;
 };
 
-/// Tells a session what happens to its request.
-class exchange_events {
- public:
-  /// Is called after read_body(), each time that an incomplete body has grown, with all of it that has
-  /// arrived.
-  virtual void on_body_grown(std::string_view so_far) = 0;
-  /// The result of read_body(): the whole body, without its framing.
-  virtual void on_body(std::string&& body) = 0;
-  /// A result of stream_body(): the next bytes of the body, without its framing. `last` says that the body
-  /// ends with them.
-  virtual void on_body_part(std::string&& bytes, bool last) = 0;
-  /// The body is too large, too slow or badly framed.
-  virtual void on_body_failed(const failure& fault) = 0;
-  /// The client closed or reset the connection, or stopped reading. No answer can reach it any more.
-  virtual void on_client_gone() = 0;
-  /// Bytes were sent to the client, so backlog() is smaller.
-  virtual void on_sent() = 0;
-  /// The shutdown waits no longer: end the answer now with an error.
-  virtual void on_forced_end() = 0;
-
- protected:
-  ~exchange_events() = default;
-};
-
 /// Links a connection into its owner's list of idle ones, without allocating a node.
 using idle_hook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 class connection final : public turn_task,
-                         public reply_writer,
+                         public exchange,
                          private watcher,
                          public idle_hook,
                          public std::enable_shared_from_this<connection> {
@@ -108,47 +85,37 @@ class connection final : public turn_task,
 
   // -- the request at hand ---------------------------------------------------
 
-  const std::shared_ptr<const request_head>& head() const { return head_; }
-  /// Why the head was refused; errc::none if it was not.
-  const failure& head_fault() const;
-  /// Frees the request's headers once they are no longer needed, because a stream may last for hours.
-  void forget_headers();
-  void attach(exchange_events* events) { events_ = events; }
-  /// The client's IP address, without a port; empty if the socket is closed. A system call.
-  std::string peer_address() const { return llm_proxy::peer_address(socket_.descriptor()); }
-  /// Reads the body, which may have at most `limit` bytes. Calls on_body() or on_body_failed(), now or later.
-  void read_body(std::size_t limit);
-
-  /// Starts the body's time limit anew, after a request has waited for a slot.
-  void restart_body_time();
-
-  /// Passes the body on as it comes: calls on_body_part() until the last part, or on_body_failed(). Reads at
-  /// most `window` bytes (and one read) ahead of take_more().
-  void stream_body(std::size_t limit, std::size_t window);
-  /// Says that `bytes` bytes of the parts have been used, so that as many more may be read.
-  void take_more(std::size_t bytes);
+  const std::shared_ptr<const request_head>& head() const override { return head_; }
+  const failure& head_fault() const override;
+  void forget_headers() override;
+  void attach(exchange_events* events) override { events_ = events; }
+  std::string peer_address() const override { return llm_proxy::peer_address(socket_.descriptor()); }
+  void read_body(std::size_t limit) override;
+  void restart_body_time() override;
+  void stream_body(std::size_t limit, std::size_t window) override;
+  void take_more(std::size_t bytes) override;
 
   void start_answer(const response_head& head, body_framing framing, std::uint64_t length,
                     bool close) override;
   void write(std::string_view bytes) override;
-  /// Like write(), for bytes that live as long as the process (a page). They are not copied if there are
-  /// many.
-  void write_constant(std::string_view bytes);
-  /// Says that the answer is complete. After this the session gets no more calls.
-  void end_answer();
-  /// Says that the answer cannot be completed. Sends what is written, then closes without the end of the
-  /// framing.
-  void break_answer();
+  void write_constant(std::string_view bytes) override;
+  void end_answer() override;
+  /// Sends what is written, then closes without the end of the framing.
+  void break_answer() override;
+  void upgrade(std::shared_ptr<upgraded_connection> next) override;
 
   std::size_t backlog() const override { return outbox_.size(); }
-  /// Returns how many bytes our system has taken and the client's has not acknowledged. A client that does
-  /// not read leaves them unacknowledged.
-  std::size_t unacknowledged() const {
+  std::size_t unacknowledged() const override {
     return static_cast<std::size_t>(unacknowledged_bytes(socket_.descriptor()).value_or(0));
   }
-  /// Returns how many bytes of the answer's body were written so far, without its framing.
-  std::uint64_t body_bytes_written() const { return answer_.body_written; }
+  std::uint64_t body_bytes_written() const override { return answer_.body_written; }
   bool answer_started() const override { return answer_.started; }
+  void end_without_memory() override;
+
+  // -- for what it was upgraded to ----------------------------------------------
+
+  /// Has a request served that came over the protocol that this connection was upgraded to.
+  void serve(const std::shared_ptr<exchange>& inside) { owner_.on_request(inside); }
 
   // -- for the owner ---------------------------------------------------------
 
@@ -164,10 +131,7 @@ class connection final : public turn_task,
   bool is_used() const { return used_; }
   /// Ends the current request with an error, then closes. Closes at once if there is no request.
   void force_end();
-  bool closed() const { return stage_ == stage::closed; }
-  /// Ends the current request when there is no memory left, and therefore allocates nothing: it writes a 503
-  /// if the answer has not begun, then closes the connection.
-  void end_without_memory();
+  bool closed() const override { return stage_ == stage::closed; }
 
   void run_turn() override;
 
@@ -180,7 +144,16 @@ class connection final : public turn_task,
   /// For this long after drain() an idle connection may still begin a request.
   static constexpr auto drain_grace = std::chrono::milliseconds{500};
 
-  enum class stage : std::uint8_t { waiting, deciding, receiving, serving, discarding, lingering, closed };
+  enum class stage : std::uint8_t {
+    waiting,
+    deciding,
+    receiving,
+    serving,
+    discarding,
+    lingering,
+    upgraded,
+    closed
+  };
 
   void shake_hands();
   void schedule();
@@ -236,7 +209,8 @@ class connection final : public turn_task,
   };
   std::unique_ptr<incoming> incoming_;  // is there from a head's first byte until the request has been read
   std::shared_ptr<const request_head> head_;
-  std::unique_ptr<const failure> head_fault_;  // null if the head was not refused
+  std::unique_ptr<const failure> head_fault_;      // null if the head was not refused
+  std::shared_ptr<upgraded_connection> upgraded_;  // what has the socket now; null as long as we have it
   std::size_t discarded_ = 0;
 
   std::size_t counted_unsent_ = 0;  // number of unsent bytes last reported to the turn

@@ -128,6 +128,19 @@ void connection::break_answer() {
   finish_close();
 }
 
+void connection::upgrade(std::shared_ptr<upgraded_connection> next) {
+  events_ = nullptr;
+  if (stage_ == stage::closed) return;
+  stage_ = stage::upgraded;
+  incoming_.reset();
+  upgraded_ = std::move(next);
+  const auto keep_alive_until_return = shared_from_this();
+  upgraded_->begin(keep_alive_until_return, socket_, in_.view());
+  in_.consume(in_.size());
+  in_.shrink(0);
+  if (draining_ && upgraded_) upgraded_->drain();
+}
+
 void connection::finish_close() {
   leave_idle();
   stage_ = stage::lingering;
@@ -159,7 +172,7 @@ void connection::schedule() {
 
 void connection::do_turn() {
   scheduled_ = false;
-  if (stage_ == stage::closed) return;
+  if (stage_ == stage::closed || stage_ == stage::upgraded) return;
   const auto before = backlog();
   flush();
   if (stage_ == stage::closed) return;
@@ -214,6 +227,10 @@ void connection::send_written() {
 
 void connection::drain() {
   draining_ = true;
+  if (upgraded_) {
+    upgraded_->drain();
+    return;
+  }
   // A request may be on its way, on a new connection as well as on a kept one. Closing at once would reset
   // it.
   if (stage_ == stage::waiting && !head_started_ && in_.empty()) read_deadline_.expires_after(drain_grace);
@@ -221,7 +238,9 @@ void connection::drain() {
 }
 
 void connection::force_end() {
-  if (events_ != nullptr) {
+  if (upgraded_) {
+    upgraded_->force_end();
+  } else if (events_ != nullptr) {
     events_->on_forced_end();
   } else if (stage_ != stage::lingering) {
     close();
@@ -237,6 +256,7 @@ void connection::close() {
   stage_ = stage::closed;
   read_deadline_.cancel();
   write_deadline_.cancel();
+  if (const auto next = std::exchange(upgraded_, nullptr)) next->close();
   socket_.close(whole);
   if (auto* events = std::exchange(events_, nullptr)) events->on_client_gone();
   owner_.on_closed(keep_alive_until_return);

@@ -61,6 +61,10 @@ void connection::on_out_of_memory() {
 
 void connection::end_without_memory() {
   if (stage_ == stage::closed) return;
+  if (stage_ == stage::upgraded) {
+    close();
+    return;
+  }
   const bool asked = stage_ != stage::lingering && (stage_ != stage::waiting || head_started_);
   const bool can_tell = asked && !answer_.started && backlog() == 0 && !socket_.wants_handshake();
   auto* events = std::exchange(events_, nullptr);

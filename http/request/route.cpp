@@ -34,6 +34,7 @@ constexpr std::array routes{
     route{"POST", "/v1/moderations", upstream, {}, body_kind::json, dialect::chat, &moderation_rules},
     route{"POST", "/v1/rerank", upstream, {}, body_kind::json, dialect::chat, &rerank_rules},
     route{"POST", "/v1/responses", upstream, {}, body_kind::json, dialect::responses, &response_rules},
+    route{.method = "GET", .path = "/v1/responses", .target = endpoint::websocket, .speaks = dialect::responses, .is_new = true},
     route{"GET", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
     route{"DELETE", "/v1/responses/{id}", upstream, {}, body_kind::none, dialect::responses},
     route{.method = "GET", .path = "/v1/responses/{id}/input_items", .target = upstream, .speaks = dialect::responses, .is_new = true, .is_rated = false},

@@ -28,6 +28,7 @@ enum class endpoint : std::uint8_t {
   llm_models,    ///< GET /v1/llm/models, the original service's list
   page,          ///< a page or its asset, contained in the binary
   ui_events,     ///< GET /ui/events, the data of the dashboard
+  websocket,     ///< GET /v1/responses, as a WebSocket
   own,           ///< answered by its row's function
   upstream,      ///< passed on, as its row says
 };

@@ -48,17 +48,23 @@ void transport_stream::begin_write() {
   if (!socket_.is_open()) {
     ec = boost::asio::error::not_connected;
   } else if (!to_write_.front().empty()) {
-    n = socket_.write(to_write_[0], to_write_[1], ec);
+    n = write_now(ec);
     if (ec == boost::asio::error::would_block) return;  // on_ready() goes on
   }
   complete_soon(std::move(writing_), ec, n);
+}
+
+std::size_t transport_stream::write_now(error_code& ec) {
+  const auto n = socket_.write(to_write_[0], to_write_[1], ec);
+  written_ += n;
+  return n;
 }
 
 void transport_stream::on_ready(readiness now) {
   socket_.note(now);
   if (writing_) {
     error_code ec;
-    const auto n = socket_.write(to_write_[0], to_write_[1], ec);
+    const auto n = write_now(ec);
     if (ec != boost::asio::error::would_block) {
       socket_.look_again();  // for a read: the handler may destroy this stream
       std::exchange(writing_, nullptr)->complete(ec, n);

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,9 @@ class transport_stream : private watcher {
   /// Tells the peer that no more bytes follow. Reading goes on.
   void end_sending() { socket_.end_sending(); }
   bool is_open() const { return socket_.is_open(); }
+  int descriptor() const { return socket_.descriptor(); }
+  /// Returns how many bytes the socket has taken so far.
+  std::uint64_t bytes_written() const { return written_; }
 
   executor_type get_executor() const { return executor_type{context_}; }
 
@@ -104,6 +108,7 @@ class transport_stream : private watcher {
   void on_ready(readiness now) override;
   void begin_read();
   void begin_write();
+  std::size_t write_now(error_code& ec);
   void read_now();
   void complete_soon(std::unique_ptr<pending> what, const error_code& ec, std::size_t bytes);
 
@@ -114,6 +119,7 @@ class transport_stream : private watcher {
   boost::asio::mutable_buffer room_;
   std::unique_ptr<pending> writing_;
   std::array<std::string_view, 2> to_write_;
+  std::uint64_t written_ = 0;
 };
 
 // Beast finds these by the type of the stream, when a WebSocket has been closed by both sides (RFC 6455

@@ -98,7 +98,7 @@ namespace {
 /// A session that begins like a real one and has its state, but whose handlers all throw.
 session_actor::behavior_type throwing_session(session_state::self_pointer self,
                                               std::shared_ptr<const session_context> context,
-                                              std::shared_ptr<connection> client) {
+                                              std::shared_ptr<exchange> client) {
   self->state.begin(self, std::move(context), std::move(client));
   return {[](stream_chunk&) { throw std::bad_alloc{}; },
           [](stream_failed&) { throw std::runtime_error{"failed"}; },

@@ -3,6 +3,7 @@
 
 #include "actors/access/admission.hpp"
 #include "actors/session/session.hpp"
+#include "http/downstream/connection.hpp"
 #include "support/actor_stage.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -169,7 +170,7 @@ class session_stage final : public connection_owner {
     CHECK(alive == 0);
   }
 
-  void on_request(const std::shared_ptr<connection>& from) override {
+  void on_request(const std::shared_ptr<exchange>& from) override {
     const auto spawned = spawn_on(stage.system(), stage.home(), behavior_of,
                                   std::shared_ptr<const session_context>{context}, from);
     const auto known = caf::actor_cast<caf::strong_actor_ptr>(spawned);
@@ -182,7 +183,7 @@ class session_stage final : public connection_owner {
   /// The behavior with which sessions are spawned.
   session_actor::behavior_type (*behavior_of)(session_state::self_pointer,
                                               std::shared_ptr<const session_context>,
-                                              std::shared_ptr<connection>) = session;
+                                              std::shared_ptr<exchange>) = session;
   actor_stage stage;
   auth_actor auth;
   registry_actor registry;

@@ -91,9 +91,9 @@ class connection_stage : public connection_owner {
   turn writes;
 
  private:
-  void on_request(const std::shared_ptr<connection>& from) override {
+  void on_request(const std::shared_ptr<exchange>&) override {
     asked_ = true;
-    CHECK_FALSE(from->idle_hook::is_linked());
+    CHECK_FALSE(served_->idle_hook::is_linked());
   }
   void on_idle(connection& which) override { idle_.push_back(which); }
   void on_closed(const std::shared_ptr<connection>&) override {}

@@ -13,7 +13,7 @@ namespace {
 const std::vector<std::string> duration_names{
     "CLIENT_HEAD_TIMEOUT", "CLIENT_BODY_TIMEOUT", "CLIENT_WRITE_TIMEOUT", "KEEP_ALIVE_TIMEOUT",
     "CONNECT_TIMEOUT",     "FIRST_BYTE_TIMEOUT",  "IDLE_TIMEOUT",         "REQUEST_TIMEOUT",
-    "DRAIN_DELAY",         "DRAIN_TIMEOUT"};
+    "DRAIN_DELAY",         "DRAIN_TIMEOUT",       "WEBSOCKET_LIFETIME"};
 
 }  // namespace
 

@@ -31,6 +31,9 @@ const std::vector<std::string> all_names{"LLM_MODE",
                                          "QUEUE_TIMEOUT",
                                          "MAX_MEMORY",
                                          "MAX_BODY_BYTES",
+                                         "WEBSOCKETS",
+                                         "WEBSOCKET_MEMORY",
+                                         "WEBSOCKET_LIFETIME",
                                          "LITELLM_PROXY_URL",
                                          "LITELLM_API_KEY",
                                          "LITELLM_CA_FILE",
@@ -103,6 +106,9 @@ TEST_CASE("settings: an empty environment gives the documented defaults", "[unit
   CHECK(s.queue_timeout == 10s);
   CHECK(s.max_memory == 0);
   CHECK(s.max_body_bytes == 33'554'432);
+  CHECK(s.websockets);
+  CHECK(s.websocket_memory == 4'194'304);
+  CHECK(s.websocket_lifetime == 60min);
   CHECK(s.litellm_proxy_url == std::vector<std::string>{"http://localhost:4000"});
   CHECK(s.litellm_api_key.empty());
   CHECK(s.default_model == "gpt-3.5-turbo");
@@ -131,6 +137,9 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
                                       {"LLM_PROXY__THREADS", "2"},
                                       {"LLM_PROXY__MAX_CONCURRENT_REQUESTS", "3"},
                                       {"LLM_PROXY__MAX_BODY_BYTES", "4"},
+                                      {"LLM_PROXY__WEBSOCKETS", "false"},
+                                      {"LLM_PROXY__WEBSOCKET_MEMORY", "1MiB"},
+                                      {"LLM_PROXY__WEBSOCKET_LIFETIME", "25m"},
                                       {"LLM_PROXY__LITELLM_PROXY_URL", "https://llm.example/x"},
                                       {"LLM_PROXY__LITELLM_API_KEY", "k2"},
                                       {"LLM_PROXY__DEFAULT_MODEL", "m"},
@@ -166,6 +175,9 @@ TEST_CASE("settings: every option reaches its own member", "[unit][settings]") {
   expected.threads = 2;
   expected.max_concurrent_requests = 3;
   expected.max_body_bytes = 4;
+  expected.websockets = false;
+  expected.websocket_memory = 1'048'576;
+  expected.websocket_lifetime = 25min;
   expected.litellm_proxy_url = {"https://llm.example/x"};
   expected.litellm_api_key = "k2";
   expected.default_model = "m";
