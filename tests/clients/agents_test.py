@@ -1,0 +1,139 @@
+"""Tests with Codex, OpenAI's coding agent, as it is used without a terminal (`codex exec`). The model behind the service
+is scripted_responses.py. Nothing goes to the network."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import run
+import scripted_responses
+
+FOLDER = os.path.join(run.ROOT, "build", "clients", "agents")
+CALLS = 20
+
+# A provider that is no OpenAI, and nothing that asks the network: no updates, plugins, apps or analytics. Without retries
+# every failure is one of the run.
+CONFIG = """
+model = "gpt-5.5"
+model_provider = "proxy"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+check_for_update_on_startup = false
+[features]
+plugins = false
+apps = false
+remote_plugin = false
+[analytics]
+enabled = false
+[feedback]
+enabled = false
+[otel]
+exporter = "none"
+[model_providers.proxy]
+name = "llm-proxy"
+base_url = "BASE/v1"
+env_key = "PROXY_KEY"
+wire_api = "responses"
+supports_websockets = true
+request_max_retries = RETRIES
+stream_max_retries = RETRIES
+"""
+
+
+class Codex(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(run.stop_all)
+        self.upstream = run.start_scripted("agents-scripted")
+        self.home = tempfile.TemporaryDirectory(prefix="codex-", dir=os.path.dirname(FOLDER))
+        self.addCleanup(self.home.cleanup)
+
+    def start(self, **options):
+        self.base = run.start_proxy("agents-proxy", LITELLM_PROXY_URL=self.upstream, INTERNAL_API_KEY=run.KEY, **options)
+
+    def codex(self, prompt, retries=0):
+        """Runs Codex, and returns its events. What it said to stderr is in self.said."""
+        work = os.path.join(self.home.name, "work")
+        os.mkdir(work)
+        with open(os.path.join(self.home.name, "config.toml"), "w") as config:
+            config.write(CONFIG.replace("BASE", self.base).replace("RETRIES", str(retries)))
+        command = [os.environ.get("NODE", "node"), f"{FOLDER}/node_modules/@openai/codex/bin/codex.js", "exec",
+                   "--strict-config", "--skip-git-repo-check", "--ephemeral", "--json", "-C", work, prompt]
+        env = {"PATH": os.environ["PATH"], "HOME": self.home.name, "CODEX_HOME": self.home.name, "PROXY_KEY": run.KEY,
+               "RUST_LOG": "warn"}
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.said = done.stderr
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def final_text(self, events):
+        """Asserts that nothing failed on the way to it."""
+        for event in events:
+            self.assertNotIn(event["type"], ("error", "turn.failed"), event)
+            self.assertNotEqual(event.get("item", {}).get("type"), "error", event)
+        self.assertEqual(events[-1]["type"], "turn.completed")
+        return [event["item"]["text"] for event in events if event["type"] == "item.completed"
+                and event["item"]["type"] == "agent_message"][-1]
+
+    def posts(self):
+        with urllib.request.urlopen(self.upstream + "/posts") as answer:
+            return json.load(answer)
+
+    def logged(self, wanted):
+        """Returns the requests in the service's log, as "method path status verdict". It waits for `wanted` of them."""
+        for _ in range(100):
+            with open(os.path.join(run.ROOT, "build", "clients", "agents-proxy.log")) as log:
+                lines = [json.loads(line) for line in log if line.endswith("}\n")]
+            told = [f"{line['method']} {line['path']} {line['status']} {line['verdict']}" for line in lines
+                    if line["msg"] == "request" and line["path"] != "/health"]
+            if len(told) >= wanted:
+                break
+            time.sleep(0.05)
+        return told
+
+    def check_calls(self, events, posts):
+        """Asserts that all calls were made, each once, and that upstream got what came of them."""
+        commands = [event["item"]["aggregated_output"] for event in events if event["type"] == "item.completed"
+                    and event["item"]["type"] == "command_execution"]
+        patches = [event for event in events if event["type"] == "item.completed"
+                   and event["item"]["type"] == "file_change"]
+        self.assertEqual(len(commands) + len(patches), CALLS)
+        self.assertEqual(len(os.listdir(os.path.join(self.home.name, "work"))), len(patches))
+        items = posts[-1]["body"]["input"]
+        scripted_responses.check_items(self, items)
+        outputs = [json.dumps(item["output"]) for item in items if scripted_responses.is_output(item)]
+        self.assertEqual(len(outputs), CALLS)
+        for step, output in enumerate(outputs):
+            self.assertRegex(output, rf"output of step {step}\b|step-{step}\.txt")
+
+    def test_a_run_over_one_websocket(self):
+        self.start()
+        events = self.codex(f"Please make {CALLS} calls.")
+        self.assertEqual(self.final_text(events), f"done after {CALLS} calls")
+        self.assertNotRegex(self.said, re.compile(r"\b(WARN|ERROR)\b|websocket|falling back|reconnect", re.I))
+        posts = self.posts()
+        self.check_calls(events, posts)
+        scripted_responses.check_history(self, posts)
+        for post in posts:
+            self.assertIs(post["body"]["store"], False)
+        told = self.logged(len(posts) + 1)
+        self.assertEqual(told, ["GET /v1/responses 101 complete"] +
+                         ["POST /v1/responses 200 complete"] * len(posts))
+
+    def test_without_websockets_it_uses_http_at_once(self):
+        self.start(WEBSOCKETS="false")
+        events = self.codex(f"Please make {CALLS} calls.")
+        self.assertEqual(self.final_text(events), f"done after {CALLS} calls")
+        self.assertIn("falling back to HTTP", self.said)
+        posts = self.posts()
+        self.check_calls(events, posts)
+        told = self.logged(len(posts) + 1)
+        self.assertEqual(told, ["GET /v1/responses 426 rejected_invalid"] +
+                         ["POST /v1/responses 200 complete"] * len(posts))
+
+
+if __name__ == "__main__":
+    unittest.main()
