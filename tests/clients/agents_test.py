@@ -3,6 +3,7 @@ is scripted_responses.py. Nothing goes to the network."""
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -15,8 +16,8 @@ import scripted_responses
 FOLDER = os.path.join(run.ROOT, "build", "clients", "agents")
 CALLS = 20
 
-# A provider that is no OpenAI, and nothing that asks the network: no updates, plugins, apps or analytics. Without retries
-# every failure is one of the run.
+# A model whose tools are functions, and whose name Codex knows; a provider that is not OpenAI; and nothing that asks the
+# network: no updates, plugins, apps or analytics.
 CONFIG = """
 model = "gpt-5.5"
 model_provider = "proxy"
@@ -55,7 +56,8 @@ class Codex(unittest.TestCase):
         self.base = run.start_proxy("agents-proxy", LITELLM_PROXY_URL=self.upstream, INTERNAL_API_KEY=run.KEY, **options)
 
     def codex(self, prompt, retries=0):
-        """Runs Codex, and returns its events. What it said to stderr is in self.said."""
+        """Runs Codex, and returns its events. What it said to stderr is in self.said. Without retries it gives up at the
+        first failure."""
         work = os.path.join(self.home.name, "work")
         os.mkdir(work)
         with open(os.path.join(self.home.name, "config.toml"), "w") as config:
@@ -64,10 +66,15 @@ class Codex(unittest.TestCase):
                    "--strict-config", "--skip-git-repo-check", "--ephemeral", "--json", "-C", work, prompt]
         env = {"PATH": os.environ["PATH"], "HOME": self.home.name, "CODEX_HOME": self.home.name, "PROXY_KEY": run.KEY,
                "RUST_LOG": "warn"}
-        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        self.said = done.stderr
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, start_new_session=True) as process:
+            try:
+                out, self.said = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # the command starts Codex as a process of its own
+                self.fail("Codex did not end:\n" + "\n".join(process.communicate()))
+        self.assertEqual(process.returncode, 0, out + self.said)
+        return [json.loads(line) for line in out.splitlines()]
 
     def final_text(self, events):
         """Asserts that nothing failed on the way to it."""
@@ -94,18 +101,19 @@ class Codex(unittest.TestCase):
             time.sleep(0.05)
         return told
 
-    def check_calls(self, events, posts):
+    def check_calls(self, events, posts, calls=CALLS):
         """Asserts that all calls were made, each once, and that upstream got what came of them."""
         commands = [event["item"]["aggregated_output"] for event in events if event["type"] == "item.completed"
                     and event["item"]["type"] == "command_execution"]
         patches = [event for event in events if event["type"] == "item.completed"
                    and event["item"]["type"] == "file_change"]
-        self.assertEqual(len(commands) + len(patches), CALLS)
+        self.assertEqual(len(commands) + len(patches), calls)
         self.assertEqual(len(os.listdir(os.path.join(self.home.name, "work"))), len(patches))
+        for post in posts:
+            scripted_responses.check_items(self, post["body"]["input"])
         items = posts[-1]["body"]["input"]
-        scripted_responses.check_items(self, items)
         outputs = [json.dumps(item["output"]) for item in items if scripted_responses.is_output(item)]
-        self.assertEqual(len(outputs), CALLS)
+        self.assertEqual(len(outputs), calls)
         for step, output in enumerate(outputs):
             self.assertRegex(output, rf"output of step {step}\b|step-{step}\.txt")
 
@@ -122,6 +130,32 @@ class Codex(unittest.TestCase):
         told = self.logged(len(posts) + 1)
         self.assertEqual(told, ["GET /v1/responses 101 complete"] +
                          ["POST /v1/responses 200 complete"] * len(posts))
+
+    def recovers(self, prompt, calls, **options):
+        """Runs Codex with retries, asserts that it stays with WebSockets, and returns how many it opened."""
+        self.start(**options)
+        events = self.codex(prompt, retries=5)
+        self.assertEqual(self.final_text(events), f"done after {calls} calls")
+        self.assertNotIn("falling back", self.said)
+        posts = self.posts()
+        self.check_calls(events, posts, calls)
+        return sum(line.startswith("GET ") for line in self.logged(len(posts) + 1))
+
+    def test_a_socket_whose_lifetime_is_over_is_replaced(self):
+        self.assertGreater(self.recovers(f"Please make {CALLS} calls.", CALLS, WEBSOCKET_LIFETIME="300ms"), 1)
+
+    def test_what_the_service_forgot_is_sent_again(self):
+        self.assertGreater(self.recovers("Please make 4 calls.", 4, WEBSOCKET_MEMORY="1000"), 1)
+        self.assertIn("not found", self.said)
+
+    def test_a_429_of_upstream_is_retried_when_it_says(self):
+        self.recovers("Please make 4 calls, fail once at step 3 with 429.", 4)
+        # Without retry-after, which is 1 s, Codex would wait about 200 ms.
+        self.assertRegex(self.said, r"retrying sampling request \(1/5 in (1s|1\.\d*s|9\d\d(\.\d+)?ms)\)")
+
+    def test_a_broken_stream_is_begun_again(self):
+        self.recovers("Please make 4 calls, break once at step 3.", 4)
+        self.assertIn("ended its answer before it was whole", self.said)
 
     def test_without_websockets_it_uses_http_at_once(self):
         self.start(WEBSOCKETS="false")

@@ -79,10 +79,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def respond(self, request):
+        failure = scripted_responses.take_failure(request)
+        if isinstance(failure, int):
+            return self.say(failure, {"error": {"message": f"scripted {failure}", "type": "scripted", "param": None,
+                                                "code": str(failure)}}, retry_after="1")
         self.start_stream()
         for number, event in enumerate(scripted_responses.events_of(request, dict(self.headers))):
+            if failure == "break" and event["type"] == "response.completed":
+                self.close_connection = True
+                return None
             self.event({**event, "sequence_number": number})
         self.wfile.write(b"0\r\n\r\n")
+        return None
 
     def stream(self, model, user):
         self.start_stream()

@@ -1,11 +1,14 @@
 """How scripted.py answers POST /v1/responses: like a model that calls tools one step after the other, as often as the
-user's text says ("make 3 calls"), and then says that it is done. It keeps what was posted and what it answered."""
+user's text says ("make 3 calls"), and then says that it is done. With "fail once at step 2 with 429" or "break once at
+step 2" in the text, that step is refused, or its stream ends too early, the first time. It keeps what was posted and what
+it answered."""
 import json
 import re
 import threading
 
 lock = threading.Lock()
 posts = []  # {"body": …, "headers": …, "output": […]}, in order
+failed = set()  # steps that have failed, with their text
 
 
 def texts(item):
@@ -19,14 +22,32 @@ def is_output(item):
     return item.get("type", "").endswith("_call_output")
 
 
-def wanted_calls(items):
-    """The number in the latest user's text that has one."""
+def items_of(request):
+    items = request.get("input") or []
+    return [{"role": "user", "content": items}] if isinstance(items, str) else items
+
+
+def told(items, pattern):
+    """Returns the match of `pattern` in the latest user's text that has one."""
     for item in reversed(items):
-        if item.get("role") == "user":
-            for text in texts(item):
-                if found := re.search(r"make (\d+) calls", text):
-                    return int(found[1])
-    return 0
+        for text in texts(item) if item.get("role") == "user" else ():
+            if found := re.search(pattern, text):
+                return found
+    return None
+
+
+def take_failure(request):
+    """Returns the status with which this request fails, or "break", or None."""
+    items = items_of(request)
+    found = told(items, r"fail once at step (\d+) with (\d+)") or told(items, r"(break) once at step (\d+)")
+    if not found:
+        return None
+    step, how = (found[2], "break") if found[1] == "break" else (found[1], int(found[2]))
+    with lock:
+        if int(step) != sum(map(is_output, items)) or found.string in failed:
+            return None
+        failed.add(found.string)
+        return how
 
 
 def call(step, tools):
@@ -45,10 +66,9 @@ def call(step, tools):
 
 def answer_to(request):
     """The items of the answer: reasoning, and a call, or two side by side, or the last message."""
-    items = request.get("input") or []
-    if isinstance(items, str):
-        items = [{"role": "user", "content": items}]
-    step, wanted = sum(map(is_output, items)), wanted_calls(items)
+    items = items_of(request)
+    step, wanted = sum(map(is_output, items)), told(items, r"make (\d+) calls")
+    wanted = int(wanted[1]) if wanted else 0
     reasoning = {"type": "reasoning", "id": f"rs_{step}", "summary": [], "encrypted_content": f"sealed-{step}"}
     if step >= wanted:
         return [reasoning, {"type": "message", "id": f"msg_{step}_{len(items)}", "role": "assistant",
@@ -99,15 +119,15 @@ def check_items(test, items):
     test.assertEqual([item["call_id"] for item in items if is_output(item)], calls, "calls and outputs do not match")
 
 
-def check_history(test, told):
-    """Asserts with `test` that each of `told`, the posts of one conversation, has the whole history before it exactly
-    once and in order: the input of the post before, what was answered to that, and something new."""
-    for post in told:
+def check_history(test, posts):
+    """Asserts with `test` that each of `posts`, the requests of one conversation, has the whole history before it exactly
+    once and in order: the input of the one before, what was answered to that, and something new."""
+    for post in posts:
         for member in ("previous_response_id", "type", "generate", "stream_id"):
             test.assertNotIn(member, post["body"])
         test.assertIs(post["body"]["stream"], True)
         check_items(test, post["body"]["input"])
-    for before, after in zip(told, told[1:]):
+    for before, after in zip(posts, posts[1:]):
         known = before["body"]["input"] + before["output"]
         test.assertEqual(after["body"]["input"][:len(known)], known)
         test.assertGreater(len(after["body"]["input"]), len(known))
