@@ -1,5 +1,6 @@
 """Tests with Codex, OpenAI's coding agent, as it is used without a terminal (`codex exec`). The model behind the service
 is scripted_responses.py. Nothing goes to the network."""
+import concurrent.futures
 import json
 import os
 import re
@@ -52,8 +53,8 @@ class Codex(unittest.TestCase):
         self.home = tempfile.TemporaryDirectory(prefix="codex-", dir=os.path.dirname(FOLDER))
         self.addCleanup(self.home.cleanup)
 
-    def start(self, **options):
-        self.base = run.start_proxy("agents-proxy", LITELLM_PROXY_URL=self.upstream, INTERNAL_API_KEY=run.KEY, **options)
+    def start(self, name="agents-proxy", **options):
+        self.base = run.start_proxy(name, LITELLM_PROXY_URL=self.upstream, INTERNAL_API_KEY=run.KEY, **options)
 
     def codex(self, prompt, retries=0):
         """Runs Codex, and returns its events. What it said to stderr is in self.said. Without retries it gives up at the
@@ -89,10 +90,10 @@ class Codex(unittest.TestCase):
         with urllib.request.urlopen(self.upstream + "/posts") as answer:
             return json.load(answer)
 
-    def logged(self, wanted):
+    def logged(self, wanted, name="agents-proxy"):
         """Returns the requests in the service's log, as "method path status verdict". It waits for `wanted` of them."""
         for _ in range(100):
-            with open(os.path.join(run.ROOT, "build", "clients", "agents-proxy.log")) as log:
+            with open(os.path.join(run.ROOT, "build", "clients", name + ".log")) as log:
                 lines = [json.loads(line) for line in log if line.endswith("}\n")]
             told = [f"{line['method']} {line['path']} {line['status']} {line['verdict']}" for line in lines
                     if line["msg"] == "request" and line["path"] != "/health"]
@@ -131,29 +132,54 @@ class Codex(unittest.TestCase):
         self.assertEqual(told, ["GET /v1/responses 101 complete"] +
                          ["POST /v1/responses 200 complete"] * len(posts))
 
-    def recovers(self, prompt, calls, **options):
-        """Runs Codex with retries, asserts that it stays with WebSockets, and returns how many it opened."""
-        self.start(**options)
+    def recovers(self, prompt, calls):
+        """Runs Codex with retries, asserts that it stays with WebSockets, and returns what was posted."""
         events = self.codex(prompt, retries=5)
         self.assertEqual(self.final_text(events), f"done after {calls} calls")
         self.assertNotIn("falling back", self.said)
         posts = self.posts()
         self.check_calls(events, posts, calls)
+        return posts
+
+    def opened(self, posts):
+        """Returns how many WebSockets there were."""
         return sum(line.startswith("GET ") for line in self.logged(len(posts) + 1))
 
+    def restart(self, after):
+        """Ends the service when upstream has had so many posts, and starts it again at the same port."""
+        give_up = time.monotonic() + 30
+        while len(self.posts()) < after and time.monotonic() < give_up:
+            time.sleep(0.01)
+        service = run.started[-1]
+        service.send_signal(signal.SIGTERM)
+        self.assertEqual(service.wait(timeout=20), 0)
+        self.start("agents-proxy-again", port=int(self.base.rpartition(":")[2]))
+
     def test_a_socket_whose_lifetime_is_over_is_replaced(self):
-        self.assertGreater(self.recovers(f"Please make {CALLS} calls.", CALLS, WEBSOCKET_LIFETIME="300ms"), 1)
+        self.start(WEBSOCKET_LIFETIME="300ms")
+        self.assertGreater(self.opened(self.recovers(f"Please make {CALLS} calls.", CALLS)), 1)
 
     def test_what_the_service_forgot_is_sent_again(self):
-        self.assertGreater(self.recovers("Please make 4 calls.", 4, WEBSOCKET_MEMORY="1000"), 1)
+        self.start(WEBSOCKET_MEMORY="1000")
+        self.assertGreater(self.opened(self.recovers("Please make 4 calls.", 4)), 1)
         self.assertIn("not found", self.said)
 
     def test_a_429_of_upstream_is_retried_when_it_says(self):
+        self.start()
         self.recovers("Please make 4 calls, fail once at step 3 with 429.", 4)
         # Without retry-after, which is 1 s, Codex would wait about 200 ms.
         self.assertRegex(self.said, r"retrying sampling request \(1/5 in (1s|1\.\d*s|9\d\d(\.\d+)?ms)\)")
 
+    def test_a_service_that_restarts_is_found_again(self):
+        self.start()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            restarted = pool.submit(self.restart, after=6)
+            self.recovers(f"Please make {CALLS} calls.", CALLS)
+            restarted.result()
+        self.assertEqual(self.logged(1, "agents-proxy-again")[0], "GET /v1/responses 101 complete")
+
     def test_a_broken_stream_is_begun_again(self):
+        self.start()
         self.recovers("Please make 4 calls, break once at step 3.", 4)
         self.assertIn("ended its answer before it was whole", self.said)
 

@@ -49,8 +49,8 @@ def wait_for(url, process):
     sys.exit(f"run.py: no answer from {url}")
 
 
-def start_proxy(name, **options):
-    port = free_port()
+def start_proxy(name, port=None, **options):
+    port = port or free_port()
     env = {f"LLM_PROXY__{key}": str(value) for key, value in options.items()}
     env["LLM_PROXY__PORT"] = str(port)
     process = start([BINARY], env, name)
