@@ -3,7 +3,7 @@
 # a stand-in for the client of the original service. The suite of agents has OpenAI's Codex, which needs 430 MB.
 #
 #   scripts/clients.sh install [agents]    installs the packages that tests/clients pins into build/clients
-#   scripts/clients.sh run [SUITE…]        starts the targets and runs the suites: python and node (if none is named), agents
+#   scripts/clients.sh run [SUITE…]        starts the targets and runs suites: python, node, agents (none named: the first two)
 #   scripts/clients.sh node                prints the folder of a node and an npm that are new enough
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
