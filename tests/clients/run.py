@@ -6,6 +6,7 @@ Targets, each an OpenAI base URL without /v1:
   litellm   llm-proxy in front of a real LiteLLM, whose provider is another llm-proxy in mock mode
   direct    that LiteLLM itself, for comparison
   scripted  llm-proxy in front of scripted.py, which fails as the model's name says
+The suite `agents` needs none of them.
 """
 import argparse
 import os
@@ -30,8 +31,9 @@ def free_port():
 
 
 def start(command, env, name):
-    log = open(os.path.join(ROOT, "build", "clients", f"{name}.log"), "w")
-    started.append(subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT, cwd=HERE))
+    with open(os.path.join(ROOT, "build", "clients", f"{name}.log"), "w") as log:
+        started.append(subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT,
+                                        cwd=HERE))
     return started[-1]
 
 
@@ -47,13 +49,28 @@ def wait_for(url, process):
     sys.exit(f"run.py: no answer from {url}")
 
 
-def start_proxy(name, **options):
-    port = free_port()
+def start_proxy(name, port=None, **options):
+    port = port or free_port()
     env = {f"LLM_PROXY__{key}": str(value) for key, value in options.items()}
     env["LLM_PROXY__PORT"] = str(port)
     process = start([BINARY], env, name)
     wait_for(f"http://127.0.0.1:{port}/health", process)
     return f"http://127.0.0.1:{port}"
+
+
+def start_scripted(name):
+    port = free_port()
+    process = start([sys.executable, os.path.join(HERE, "scripted.py"), str(port)], {}, name)
+    wait_for(f"http://127.0.0.1:{port}/v1/models", process)
+    return f"http://127.0.0.1:{port}"
+
+
+def stop_all():
+    for process in reversed(started):
+        process.send_signal(signal.SIGTERM)
+    for process in started:
+        process.wait(timeout=20)
+    started.clear()
 
 
 def start_litellm(provider):
@@ -71,44 +88,48 @@ def start_litellm(provider):
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
+def start_targets():
+    """Returns the environment of the tests, and LiteLLM, if there is one."""
+    provider = start_proxy("provider", LLM_MODE="mock", INTERNAL_API_KEY="sk-provider", MOCK_CHUNK_DELAY_MS=2)
+    env = {"CLIENT_TEST_KEY": KEY}
+    env["TARGET_MOCK"] = start_proxy("mock", LLM_MODE="mock", INTERNAL_API_KEY=KEY, MOCK_CHUNK_DELAY_MS=2)
+    env["SCRIPTED_ITSELF"] = start_scripted("scripted")
+    env["TARGET_SCRIPTED"] = start_proxy("scripted-proxy", LITELLM_PROXY_URL=env["SCRIPTED_ITSELF"],
+                                         INTERNAL_API_KEY=KEY)
+    litellm = start_litellm(provider)
+    if litellm:
+        env["TARGET_DIRECT"] = litellm["URL"]
+        env["DIRECT_KEY"] = litellm["KEY"]
+        env["TARGET_LITELLM"] = start_proxy("litellm-proxy", LITELLM_PROXY_URL=litellm["URL"],
+                                            LITELLM_API_KEY=litellm["KEY"], INTERNAL_API_KEY=KEY)
+    return env, litellm
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="*", default=["python", "node"])
+    parser.add_argument("suites", nargs="*", default=["python", "node"], metavar="python|node|agents")
     suites = parser.parse_args().suites
     os.makedirs(os.path.join(ROOT, "build", "clients"), exist_ok=True)
-    litellm = None
+    commands = {
+        "python": [sys.executable, "-m", "unittest", "-v", "openai_test", "websocket_test", "anthropic_test",
+                   "langchain_test", "original_client_test", "differential_test", "crowd_test"],
+        "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs", "websocket_test.mjs"],
+        "agents": [sys.executable, "-m", "unittest", "-v", "agents_test"],
+    }
+    if unknown := set(suites) - set(commands):
+        parser.error(f"unknown suite {sorted(unknown)[0]} (known: {', '.join(commands)})")
+    env, litellm = {}, None
     failed = 0
     try:
-        provider = start_proxy("provider", LLM_MODE="mock", INTERNAL_API_KEY="sk-provider", MOCK_CHUNK_DELAY_MS=2)
-        env = {"CLIENT_TEST_KEY": KEY}
-        env["TARGET_MOCK"] = start_proxy("mock", LLM_MODE="mock", INTERNAL_API_KEY=KEY, MOCK_CHUNK_DELAY_MS=2)
-        scripted = free_port()
-        process = start([sys.executable, os.path.join(HERE, "scripted.py"), str(scripted)], {}, "scripted")
-        wait_for(f"http://127.0.0.1:{scripted}/v1/models", process)
-        env["SCRIPTED_ITSELF"] = f"http://127.0.0.1:{scripted}"
-        env["TARGET_SCRIPTED"] = start_proxy("scripted-proxy", LITELLM_PROXY_URL=f"http://127.0.0.1:{scripted}",
-                                             INTERNAL_API_KEY=KEY)
-        litellm = start_litellm(provider)
-        if litellm:
-            env["TARGET_DIRECT"] = litellm["URL"]
-            env["DIRECT_KEY"] = litellm["KEY"]
-            env["TARGET_LITELLM"] = start_proxy("litellm-proxy", LITELLM_PROXY_URL=litellm["URL"],
-                                                LITELLM_API_KEY=litellm["KEY"], INTERNAL_API_KEY=KEY)
-        commands = {
-            "python": [sys.executable, "-m", "unittest", "-v", "openai_test", "anthropic_test", "langchain_test",
-                       "original_client_test", "differential_test", "crowd_test"],
-            "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs"],
-        }
+        if suites != ["agents"]:  # each of those tests starts what it needs
+            env, litellm = start_targets()
         for suite in suites:
             print(f"-- {suite} clients", file=sys.stderr, flush=True)
             failed |= subprocess.run(commands[suite], env={**os.environ, **env}, cwd=HERE).returncode
     finally:
         if litellm:
             subprocess.run([os.path.join(ROOT, "scripts", "litellm.sh"), "stop", "--pid", litellm["PID"]])
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-        for process in started:
-            process.wait(timeout=20)
+        stop_all()
     return 1 if failed else 0
 
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """An upstream that answers as the model's name says: `status-429-2` fails twice with 429 and then succeeds,
 `status-400` always fails, `hang` sends nothing, `cut` ends its stream in the middle, and `slow` sends a word every
-20 ms. It counts the requests, and records when clients leave a stream."""
+20 ms. It counts the requests, and records when clients leave a stream. What it says to the Responses API is in
+scripted_responses.py."""
 import collections
 import http.server
 import json
 import sys
 import threading
 import time
+
+import scripted_responses
 
 lock = threading.Lock()
 seen = collections.Counter()
@@ -34,6 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/counts":
             with lock:
                 self.say(200, {"seen": dict(seen), "left": left})
+        elif self.path == "/posts":
+            with scripted_responses.lock:
+                self.say(200, scripted_responses.posts)
         else:
             self.say(200, {"object": "list", "data": []})
 
@@ -59,16 +65,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if model == "hang":
             time.sleep(5)
             return None
+        if self.path.endswith("/responses"):
+            return self.respond(request)
         if request.get("stream"):
             return self.stream(model, user)
         return self.say(200, {"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [
             {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"after {count}"}}]})
 
-    def stream(self, model, user):
+    def start_stream(self):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+
+    def respond(self, request):
+        failure = scripted_responses.take_failure(request)
+        if isinstance(failure, int):
+            return self.say(failure, {"error": {"message": f"scripted {failure}", "type": "scripted", "param": None,
+                                                "code": str(failure)}}, retry_after="1")
+        self.start_stream()
+        for number, event in enumerate(scripted_responses.events_of(request, dict(self.headers))):
+            if failure == "break" and event["type"] == "response.completed":
+                self.close_connection = True
+                return None
+            self.event({**event, "sequence_number": number})
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def stream(self, model, user):
+        self.start_stream()
         delta = lambda text, reason=None: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model,
                                            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
         try:
