@@ -26,6 +26,7 @@ constexpr std::array rows{
     error_row{errc::model_not_allowed, 403, "permission_error", "model_not_allowed", client_side, false, "This key may not use that model."},
     error_row{errc::internal_key_required, 403, "permission_error", "internal_key_required", client_side, false, "Only INTERNAL_API_KEY may ask for this, because it shows the data of every key."},
     error_row{errc::host_not_allowed, 403, "permission_error", "host_not_allowed", client_side, false, "While INTERNAL_API_KEY is the default that everybody knows, requests are answered only if they are addressed to localhost or a loopback address, and come from no other page: set a key of your own."},
+    error_row{errc::origin_not_allowed, 403, "permission_error", "origin_not_allowed", client_side, false, "Pages of another origin may use this service only if LLM_PROXY__CORS_ORIGINS lists that origin."},
     error_row{errc::not_found, 404, invalid, "not_found", client_side, false, "This path does not exist."},
     error_row{errc::model_not_found, 404, invalid, "model_not_found", client_side, false, "This model does not exist."},
     error_row{errc::method_not_allowed, 405, invalid, "method_not_allowed", client_side, false, "This path does not accept that method."},
