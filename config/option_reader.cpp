@@ -3,6 +3,7 @@
 #include "config/log_safe.hpp"
 #include "http/text/text.hpp"
 #include "http/wire/never_forwarded.hpp"
+#include "http/wire/origin.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -177,6 +178,19 @@ complaint read_paths(const option& o, std::string_view value, std::vector<std::s
   return {};
 }
 
+complaint read_origins(const option& o, std::string_view value, std::vector<std::string>& out) {
+  std::vector<std::string> origins;
+  for (const auto part : list_of(value)) {
+    if (part.size() > o.most) return not_accepted(o, part);
+    auto read = read_origin(part);
+    if (!read.fault.empty()) return in_quotes(part).append(" ").append(read.fault);
+    if (std::find(origins.begin(), origins.end(), read.origin) == origins.end())
+      origins.push_back(std::move(read.origin));
+  }
+  out = std::move(origins);
+  return {};
+}
+
 /// Complaints do not show the addresses, because they might contain a password.
 complaint read_urls(const option& o, std::string_view value, std::vector<std::string>& out) {
   constexpr std::size_t most = 32;
@@ -209,6 +223,7 @@ bool is_never_forwarded_pattern(const std::string& name) {
 
 complaint read(const option& o, std::string_view value, std::vector<std::string>& out) {
   if (o.type == kind::paths) return read_paths(o, value, out);
+  if (o.type == kind::origins) return read_origins(o, value, out);
   if (o.type == kind::urls) return read_urls(o, value, out);
   std::vector<std::string> names;
   for (const auto part : list_of(value)) {

@@ -27,6 +27,7 @@ const std::array table{
     option{"LOG_LEVEL", &s::log_level, kind::choice, 0, 0, live, service, "Least level that is logged."},
     option{"VERSION", &s::version, kind::text, 1, 100, open, service, "Version that /health and --version show."},
     option{"UI", &s::ui, kind::flag, 0, 0, live, service, "Serve the pages: dashboard (/), docs (/docs) and /openapi.json."},
+    option{"CORS_ORIGINS", &s::cors_origins, kind::origins, 0, 300, live, service, "Origins of web pages that may use this service from a browser, with a key; empty = no page of another origin."},
     option{"HOST", &s::host, kind::address, 1, 64, open, service, "Address to listen on."},
     option{"PORT", &s::port, kind::count, 0, 65535, open, service, "Port to listen on; 0 = any free one. Plain PORT is used if this one is unset."},
     option{"ADMIN_PORT", &s::admin_port, kind::count, 0, 65535, open, service, "Port on HOST that serves only /metrics and /health, without a key; 0 = no such port."},
@@ -212,6 +213,9 @@ std::string accepted(const option& o) {
              format_bytes(o.most);
     case kind::paths:
       return "paths such as /v1/files, comma-separated";
+    case kind::origins:
+      return "scheme://host[:port] without a path and without *, such as https://app.example.com, "
+             "comma-separated";
     case kind::aliases:
       return "name=model pairs, comma-separated";
     case kind::flag:

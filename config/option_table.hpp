@@ -30,6 +30,7 @@ enum class kind : std::uint8_t {
   names,
   paths,
   aliases,
+  origins,
   flag,
   seconds,
   millis,

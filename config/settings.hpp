@@ -45,6 +45,7 @@ struct settings {
   llm_proxy::log_level log_level = llm_proxy::log_level::info;
   std::string version = "0.1.0";
   bool ui = true;
+  std::vector<std::string> cors_origins;  // as read_origin() returns them, without duplicates
 
   std::string host = "127.0.0.1";  // an IP address without brackets, or "localhost"
   std::uint16_t port = 8002;       // 0 = any free port

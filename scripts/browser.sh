@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the pages in a real Chromium, and openapi.json against the running service.
+# Tests the pages and the CORS protocol in a real Chromium, and openapi.json against the running service.
 #
 #   scripts/browser.sh install   installs the packages that tests/browser pins into build/browser
 #   scripts/browser.sh run       starts a service in mock mode and runs the tests
@@ -35,7 +35,8 @@ run() {
   # Node looks for node_modules beside the tests.
   ln -sfn "$dir/node_modules" "$pins/node_modules"
   CHROMIUM=$(find_chromium) LLM_PROXY_BIN=${LLM_PROXY_BIN:-$root/build/release/llm-proxy} \
-    node --test --test-reporter=spec --test-concurrency=1 "$pins/openapi_test.mjs" "$pins/pages_test.mjs"
+    node --test --test-reporter=spec --test-concurrency=1 "$pins/openapi_test.mjs" "$pins/cors_test.mjs" \
+      "$pins/pages_test.mjs"
 }
 
 case ${1:-} in

@@ -20,7 +20,8 @@ ROOMS = [
     ("http/system",      ""),
     ("http/json",        "http/text"),
     ("http/wire",        "http/text"),
-    ("config",           "http/text http/system/regular_file.hpp http/wire/never_forwarded.hpp"),
+    ("config",           "http/text http/system/regular_file.hpp http/wire/never_forwarded.hpp "
+                         "http/wire/origin.hpp"),
     ("http/loop",        "http/text http/system http/wire"),
     ("http/dialect",     "http/text http/json http/wire"),
     ("http/telemetry",   "http/text http/dialect http/json http/system http/wire"),

@@ -3,6 +3,7 @@
 #include "actors/service/proxy.hpp"
 #include "actors/service/proxy_tls.hpp"
 #include "config/command_line.hpp"
+#include "http/request/host_check.hpp"
 #include "http/request/route.hpp"
 
 #include <ctime>
@@ -20,6 +21,19 @@ void check_passthrough(parsed_settings& parsed) {
     if (said.reason.empty()) continue;
     auto& list = said.is_warning ? parsed.warnings : parsed.faults;
     list.push_back("LLM_PROXY__PASSTHROUGH_PATHS: \"" + prefix + "\" " + std::string{said.reason});
+  }
+}
+
+/// While the default key is in use, pages of other machines are refused, listed or not (host_check.hpp).
+void check_cors(parsed_settings& parsed) {
+  const auto& values = parsed.values;
+  if (!default_key_counts(values)) return;
+  for (const auto& origin : values.cors_origins) {
+    if (is_local_origin(origin, values.host)) continue;
+    parsed.faults.push_back(
+        "LLM_PROXY__CORS_ORIGINS: \"" + origin +
+        "\" would have no effect: LLM_PROXY__INTERNAL_API_KEY is the default that "
+        "everybody knows, so only pages of this machine are served; set a key of your own");
   }
 }
 
@@ -57,6 +71,7 @@ void check_listener_tls(parsed_settings& parsed) {
 parsed_settings read_live_settings(const env_files& files) {
   auto parsed = load_settings(files);
   check_passthrough(parsed);
+  check_cors(parsed);
   check_upstream_files(parsed);
   return parsed;
 }

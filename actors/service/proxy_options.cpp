@@ -65,6 +65,7 @@ session_options make_session_options(const settings& values, std::span<const rou
   options.client_write_timeout = values.client_write_timeout;
   options.limits_all = values.max_concurrent_requests > 0;
   options.passthrough_paths = values.passthrough_paths;
+  options.cors_origins = values.cors_origins;
   options.own_routes = own_routes;
   options.told_as = told_as(values.caller_to_litellm);
   options.wording = values.error_style == error_style::raw ? error_wording::raw : error_wording::normalized;

@@ -1,6 +1,7 @@
 #include "actors/session/reply.hpp"
 
 #include "http/answer/litellm_error.hpp"
+#include "http/request/cors.hpp"
 #include "http/wire/field_lists.hpp"
 
 #include <utility>
@@ -71,6 +72,7 @@ void reply::write_timing() {
 void reply::add_own_headers(header_list& headers) const {
   headers.add("x-request-id", about_->id);
   if (about_->has_timing) headers.add("server-timing", timing_of(*about_, steady_clock::now()).text());
+  if (origins_ != nullptr) add_cors_headers(headers, *about_->head, *origins_);
 }
 
 }  // namespace llm_proxy

@@ -14,15 +14,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace llm_proxy {
 
 class reply {
  public:
-  /// `to` and `about` must outlive the reply. The status of the answer is noted in `about` once it is known.
-  void begin(reply_writer& to, request_record& about) {
+  /// `to`, `about` and `origins` must outlive the reply. The status of the answer is noted in `about` once it
+  /// is known. `origins` are those whose pages may read the answer; null if the option is not set.
+  void begin(reply_writer& to, request_record& about, const std::vector<std::string>* origins = nullptr) {
     to_ = &to;
     about_ = &about;
+    origins_ = origins;
   }
 
   /// Returns whether the status line was written. Then it cannot change any more.
@@ -30,7 +33,11 @@ class reply {
   /// Returns how many bytes the client's socket has not taken yet.
   std::size_t backlog() const { return to_->backlog(); }
 
-  // -- Whole answers. Each gets x-request-id and, if the record's has_timing is set, server-timing.
+  /// Adds x-request-id, server-timing if the record's has_timing is set, and what add_cors_headers() adds.
+  /// The functions below do so by themselves. Whoever writes a head without them calls this at the end of it.
+  void add_own_headers(header_list& headers) const;
+
+  // -- Whole answers.
 
   void send(unsigned status, std::string_view body, header_list headers);
   /// The same with content-type application/json, unless `headers` have another JSON type or a
@@ -67,10 +74,9 @@ class reply {
   void start_over() { waiting_.clear(); }
 
  private:
-  void add_own_headers(header_list& headers) const;
-
   reply_writer* to_ = nullptr;
   request_record* about_ = nullptr;
+  const std::vector<std::string>* origins_ = nullptr;
   std::string waiting_;  // comments before the first event
   bool is_early_ = false;
 };

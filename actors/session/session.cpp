@@ -2,6 +2,7 @@
 
 #include "config/log_safe.hpp"
 #include "config/request_steps.hpp"
+#include "http/request/cors.hpp"
 #include "http/wire/request_id.hpp"
 
 #include <utility>
@@ -21,7 +22,9 @@ void session_state::begin(self_pointer self, std::shared_ptr<const session_conte
   ++context_->counted->sessions;
   const auto given_id = head().headers.find("x-request-id");
   record_.id = given_id && is_sane_request_id(*given_id) ? std::string{*given_id} : make_request_id();
-  reply_.begin(*client_, record_);
+  // ADMIN_PORT is not for browsers.
+  const auto& origins = context_->options.cors_origins;
+  reply_.begin(*client_, record_, origins.empty() || context_->admin ? nullptr : &origins);
   phase_ = phase::authorizing;
   if (client_->closed()) {
     end(verdict::client_gone, closing::none);
@@ -43,6 +46,8 @@ void session_state::read_head() {
   }
   if (client_->head_fault().code != errc::none) {
     refuse(client_->head_fault());
+  } else if (is_preflight(head()) && !context_->admin) {
+    answer_preflight();
   } else if (const auto reason = check_host(head(), options.local_host)) {
     refuse(*reason);
   } else if (const auto fault = take_websocket_key()) {

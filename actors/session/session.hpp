@@ -195,6 +195,7 @@ class session_state : public exchange_events, private live_session {
   // Own routes: session_own.cpp, session_websocket.cpp, session_scrape.cpp (GET /metrics), session_watch.cpp
   // (/ui/events).
   void answer_health(unsigned status, std::string_view state);
+  void answer_preflight();
   void answer_models();
   void answer_page();
   void answer_own();

@@ -36,6 +36,7 @@ struct session_options {
   std::string upstream_key;                           ///< removed from the text of upstream's errors
   bool limits_all = false;  ///< MAX_CONCURRENT_REQUESTS is set: every request needs a slot
   std::vector<std::string> passthrough_paths;
+  std::vector<std::string> cors_origins;  ///< as read_origin() returns them
   std::span<const route> own_routes;
   error_wording wording = error_wording::normalized;
   bool account_usage = false;

@@ -1,8 +1,9 @@
-// Endpoints that the service answers itself and at once: health, models, pages, and the routes that a fork
+// What the service answers itself and at once: preflights, health, models, pages, and the routes that a fork
 // adds.
 #include "actors/models/model_lists.hpp"
 #include "actors/session/session.hpp"
 #include "http/json/json_text.hpp"
+#include "http/request/cors.hpp"
 #include "http/web/web_pages.hpp"
 
 #include <string>
@@ -16,6 +17,24 @@ void session_state::answer_health(unsigned status, std::string_view state) {
   reply_.send_json(status, R"({"status":")" + std::string{state} + R"(","service":"llm-proxy","version":)" +
                                json_quoted(context_->options.version) + "}");
   end(verdict::complete, closing::whole);
+}
+
+/// A preflight comes without the key, so it is not asked for one. It is never passed on: upstream's
+/// permission would let in pages that the operator has not listed.
+void session_state::answer_preflight() {
+  static constexpr ::llm_proxy::route row{.method = "OPTIONS", .path = "preflight"};
+  enter_phase(phase::routing);
+  record_.row = &row;
+  const auto& options = context_->options;
+  const auto origin = head().headers.find("origin").value_or("");
+  if (!is_listed_origin(origin, options.cors_origins)) {
+    refuse({.code = errc::origin_not_allowed, .detail = "Origin " + std::string{origin}});
+  } else if (const auto reason = check_host(head(), options.local_host)) {
+    refuse(*reason);
+  } else {
+    reply_.send(204, {}, allow_preflight(head()));
+    end(verdict::complete, closing::whole);
+  }
 }
 
 void session_state::answer_models() {
@@ -43,7 +62,7 @@ void session_state::answer_page() {
     return;
   }
   record_.status = answer.head.status;
-  answer.head.headers.add("x-request-id", record_.id);
+  reply_.add_own_headers(answer.head.headers);
   client_->start_answer(answer.head, body_framing::content_length, answer.length, false);
   client_->write_constant(answer.body);
   end(verdict::complete, closing::whole);

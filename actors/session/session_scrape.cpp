@@ -41,7 +41,7 @@ void session_state::send_metrics(const metrics_text& all) {
   record_.status = 200;
   response_head out{200, {}};
   out.headers.add("content-type", prometheus_text::content_type);
-  out.headers.add("x-request-id", record_.id);
+  reply_.add_own_headers(out.headers);
   client_->start_answer(out, body_framing::content_length, scrape_->text->size(), false);
   if (head().method == "HEAD")
     end(verdict::complete, closing::whole);

@@ -29,7 +29,7 @@ void session_state::watch() {
   out.headers.add("cache-control", "no-store");
   out.headers.add("x-accel-buffering", "no");
   out.headers.add("x-content-type-options", "nosniff");
-  out.headers.add("x-request-id", record_.id);
+  reply_.add_own_headers(out.headers);
   client_->start_answer(out, body_framing::chunked, 0, false);
   if (head().method == "HEAD") {
     end(verdict::complete, closing::whole);

@@ -1,6 +1,7 @@
 // A request that becomes a WebSocket. The request ends with the 101; each response over the WebSocket is a
 // request with a session of its own (http/websocket/responses_socket.hpp).
 #include "actors/session/session.hpp"
+#include "http/request/cors.hpp"
 #include "http/websocket/handshake.hpp"
 #include "http/websocket/responses_socket.hpp"
 
@@ -49,9 +50,9 @@ void session_state::open_websocket() {
     refuse(*reason, reason->code == errc::upgrade_required ? upgrade_headers() : header_list{});
     return;
   }
-  if (!is_own_origin(head())) {
+  if (!is_own_origin(head()) && !is_listed_origin(*head().headers.find("origin"), options.cors_origins)) {
     refuse({.code = errc::origin_not_allowed,
-            .detail = "origin " + std::string{*head().headers.find("origin")}});
+            .detail = "Origin " + std::string{*head().headers.find("origin")}});
     return;
   }
   if (context_->health->draining) {

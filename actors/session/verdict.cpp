@@ -53,7 +53,6 @@ verdict verdict_of(errc code, missed deadline) {
     case errc::model_not_allowed:
     case errc::internal_key_required:
     case errc::host_not_allowed:
-    case errc::origin_not_allowed:
       return verdict::rejected_auth;
     case errc::rate_limited:
       return verdict::rejected_limit;

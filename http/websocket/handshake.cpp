@@ -2,6 +2,7 @@
 
 #include "http/text/text.hpp"
 #include "http/wire/field_lists.hpp"
+#include "http/wire/origin.hpp"
 
 #include <algorithm>
 #include <array>
@@ -36,16 +37,6 @@ bool is_of_upgrade(std::string_view name) {
       "accept-encoding", "content-encoding", "x-request-id", "transfer-encoding", "expect"};
   return istarts_with(name, "sec-websocket-") ||
          std::any_of(names.begin(), names.end(), [&](auto each) { return iequals(each, name); });
-}
-
-/// Returns `host:port`, with the default port of the scheme if `authority` names none.
-std::string with_port(std::string_view authority, std::string_view scheme) {
-  std::string text;
-  for (const char c : authority) text += detail::lower_case[static_cast<unsigned char>(c)];
-  const auto bracket = text.rfind(']');
-  const bool has_port = text.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
-  if (!has_port) text += iequals(scheme, "https") ? ":443" : ":80";
-  return text;
 }
 
 }  // namespace
@@ -117,12 +108,12 @@ std::string_view selected_subprotocol(const request_head& head) {
 bool is_own_origin(const request_head& head) {
   const auto origin = head.headers.find("origin");
   if (!origin) return true;
-  constexpr std::string_view mark = "://";
-  const auto at = origin->find(mark);
   const auto host = head.headers.find("host");
-  if (at == std::string_view::npos || !host || head.headers.count("origin") != 1) return false;
-  const auto scheme = origin->substr(0, at);
-  return with_port(origin->substr(at + mark.size()), scheme) == with_port(*host, scheme);
+  if (!host || head.headers.count("origin") != 1) return false;
+  const auto scheme = origin->substr(0, origin->find("://"));
+  const auto page = read_origin(*origin);
+  const auto own = read_origin(std::string{scheme} + "://" + std::string{*host});
+  return !page.origin.empty() && page.origin == own.origin;
 }
 
 request_head inner_request(const request_head& upgrade, std::string_view path) {

@@ -20,11 +20,11 @@ enum class errc : std::uint8_t {
   model_not_allowed,                   ///< the key's list does not have the model
   internal_key_required,               ///< data of all keys, asked for with a key of the keys file
   host_not_allowed,                    ///< not addressed to this machine, while the default key is in use
+  origin_not_allowed,                  ///< of a page whose origin is not in LLM_PROXY__CORS_ORIGINS
   not_found,                           ///< no such path
   model_not_found,                     ///< GET /v1/models/{id} of an id that no list has
   method_not_allowed,                  ///< the path exists, the method does not
   upgrade_required,                    ///< a path for WebSockets, asked for otherwise or while they are off
-  origin_not_allowed,                  ///< a WebSocket from a page of another origin
   body_too_large,                      ///< body over LLM_PROXY__MAX_BODY_BYTES
   unsupported_media_type,              ///< content type is not JSON
   unsupported_encoding,                ///< a content-encoding on the request

@@ -169,6 +169,15 @@ TEST_CASE("websocket: an upgrade that is refused has the status that says why", 
   CHECK(status({{"x-internal-auth", ""},
                 {"sec-websocket-protocol", "realtime, openai-insecure-api-key.no"}}) == 401);
 
+  values.cors_origins = {"https://app.example.com"};
+  proxy listing{values};
+  const auto from = [&](std::string_view origin) {
+    return websocket_client{listing.port(), {{"origin", std::string{origin}}}}.answer().status;
+  };
+  CHECK(from("https://app.example.com") == 101);
+  CHECK(from("https://APP.example.com:443") == 101);
+  CHECK(from("http://app.example.com") == 403);
+
   values.websockets = false;
   proxy without{values};
   const websocket_client refused{without.port()};

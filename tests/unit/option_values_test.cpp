@@ -232,6 +232,20 @@ TEST_CASE("settings: MODEL_ALIASES are name=model pairs, PASSTHROUGH_PATHS plain
   for (const char* bad : {"v1/files", "/v1/fi les", "/v1/files?x"}) refuse("PASSTHROUGH_PATHS", bad);
 }
 
+TEST_CASE("settings: CORS_ORIGINS are whole origins, each in one spelling and once", "[settings][cors]") {
+  const auto values =
+      accept("CORS_ORIGINS", "https://App.example.com:443, http://localhost:5173,https://app.example.com,");
+  CHECK(values.cors_origins == std::vector<std::string>{"https://app.example.com", "http://localhost:5173"});
+  CHECK(contains(print_config(values),
+                 "LLM_PROXY__CORS_ORIGINS=https://app.example.com,http://localhost:5173\n"));
+  CHECK(contains(refuse("CORS_ORIGINS", "*"),
+                 "\"*\" is refused, because it would let the pages of every site in"));
+  CHECK(contains(refuse("CORS_ORIGINS", "https://a.example,https://b.example/"),
+                 "\"https://b.example/\" has a path, but an origin ends with its host or port"));
+  CHECK(contains(refuse("CORS_ORIGINS", "app.example.com"), "\"app.example.com\" has no scheme"));
+  CHECK(contains(refuse("CORS_ORIGINS", "x://" + std::string(300, 'x')), "scheme://host[:port]"));
+}
+
 TEST_CASE("settings: flags and styles take words", "[settings]") {
   for (const char* on : {"true", "ON", "yes", "1"}) CHECK(accept("ACCOUNT_USAGE", on).account_usage);
   for (const char* off : {"false", "Off", "no", "0"}) CHECK_FALSE(accept("ACCOUNT_USAGE", off).account_usage);

@@ -39,6 +39,7 @@ TEST_CASE("verdict: the word for a timeout says which deadline was missed", "[un
            row{errc::version_not_supported, missed::none, "rejected_invalid"},
            row{errc::expectation_failed, missed::none, "rejected_invalid"},
            row{errc::request_timeout, missed::none, "rejected_invalid"},
+           row{errc::origin_not_allowed, missed::none, "rejected_invalid"},
            row{errc::not_found, missed::none, "rejected_invalid"},
            row{errc::model_not_found, missed::none, "rejected_invalid"},
            row{errc::method_not_allowed, missed::none, "rejected_invalid"},
