@@ -1,4 +1,5 @@
 // The commands of the program that ask a running service, and those that write the file of keys.
+#include "http/keys/keys_file.hpp"
 #include "support/certificate.hpp"
 #include "support/keys_file.hpp"
 #include "support/program.hpp"
@@ -276,6 +277,35 @@ TEST_CASE("command: keys add keeps the contents of the file and its mode", "[ser
   const auto listed = run({"keys", "list", "--file", file.path()});
   CHECK(listed.code == 0);
   CHECK(holds(listed.out, "2099-01-31T23:59:59Z  -          7"));  // another key of a name has its limits
+}
+
+TEST_CASE("command: keys sets and shows the routes of a key, and a further key of the name has them too",
+          "[service][cli]") {
+  keys_file file{{{"usual", "key-usual"}}};
+  const auto add = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"keys", "add"});
+    more.insert(more.end(), {"--file", file.path()});
+    return run(std::move(more));
+  };
+  REQUIRE(add({"stored", "--routes", "files,chat"}).code == 0);
+  const auto key = first_line(add({"stored"}).out);
+  const auto read = read_keys_file(file.path());
+  REQUIRE(read.entries.size() == 3);
+  CHECK(read.entries[2].digest == digest_of(key));
+  CHECK(names_of(read.entries[2].rules->routes) == "chat,files");
+  const auto listed = run({"keys", "list", "--file", file.path()}).out;
+  CHECK(holds(listed, "ROUTES\n"));
+  CHECK(holds(listed, " usual\n"));
+  CHECK(holds(listed, " chat,files\n"));
+  const auto before = text_in(file.path());
+  CHECK(holds(add({"stored", "--routes", "files"}).err, "leave out --routes and"));
+  CHECK(holds(add({"other", "--routes", "file"}).err, "takes a list of names of these groups: chat, "));
+  for (const auto* list : {"--routes", "--models"}) {
+    const auto refused = add({"other", list, ""});
+    CHECK(refused.code == 2);
+    CHECK(holds(refused.err, std::string{list} + " takes one or more names"));
+  }
+  CHECK(text_in(file.path()) == before);
 }
 
 TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "[service][cli]") {
