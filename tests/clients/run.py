@@ -56,11 +56,14 @@ def start_proxy(name, **options):
     return f"http://127.0.0.1:{port}"
 
 
-def start_litellm(provider):
+def start_litellm(provider, stored):
     config = os.path.join(ROOT, "build", "clients", "litellm.yaml")
     with open(os.path.join(HERE, "litellm.yaml")) as template, open(config, "w") as out:
-        out.write(template.read().replace("PROVIDER", provider))
+        out.write(template.read().replace("PROVIDER", provider).replace("STORED", stored))
     command = [os.path.join(ROOT, "scripts", "litellm.sh"), "start", "--config", config]
+    # Some of what is stored it asks of the provider of these variables, whatever the configuration says.
+    command += ["--env", "OPENAI_API_KEY=sk-stored", "--env", f"OPENAI_BASE_URL={stored}/v1", "--env",
+                f"OPENAI_API_BASE={stored}/v1"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode == 3:
         print("SKIPPED: no real LiteLLM on this machine (above): the clients are tested against mock mode alone",
@@ -88,7 +91,7 @@ def main():
         env["SCRIPTED_ITSELF"] = f"http://127.0.0.1:{scripted}"
         env["TARGET_SCRIPTED"] = start_proxy("scripted-proxy", LITELLM_PROXY_URL=f"http://127.0.0.1:{scripted}",
                                              INTERNAL_API_KEY=KEY)
-        litellm = start_litellm(provider)
+        litellm = start_litellm(provider, env["SCRIPTED_ITSELF"])
         if litellm:
             env["TARGET_DIRECT"] = litellm["URL"]
             env["DIRECT_KEY"] = litellm["KEY"]
@@ -96,7 +99,7 @@ def main():
                                                 LITELLM_API_KEY=litellm["KEY"], INTERNAL_API_KEY=KEY)
         commands = {
             "python": [sys.executable, "-m", "unittest", "-v", "openai_test", "anthropic_test", "langchain_test",
-                       "original_client_test", "differential_test", "crowd_test"],
+                       "original_client_test", "differential_test", "crowd_test", "stored_test"],
             "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs"],
         }
         for suite in suites:
