@@ -83,7 +83,7 @@ std::variant<std::optional<time_limit>, failure> read_time_limit(const request_h
 
 std::optional<failure> check_form(const key_rules& key, const route& row, const request_head& head) {
   if (key.models.empty()) return std::nullopt;
-  if (!row.method.empty() && head.method != "POST") return check_model_beside(key, head.target, {});
+  if (only_reads_or_deletes(row, head.method)) return check_model_beside(key, head.target, {});
   if (row.body != body_kind::multipart && row.body != body_kind::any) return std::nullopt;
   return failure{
       .code = errc::model_not_allowed,

@@ -86,9 +86,10 @@ answer_terms session_state::terms() const {
                    record_.stream || row.body != body_kind::json || row.any_media};
   out.may_be_empty = row.method == "DELETE";
   // A stored object may have an `error` of its own, and a file may hold anything.
-  out.as_it_comes = row.headers == header_policy::resource;
+  const bool is_stored = row.headers == header_policy::resource;
+  out.as_it_comes = is_stored || row.speaks == dialect::opaque;
   out.has_condition =
-      out.as_it_comes && (head().headers.find("if-none-match") || head().headers.find("if-modified-since"));
+      is_stored && (head().headers.find("if-none-match") || head().headers.find("if-modified-since"));
   return out;
 }
 

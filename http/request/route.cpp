@@ -18,12 +18,9 @@ constexpr std::string_view chat_path = "/v1/chat/completions";
 constexpr std::string_view and_below = "/*";
 
 // clang-format off
-/// Most requests are for the first rows. The rows for what is stored come last, so that they do not delay the
-/// look-up of others.
+/// Most requests are for the first row. Those from rare_path on are looked at only if no other row has the path.
 constexpr std::array routes{
     route{.method = "POST", .path = "/v1/chat/completions", .target = upstream, .body = body_kind::json, .rules = &chat_rules, .group = route_group::chat},
-    route{.method = "POST", .path = "/chat/completions", .target = upstream, .upstream_path = chat_path, .body = body_kind::json, .rules = &chat_rules, .group = route_group::chat},
-    route{.method = "POST", .path = "/v1/llm/chat/completions", .target = upstream, .upstream_path = chat_path, .body = body_kind::json, .rules = &chat_rules, .group = route_group::chat},
 
     route{"GET", "/health", endpoint::health},
     route{"GET", "/health/live", endpoint::live},
@@ -33,6 +30,8 @@ constexpr std::array routes{
     route{"GET", "/v1/models/", endpoint::model},  // a path that ends in '/': the rest is the id
     route{"GET", "/v1/llm/models", endpoint::llm_models},
 
+    route{.method = "POST", .path = "/chat/completions", .target = upstream, .upstream_path = chat_path, .body = body_kind::json, .rules = &chat_rules, .group = route_group::chat},
+    route{.method = "POST", .path = "/v1/llm/chat/completions", .target = upstream, .upstream_path = chat_path, .body = body_kind::json, .rules = &chat_rules, .group = route_group::chat},
     route{.method = "POST", .path = "/v1/completions", .target = upstream, .body = body_kind::json, .rules = &completion_rules, .group = route_group::completions},
     route{.method = "POST", .path = "/v1/embeddings", .target = upstream, .body = body_kind::json, .rules = &embedding_rules, .group = route_group::embeddings},
     route{.method = "POST", .path = "/v1/moderations", .target = upstream, .body = body_kind::json, .rules = &moderation_rules, .group = route_group::moderations},
@@ -48,7 +47,6 @@ constexpr std::array routes{
     route{.method = "POST", .path = "/v1/messages/count_tokens", .target = upstream, .body = body_kind::json, .speaks = dialect::anthropic, .rules = &anthropic_rules, .is_rated = false, .group = route_group::messages},
     route{.method = "POST", .path = "/v1/images/generations", .target = upstream, .body = body_kind::json, .speaks = dialect::events, .rules = &image_rules, .group = route_group::images},
     route{.method = "POST", .path = "/v1/images/edits", .target = upstream, .body = body_kind::multipart, .speaks = dialect::events, .group = route_group::images},
-    route{.method = "POST", .path = "/v1/images/variations", .target = upstream, .body = body_kind::multipart, .speaks = dialect::events, .is_new = true, .group = route_group::images},
     route{.method = "POST", .path = "/v1/audio/transcriptions", .target = upstream, .body = body_kind::multipart, .speaks = dialect::events, .any_media = true, .group = route_group::audio},
     route{.method = "POST", .path = "/v1/audio/translations", .target = upstream, .body = body_kind::multipart, .speaks = dialect::events, .any_media = true, .group = route_group::audio},
     route{.method = "POST", .path = "/v1/audio/speech", .target = upstream, .body = body_kind::json, .speaks = dialect::events, .rules = &speech_rules, .any_media = true, .group = route_group::audio},
@@ -67,6 +65,8 @@ constexpr std::array routes{
     route{"GET", "/openapi.json", endpoint::page},
     route{"GET", "/favicon.ico", endpoint::page},
 
+    // From here on: rare_path.
+    route{.method = "POST", .path = "/v1/images/variations", .target = upstream, .body = body_kind::multipart, .speaks = dialect::events, .is_new = true, .group = route_group::images},
     route{.method = "POST", .path = "/v1/search", .target = upstream, .body = body_kind::optional_json, .speaks = dialect::events, .rules = &object_rules, .is_new = true, .group = route_group::search},
     route{.method = "POST", .path = "/v1/search/{id}", .target = upstream, .body = body_kind::optional_json, .speaks = dialect::events, .rules = &object_rules, .is_new = true, .group = route_group::search},
     route{.method = "POST", .path = "/v1/ocr", .target = upstream, .body = body_kind::json, .speaks = dialect::events, .rules = &ocr_rules, .is_new = true, .group = route_group::ocr},
@@ -84,6 +84,8 @@ constexpr std::array routes{
     route{.method = "GET, POST, DELETE", .path = "/v1/videos/*", .target = upstream, .body = body_kind::any, .speaks = dialect::events, .headers = header_policy::resource, .is_new = true, .group = route_group::videos},
     route{.method = "GET, POST, DELETE", .path = "/v1/evals/*", .target = upstream, .body = body_kind::any, .speaks = dialect::events, .headers = header_policy::resource, .is_new = true, .group = route_group::evals},
 };
+
+constexpr std::string_view rare_path = "/v1/images/variations";
 
 /// The row of all prefixes that the operator passes through.
 constexpr route passed_through{.method = "",
@@ -117,13 +119,21 @@ bool matches(std::string_view pattern, std::string_view path, std::string_view& 
   return is_plain_segment(segment);
 }
 
+/// Returns false if a path differs from a pattern in the first letter, or the first one below /v1: then it
+/// cannot match. This rules most rows out.
+bool may_match(std::string_view pattern, std::string_view path) {
+  const std::size_t at = pattern.starts_with("/v1/") ? 4 : 1;
+  if (pattern.size() <= at || path.size() <= at) return true;
+  return pattern[at] == path[at] || pattern[at] == '{' || pattern[at] == '*';
+}
+
 /// Which form of the table's paths is looked for.
 enum class form : std::uint8_t { whole, without_version };
 
 /// Returns the row's path in that form; empty if it has none.
 std::string_view path_of(const route& row, form which) {
   if (which == form::whole) return row.path;
-  return lies_below(row.path, v1) ? row.path.substr(v1.size()) : std::string_view{};
+  return row.path.starts_with("/v1/") ? row.path.substr(v1.size()) : std::string_view{};
 }
 
 bool is_ui(const route& row) {
@@ -160,7 +170,8 @@ std::string allowed_by(const route& row) {
 
 route_match found(const route& row, std::string_view path, std::string_view parameter, form which) {
   const bool is_own = row.upstream_path.empty();
-  return {row.target, percent_decoded(parameter), &row, is_own ? path : row.upstream_path,
+  return {row.target, parameter.empty() ? std::string{} : percent_decoded(parameter), &row,
+          is_own ? path : row.upstream_path,
           is_own && which == form::without_version ? v1 : std::string_view{}};
 }
 
@@ -177,7 +188,8 @@ route_match find_in(std::span<const route> table, std::string_view method, std::
   route_match match;
   for (const auto& row : table) {
     std::string_view parameter;
-    if (!counts(row) || !matches(path_of(row, which), path, parameter)) continue;
+    const auto pattern = path_of(row, which);
+    if (!may_match(pattern, path) || !counts(row) || !matches(pattern, path, parameter)) continue;
     if (takes(row, method)) return found(row, path, parameter, which);
     match.target = endpoint::wrong_method;
     if (!match.detail.empty()) match.detail += ", ";
@@ -186,15 +198,26 @@ route_match find_in(std::span<const route> table, std::string_view method, std::
   return match;
 }
 
+route_match find_in_table(std::string_view method, std::string_view path, bool ui, form which) {
+  constexpr auto is_rare = [](const route& row) { return row.path == rare_path; };
+  constexpr auto rare =
+      static_cast<std::size_t>(std::find_if(routes.begin(), routes.end(), is_rare) - routes.begin());
+  static_assert(rare < routes.size());
+  const std::span<const route> table{routes};
+  auto match = find_in(table.first(rare), method, path, ui, which);
+  if (match.target == endpoint::none) match = find_in(table.subspan(rare), method, path, ui, which);
+  return match;
+}
+
 }  // namespace
 
 route_match find_route(std::string_view method, std::string_view path,
                        const std::vector<std::string>& passthrough, bool ui, std::span<const route> own) {
-  auto match = find_in(routes, method, path, ui);
+  auto match = find_in_table(method, path, ui, form::whole);
   // A path of the table always belongs to the table, whatever the method. A path that needs no key must not
   // get another meaning.
   if (match.target == endpoint::none) match = find_in(own, method, path, ui);
-  if (match.target == endpoint::none) match = find_in(routes, method, path, ui, form::without_version);
+  if (match.target == endpoint::none) match = find_in_table(method, path, ui, form::without_version);
   if (match.target != endpoint::none) return match;
   constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
                                                     "PATCH", "DELETE", "OPTIONS"};
@@ -214,8 +237,12 @@ bool is_public_path(std::string_view path, public_paths which) {
          });
 }
 
+bool only_reads_or_deletes(const route& row, std::string_view method) {
+  return !row.method.empty() && (method == "GET" || method == "HEAD" || method == "DELETE");
+}
+
 bool is_rated(const route& row, std::string_view method) {
-  return row.is_rated && (row.method.empty() || method == "POST");
+  return row.is_rated && !only_reads_or_deletes(row, method);
 }
 
 std::span<const route> all_routes() {

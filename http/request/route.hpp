@@ -68,8 +68,11 @@ struct route {
   route_group group = route_group::none;
 };
 
-/// Whether a request counts towards its key's requests and tokens per minute. A GET or DELETE of the table
-/// asks no model. Nobody knows that of a path which the operator passes through.
+/// Whether a request only reads or deletes, which asks no model: a GET, HEAD or DELETE. Nobody knows that of
+/// a path which the operator passes through.
+bool only_reads_or_deletes(const route& row, std::string_view method);
+
+/// Whether a request counts towards its key's requests and tokens per minute.
 bool is_rated(const route& row, std::string_view method);
 
 struct route_match {

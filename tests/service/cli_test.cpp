@@ -263,6 +263,17 @@ TEST_CASE("command: a key from keys add works after SIGHUP, and no longer after 
   CHECK(eventually([&] { return !opens(key); }));
 }
 
+TEST_CASE("command: the routes of a key change with its file and a SIGHUP", "[service][cli]") {
+  keys_file file{{{"team-a", "key-a"}}};
+  mock_service service{{{"LLM_PROXY__INTERNAL_API_KEYS_FILE", file.path()}}};
+  const auto port = static_cast<std::uint16_t>(std::stoi(service.found["LLM_PROXY__PORT"]));
+  const auto status = [&] { return request(port, "GET", "/v1/files", {{"x-api-key", "key-a"}}).status; };
+  CHECK(status() == 403);
+  file.write({{"team-a", "key-a", R"("routes":["files"])"}});
+  service.process.signal(SIGHUP);
+  CHECK(eventually([&] { return status() == 404; }));  // mock mode keeps nothing
+}
+
 TEST_CASE("command: keys add keeps the contents of the file and its mode", "[service][cli]") {
   keys_file file{{{"old", "old-key", R"("rpm":7)"}}};
   ::chmod(file.path().c_str(), 0640);

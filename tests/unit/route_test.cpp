@@ -192,6 +192,9 @@ TEST_CASE("route: only a POST that asks a model is rated, and all that nobody kn
     CHECK_FALSE(rated("HEAD", path));
   }
   CHECK(rated("GET", "/v1/skills"));
+  const route own{.method = "PUT", .path = "/v1/own", .target = endpoint::upstream, .body = body_kind::any};
+  CHECK(is_rated(own, "PUT"));
+  CHECK_FALSE(only_reads_or_deletes(own, "PUT"));
 }
 
 TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does", "[unit][route]") {
