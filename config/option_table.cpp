@@ -23,7 +23,7 @@ using s = settings;  // keeps the rows short
 const std::array table{
     option{"LLM_MODE", &s::llm_mode, kind::choice, 0, 0, open, service, "What answers: a LiteLLM proxy, or the built-in mock."},
     option{"INTERNAL_API_KEY", &s::internal_api_key, kind::key, 1, 4096, secret, service, "Key that clients must send (x-internal-auth, Authorization: Bearer or x-api-key)."},
-    option{"INTERNAL_API_KEYS_FILE", &s::internal_api_keys_file, kind::file, 0, 4096, open, service, "JSON file of further keys with names, expiry, limits and models; read again on SIGHUP. With it the default of INTERNAL_API_KEY is no key."},
+    option{"INTERNAL_API_KEYS_FILE", &s::internal_api_keys_file, kind::file, 0, 4096, open, service, "JSON file of further keys with names, expiry, limits, models and routes; read again on SIGHUP. With it the default of INTERNAL_API_KEY is no key."},
     option{"LOG_LEVEL", &s::log_level, kind::choice, 0, 0, live, service, "Least level that is logged."},
     option{"VERSION", &s::version, kind::text, 1, 100, open, service, "Version that /health and --version show."},
     option{"UI", &s::ui, kind::flag, 0, 0, live, service, "Serve the pages: dashboard (/), docs (/docs) and /openapi.json."},
@@ -212,7 +212,7 @@ std::string accepted(const option& o) {
       return "bytes, or with unit KiB, MiB or GiB, from " + std::to_string(o.least) + " to " +
              format_bytes(o.most);
     case kind::paths:
-      return "paths such as /v1/files, comma-separated";
+      return "paths such as /v1/skills, comma-separated";
     case kind::origins:
       return "scheme://host[:port] without a path and without *, such as https://app.example.com, "
              "comma-separated";

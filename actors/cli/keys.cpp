@@ -38,7 +38,7 @@ constexpr std::string_view after_change =
 constexpr option_name file_option{"--file"};
 constexpr std::array known{
     file_option,          option_name{"--expires"}, option_name{"--max-concurrent"}, option_name{"--rpm"},
-    option_name{"--tpm"}, option_name{"--models"},  option_name{"--sha256"}};
+    option_name{"--tpm"}, option_name{"--models"},  option_name{"--routes"},         option_name{"--sha256"}};
 
 [[noreturn]] void give_up(const std::string& what, int error = errno) {
   throw std::runtime_error{what + ": " + std::strerror(error)};
@@ -104,6 +104,16 @@ std::vector<std::string> names_in(const std::string& list) {
   return names;
 }
 
+/// Returns the names of a list; empty if the option was not given. An empty list would mean "no restriction",
+/// which nobody means who gives the option.
+std::vector<std::string> names(const parsed_arguments& given, std::string_view option) {
+  const auto list = given.option(option);
+  auto found = list ? names_in(*list) : std::vector<std::string>{};
+  if (list && found.empty())
+    throw std::invalid_argument{std::string{option} + " takes one or more names, separated by commas"};
+  return found;
+}
+
 int report_faults(std::ostream& err, const std::string& path, const std::vector<std::string>& faults) {
   for (const auto& each : faults) err << "llm-proxy: error: " << log_safe(path) << ": " << each << '\n';
   return 1;
@@ -118,7 +128,8 @@ int add(const std::string& path, const parsed_arguments& given, std::ostream& ou
   entry.max_concurrent = number(given, "--max-concurrent");
   entry.rpm = number(given, "--rpm");
   entry.tpm = number(given, "--tpm");
-  if (const auto models = given.option("--models")) entry.models = names_in(*models);
+  entry.models = names(given, "--models");
+  entry.routes = names(given, "--routes");
   const auto edited = add_key(read_text(path), entry);
   if (!edited.differing.empty()) {
     std::string flags;
@@ -154,20 +165,21 @@ int list(const std::string& path, std::ostream& out, std::ostream& err) {
   if (!read.faults.empty()) return report_faults(err, path, read.faults);
   const auto line = [&out](std::string_view name, std::string_view sha256, std::string_view expires,
                            std::string_view concurrent, std::string_view rpm, std::string_view tpm,
-                           std::string_view models) {
+                           std::string_view models, std::string_view routes) {
     out << std::left << std::setw(24) << name << ' ' << std::setw(12) << sha256 << "  " << std::setw(20)
         << expires << "  " << std::setw(10) << concurrent << ' ' << std::setw(8) << rpm << ' '
-        << std::setw(10) << tpm << ' ' << models << '\n';
+        << std::setw(10) << tpm << ' ' << std::setw(16) << models << ' ' << routes << '\n';
   };
   const auto limit = [](std::uint64_t value) { return value == 0 ? "-" : std::to_string(value); };
-  line("NAME", "SHA256", "EXPIRES", "CONCURRENT", "RPM", "TPM", "MODELS");
+  line("NAME", "SHA256", "EXPIRES", "CONCURRENT", "RPM", "TPM", "MODELS", "ROUTES");
   for (const auto& each : read.entries) {
     std::string models;
     for (const auto& name : each.rules->models) models += (models.empty() ? "" : ",") + log_safe(name);
     auto expires = each.expires ? format_rfc3339(*each.expires) : "never";
     if (each.expires && *each.expires <= std::time(nullptr)) expires += " (expired)";
     line(each.rules->name, hex_of(each.digest).substr(0, 12), expires, limit(each.rules->max_concurrent),
-         limit(each.rules->rpm), limit(each.rules->tpm), models.empty() ? "all" : models);
+         limit(each.rules->rpm), limit(each.rules->tpm), models.empty() ? "all" : models,
+         each.rules->routes == usual_groups() ? "usual" : names_of(each.rules->routes));
   }
   out << std::flush;
   return 0;

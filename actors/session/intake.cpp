@@ -31,6 +31,15 @@ std::optional<failure> check_host(const request_head& head, const std::optional<
   return failure{.code = errc::host_not_allowed, .detail = std::move(foreign)};
 }
 
+std::optional<failure> check_group(const key_rules& key, bool is_operator, route_group group) {
+  if (is_operator || key.routes.contains(group)) return std::nullopt;
+  const auto name = std::string{name_of(group)};
+  return failure{.code = errc::route_not_allowed,
+                 .message = "This key may not use the routes of the group '" + name +
+                            "': the field routes of its entry in the keys file does not name it.",
+                 .detail = "routes of the key " + key.name + ": " + names_of(key.routes)};
+}
+
 std::optional<failure> check_head(const request_head& head, body_kind body, std::size_t most) {
   const auto& headers = head.headers;
   if (headers.find("expect") && !head.expects_continue && head.minor_version == 1)
@@ -72,8 +81,10 @@ std::variant<std::optional<time_limit>, failure> read_time_limit(const request_h
   return time_limit{is_shortened ? asked : ours, is_shortened};
 }
 
-std::optional<failure> check_form(const key_rules& key, body_kind body) {
-  if (key.models.empty() || (body != body_kind::multipart && body != body_kind::any)) return std::nullopt;
+std::optional<failure> check_form(const key_rules& key, const route& row, const request_head& head) {
+  if (key.models.empty()) return std::nullopt;
+  if (only_reads_or_deletes(row, head.method)) return check_model_beside(key, head.target, {});
+  if (row.body != body_kind::multipart && row.body != body_kind::any) return std::nullopt;
   return failure{
       .code = errc::model_not_allowed,
       .message = "This key may use certain models only, and the model of this request cannot be seen.",
@@ -83,7 +94,8 @@ std::optional<failure> check_form(const key_rules& key, body_kind body) {
 std::optional<failure> check_model_beside(const key_rules& key, std::string_view target,
                                           std::string_view member) {
   if (key.models.empty()) return std::nullopt;
-  const auto found = has_model_in_query(target) ? std::string_view{"model"} : member;
+  auto found = model_in_query(target);
+  if (found.empty()) found = member;
   if (found.empty()) return std::nullopt;
   return failure{
       .code = errc::model_not_allowed,

@@ -25,6 +25,10 @@ namespace llm_proxy {
 /// reveal nothing worth hiding and probes may use any host name.
 std::optional<failure> check_host(const request_head& head, const std::optional<std::string>& local_host);
 
+/// Checks that the key may use the routes of `group`. INTERNAL_API_KEY, whose requests have `is_operator`,
+/// may use all of them. Fails with route_not_allowed.
+std::optional<failure> check_group(const key_rules& key, bool is_operator, route_group group);
+
 /// Checks the head against what its route accepts. Fails with expectation_failed, unsupported_encoding,
 /// unsupported_media_type, bad_request (a form without a boundary) or body_too_large. `most` is the largest
 /// size of a body in bytes.
@@ -40,9 +44,10 @@ struct time_limit {
 std::variant<std::optional<time_limit>, failure> read_time_limit(const request_head& head,
                                                                  std::chrono::milliseconds ours);
 
-/// Refuses a body that is passed on unread if the key has a list of models, because nobody would check the
-/// model that the body names. Fails with model_not_allowed.
-std::optional<failure> check_form(const key_rules& key, body_kind body);
+/// Refuses a request whose body is passed on unread if the key has a list of models, because nobody would
+/// check the model that the body names. A GET or DELETE of the table asks no model, unless its query names
+/// one. Fails with model_not_allowed.
+std::optional<failure> check_form(const key_rules& key, const route& row, const request_head& head);
 
 /// Refuses a request that names models anywhere else than in the body's `model`, if the key has a list of
 /// models: in the query, or in `member`, a member of the body that can name models (empty if the body has

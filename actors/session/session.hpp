@@ -162,6 +162,7 @@ class session_state : public exchange_events, private live_session {
   void hold(std::string&& bytes);
   void release_held();
   void end_upstream();
+  void end_with_head();
   void end_stream();
   void end_complete_stream(std::string_view rest);
   void note_complete_stream();

@@ -66,7 +66,10 @@ void session_state::begin_answer(response_head&& answer) {
       break;
     case answer_plan::pass:
       enter_phase(phase::streaming);
-      await_more();
+      if (head().method == "HEAD" && !route_.row->method.empty())
+        end_with_head();
+      else
+        await_more();
       break;
     case answer_plan::hold:
       enter_phase(phase::holding);
@@ -79,10 +82,14 @@ answer_terms session_state::terms() const {
   const auto& row = *route_.row;
   // The errors of an unknown dialect are passed on unchanged, because we do not know their shape.
   const auto wording = row.speaks == dialect::opaque ? error_wording::raw : context_->options.wording;
-  answer_terms out{row.speaks, wording, row.any_media, record_.stream || row.body != body_kind::json};
+  answer_terms out{row.speaks, wording, row.any_media,
+                   record_.stream || row.body != body_kind::json || row.any_media};
   out.may_be_empty = row.method == "DELETE";
-  out.has_condition = row.headers == header_policy::resource &&
-                      (head().headers.find("if-none-match") || head().headers.find("if-modified-since"));
+  // A stored object may have an `error` of its own, and a file may hold anything.
+  const bool is_stored = row.headers == header_policy::resource;
+  out.as_it_comes = is_stored || row.speaks == dialect::opaque;
+  out.has_condition =
+      is_stored && (head().headers.find("if-none-match") || head().headers.find("if-modified-since"));
   return out;
 }
 
@@ -209,9 +216,16 @@ void session_state::open_reply() {
   }
 }
 
+/// Answers a HEAD for which upstream got a GET, without its body, which may be a large file.
+void session_state::end_with_head() {
+  open_reply();
+  judge_upstream({.code = errc::none});
+  end(verdict::complete, closing::whole);
+}
+
 void session_state::end_stream() {
   if (!attempt_.is_judged) {
-    if (record_.attempt.chunks == 0 && route_.row->speaks != dialect::opaque) {
+    if (record_.attempt.chunks == 0 && !terms().as_it_comes) {
       fail({.code = errc::upstream_invalid_response,
             .message = "The model gateway answered without a body.",
             .detail = "empty body"});

@@ -26,7 +26,8 @@ header_list retry_after(std::string_view seconds) {
 
 void session_state::begin_upstream() {
   const auto& options = context_->options;
-  auto reason = check_head(head(), route_.row->body, options.max_body_bytes);
+  auto reason = check_group(*record_.key, is_operator_, route_.row->group);
+  if (!reason) reason = check_head(head(), route_.row->body, options.max_body_bytes);
   if (!reason) reason = limit_time();
   if (reason) {
     refuse(*reason);
@@ -69,7 +70,7 @@ std::optional<failure> session_state::limit_time() {
 
 /// Called before the body is read, so that a refused request costs nothing more.
 void session_state::ask_admission() {
-  if (const auto reason = check_form(*record_.key, route_.row->body)) {
+  if (const auto reason = check_form(*record_.key, *route_.row, head())) {
     refuse(*reason);
     return;
   }
@@ -85,7 +86,7 @@ void session_state::ask_admission() {
     return;
   }
   enter_phase(phase::queued);
-  const auto cost = route_.row->is_rated ? request_cost::full : request_cost::slot_only;
+  const auto cost = is_rated(*route_.row, head().method) ? request_cost::full : request_cost::slot_only;
   self_->request(context_->admission, caf::infinite, request_slot{self_->id(), record_.key, cost})
       .then(
           [this](slot_decision& decided) {

@@ -46,6 +46,10 @@ void session_state::open_websocket() {
     refuse({.code = errc::upgrade_required}, upgrade_headers());
     return;
   }
+  if (const auto reason = check_group(*record_.key, is_operator_, route_.row->group)) {
+    refuse(*reason);
+    return;
+  }
   if (const auto reason = check_upgrade(head())) {
     refuse(*reason, reason->code == errc::upgrade_required ? upgrade_headers() : header_list{});
     return;

@@ -51,6 +51,7 @@ verdict verdict_of(errc code, missed deadline) {
       return verdict::complete;
     case errc::unauthorized:
     case errc::model_not_allowed:
+    case errc::route_not_allowed:
     case errc::internal_key_required:
     case errc::host_not_allowed:
       return verdict::rejected_auth;

@@ -42,6 +42,7 @@ struct fields {
   std::string text;                 // prompt, input or query
   std::vector<std::string> inputs;  // the elements of input or documents, as text
   std::string encoding;
+  std::string stream_format;
   bool stream = false;
   std::size_t dimensions = 8;
 };
@@ -53,6 +54,7 @@ fields read(std::string_view body) {
     if (key == "model" && text) found.model = json_unescaped(value);
     if ((key == "prompt" || key == "input" || key == "query") && text) found.text = json_unescaped(value);
     if (key == "encoding_format" && text) found.encoding = json_unescaped(value);
+    if (key == "stream_format" && text) found.stream_format = json_unescaped(value);
     if (key == "stream") found.stream = kind == json_token::literal_true;
     if (key == "dimensions" && kind == json_token::number && value.size() < 5)
       found.dimensions = std::stoul(std::string{value});
@@ -160,7 +162,7 @@ fake_answer chat(std::string_view body, std::string_view unique, std::int64_t cr
 }
 
 /// Returns a tenth of a second of silence: WAV, 8 kHz, 8 bits, mono.
-fake_answer speech() {
+fake_answer speech(std::string_view body) {
   constexpr std::uint32_t samples = 800;
   std::string wav = "RIFF";
   const auto number = [&wav](std::uint32_t value, int bytes) {
@@ -175,7 +177,12 @@ fake_answer speech() {
   wav += "data";
   number(samples, 4);
   wav.append(samples, '\x80');
-  return {200, "audio/wav", {{false, std::move(wav)}}};
+  if (read(body).stream_format != "sse") return {200, "audio/wav", {{false, std::move(wav)}}};
+  return {200,
+          "text/event-stream; charset=utf-8",
+          {{true, sse_event(R"({"type":"speech.audio.delta","audio":")" + base64(wav) + R"("})")},
+           {false, sse_event(R"({"type":"speech.audio.done","usage":{"input_tokens":1,"output_tokens":1,)"
+                             R"("total_tokens":2}})")}}};
 }
 
 fake_answer images(std::int64_t created) {
@@ -184,13 +191,16 @@ fake_answer images(std::int64_t created) {
 }
 
 fake_answer nothing_stored(dialect speaks) {
-  return {404,
-          "application/json",
-          {{false, error_body(speaks, {404,
-                                       "Mock mode keeps nothing that could be asked for later.",
-                                       "invalid_request_error",
-                                       {},
-                                       "not_found"})}}};
+  return {
+      404,
+      "application/json",
+      {{false,
+        error_body(speaks,
+                   {404,
+                    "Mock mode keeps nothing that could be asked for later, and has no answer for this path.",
+                    "invalid_request_error",
+                    {},
+                    "not_found"})}}};
 }
 
 }  // namespace
@@ -207,10 +217,10 @@ fake_answer answer_as_mock(std::string_view method, std::string_view path, std::
   if (path == "/v1/responses/input_tokens") return fake_input_tokens(body);
   if (path == "/v1/messages") return fake_message(body, unique);
   if (path == "/v1/messages/count_tokens") return fake_token_count(body);
-  if (path == "/v1/images/generations" || path == "/v1/images/edits") return images(created);
+  if (path.starts_with("/v1/images/")) return images(created);
   if (path == "/v1/audio/transcriptions" || path == "/v1/audio/translations")
     return json(R"({"text":"Mock transcription"})");
-  if (path == "/v1/audio/speech") return speech();
+  if (path == "/v1/audio/speech") return speech(body);
   return nothing_stored(dialect::chat);
 }
 

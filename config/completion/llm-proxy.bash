@@ -12,7 +12,7 @@ _llm_proxy() {
     case $command in
       chat) words='-m --model -s --system --url --ca-file' ;;
       models | health) words='--url --ca-file' ;;
-      keys) words='add list revoke --file --expires --max-concurrent --rpm --tpm --models --sha256' ;;
+      keys) words='add list revoke --file --expires --max-concurrent --rpm --tpm --models --routes --sha256' ;;
     esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "${words-}" -- "$word")

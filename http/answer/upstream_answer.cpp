@@ -78,13 +78,11 @@ answer_plan plan_answer(const response_head& head, const answer_terms& terms) {
   if (head.status >= 300 && head.status < 400) return answer_plan::refuse;
   if (head.status < 200 || head.status > 599) return answer_plan::refuse;
   if (head.status >= 300) return answer_plan::hold;
+  if (terms.as_it_comes) return answer_plan::pass;
   const auto type = head.headers.find("content-type");
   const auto media = type ? media_type(*type) : std::string_view{};
-  if (iequals(media, "text/event-stream")) {
-    if (terms.speaks == dialect::opaque) return answer_plan::pass;
-    return terms.may_stream ? answer_plan::stream : answer_plan::hold;
-  }
-  if (terms.speaks == dialect::opaque || (terms.any_media && !is_json_media(media))) return answer_plan::pass;
+  if (iequals(media, "text/event-stream")) return terms.may_stream ? answer_plan::stream : answer_plan::hold;
+  if (terms.any_media && !is_json_media(media)) return answer_plan::pass;
   return answer_plan::hold;
 }
 

@@ -29,6 +29,7 @@ struct answer_terms {
   bool any_media = false;      ///< whether a success may be something other than JSON
   bool may_stream = false;     ///< the client asked for an event stream, or gets one if upstream says so
   bool may_be_empty = false;   ///< a 204 is a success, as the answer to DELETE is
+  bool as_it_comes = false;    ///< a success is passed on unread, and ends where its framing says
   bool has_condition = false;  ///< the client asked for a 304 where it applies (RFC 9110 §13)
 };
 

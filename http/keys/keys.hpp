@@ -3,6 +3,7 @@
 #pragma once
 
 #include "http/keys/key_uses.hpp"
+#include "http/keys/route_groups.hpp"
 
 #include <array>
 #include <cstddef>
@@ -26,6 +27,9 @@ struct key_rules {
   std::uint64_t rpm = 0;            ///< requests per minute
   std::uint64_t tpm = 0;            ///< tokens per minute, prompt and completion
   std::vector<std::string> models;  ///< exact names, or prefixes followed by `*`; empty: all
+  /// The groups of routes that the keys of this name may use. INTERNAL_API_KEY may use all of them, also
+  /// where an entry of its name gives it limits.
+  route_groups routes = usual_groups();
   /// When the name was last used. A newer table takes it over from the table that it replaces.
   key_use_ptr last_use;
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t longest_name = 100;
 constexpr std::uint64_t most = 1'000'000'000'000;
-constexpr std::string_view members = "name, sha256, expires, max_concurrent, rpm, tpm, models";
+constexpr std::string_view members = "name, sha256, expires, max_concurrent, rpm, tpm, models, routes";
 
 /// Whether `text` can be a name. Names appear in the log and in metrics, so they must not need escaping.
 bool is_name(std::string_view text) {
@@ -101,6 +101,8 @@ class entry_reader {
       rules_.tpm = number(member, kind, raw);
     } else if (member == "models") {
       read_models(member, kind, raw);
+    } else if (member == "routes") {
+      read_routes(member, kind, raw);
     } else {
       // A misspelt limit would otherwise mean that there is no limit.
       faults_.push_back(place_ + ": has an unknown member; it takes " + std::string{members});
@@ -130,6 +132,24 @@ class entry_reader {
             "takes a list of one or more model names, each of which may end in *; leave it out for all");
   }
 
+  void read_routes(std::string_view member, json_token kind, std::string_view raw) {
+    rules_.routes = {};
+    bool right = kind == json_token::begin_array;
+    if (right) {
+      for_each_element(raw, [&](json_token each, std::string_view text) {
+        const auto group = group_named(text_of(each, text).value_or(std::string{}));
+        right = right && group != route_group::none;
+        if (right) rules_.routes.add(group);
+      });
+    }
+    if (right && rules_.routes.empty()) {
+      fault(member, "is an empty list, which would allow nothing; leave it out for the usual groups");
+    } else if (!right) {
+      fault(member, "takes a list of names of these groups: " + all_group_names() +
+                        "; leave it out for the usual ones, which are those before videos");
+    }
+  }
+
   std::string place_;
   std::vector<std::string>& faults_;
   std::set<std::string> seen_;
@@ -138,7 +158,8 @@ class entry_reader {
 };
 
 bool same_rules(const key_rules& a, const key_rules& b) {
-  return a.max_concurrent == b.max_concurrent && a.rpm == b.rpm && a.tpm == b.tpm && a.models == b.models;
+  return a.max_concurrent == b.max_concurrent && a.rpm == b.rpm && a.tpm == b.tpm && a.models == b.models &&
+         a.routes == b.routes;
 }
 
 /// Adds the faults that an entry has in comparison with earlier entries.
@@ -150,7 +171,7 @@ void compare(std::size_t index, const key_entry& entry, std::map<key_digest, std
     faults.push_back(place(index) + ".sha256: is that of " + place(at->second) + " too");
   const auto [at, added] = names.emplace(entry.rules->name, std::pair{index, entry.rules});
   if (!added && !same_rules(*at->second.second, *entry.rules))
-    faults.push_back(place(index) + ": has other limits or models than " + place(at->second.first) +
+    faults.push_back(place(index) + ": has other limits, models or routes than " + place(at->second.first) +
                      ", but entries of one name share them");
 }
 

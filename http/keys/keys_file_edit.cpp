@@ -81,14 +81,17 @@ edited_keys add_key(std::string_view json, const new_key_entry& entry) {
   if (entry.max_concurrent) added.AddMember("max_concurrent", *entry.max_concurrent, memory);
   if (entry.rpm) added.AddMember("rpm", *entry.rpm, memory);
   if (entry.tpm) added.AddMember("tpm", *entry.tpm, memory);
-  if (!entry.models.empty()) {
-    Value models{rapidjson::kArrayType};
-    for (const auto& each : entry.models) models.PushBack(text_value(each, file), memory);
-    added.AddMember("models", models, memory);
-  }
+  const auto add_list = [&](const char* member, const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    Value list{rapidjson::kArrayType};
+    for (const auto& each : names) list.PushBack(text_value(each, file), memory);
+    added.AddMember(rapidjson::StringRef(member), list, memory);
+  };
+  add_list("models", entry.models);
+  add_list("routes", entry.routes);
   if (const auto* other = find_name(keys, entry.name)) {
     edited_keys refused;
-    for (const char* shared : {"max_concurrent", "rpm", "tpm", "models"}) {
+    for (const char* shared : {"max_concurrent", "rpm", "tpm", "models", "routes"}) {
       const bool had = other->HasMember(shared);
       if (added.HasMember(shared)) {
         if (!had || (*other)[shared] != added[shared]) refused.differing.emplace_back(shared);

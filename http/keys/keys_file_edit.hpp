@@ -17,7 +17,7 @@ struct new_key_entry {
   key_digest digest{};
   std::optional<std::string> expires;  ///< RFC 3339
   std::optional<std::uint64_t> max_concurrent, rpm, tpm;
-  std::vector<std::string> models;
+  std::vector<std::string> models, routes;
 };
 
 struct edited_keys {
@@ -27,8 +27,9 @@ struct edited_keys {
   std::vector<std::string> differing = {};  ///< members in which a new key would differ from its name
 };
 
-/// Returns `json` (empty: a new file) with one more entry. If `entry` does not name limits or models, it gets
-/// those of the name's other entries, because all entries of a name share them. This is how a key is rotated.
+/// Returns `json` (empty: a new file) with one more entry. If `entry` does not name limits, models or routes,
+/// it gets those of the name's other entries, because all entries of a name share them. This is how a key is
+/// rotated.
 edited_keys add_key(std::string_view json, const new_key_entry& entry);
 
 /// Returns `json` without the entries of `name`. If `sha256` is given, only the entries are removed whose

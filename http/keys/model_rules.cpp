@@ -44,16 +44,19 @@ bool allows_model(const std::vector<std::string>& patterns, std::string_view mod
   }
 }
 
-bool has_model_in_query(std::string_view target) {
+std::string_view model_in_query(std::string_view target) {
   const auto query_at = target.find('?');
   for (auto query = query_at == std::string_view::npos ? std::string_view{} : target.substr(query_at + 1);
        !query.empty();) {
     const auto end = std::min(query.find_first_of("&;"), query.size());
     const auto parameter = query.substr(0, end);
-    if (iequals(percent_decoded(parameter.substr(0, parameter.find('='))), "model")) return true;
+    const auto name = percent_decoded(parameter.substr(0, parameter.find('=')));
+    for (const std::string_view each : {"model", "target_model_names"}) {
+      if (iequals(name, each)) return each;
+    }
     query.remove_prefix(std::min(end + 1, query.size()));
   }
-  return false;
+  return {};
 }
 
 std::string_view member_bringing_models(std::string_view name) {

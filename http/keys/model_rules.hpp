@@ -13,9 +13,10 @@ namespace llm_proxy {
 /// model must be allowed.
 bool allows_model(const std::vector<std::string>& patterns, std::string_view model);
 
-/// Whether the query of a target names a model, as Azure's clients do. LiteLLM prefers it to the model in the
-/// body.
-bool has_model_in_query(std::string_view target);
+/// Returns the name of the parameter by which the query of a target names models, as a view that stays valid;
+/// empty if there is none. Azure's clients send `model`, and LiteLLM prefers it to the model in the body. It
+/// lists the files and batches of `target_model_names`.
+std::string_view model_in_query(std::string_view target);
 
 /// Returns `name`, as a view that stays valid, if it is a member of a body through which LiteLLM could use a
 /// model other than the body's `model`. Returns an empty view for any other member.

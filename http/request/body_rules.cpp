@@ -86,6 +86,8 @@ constexpr std::array image_members{maybe_model, any_messages, maybe_stream, any_
                                    member_rule{"prompt", string, text}};
 constexpr std::array speech_members{some_model, any_messages, maybe_stream, any_stream_options,
                                     member_rule{"input", string, text}};
+constexpr std::array ocr_members{some_model, any_messages, maybe_stream, any_stream_options,
+                                 member_rule{"document", object, "an object"}};
 constexpr std::array response_members{
     maybe_model,  // a stored prompt may name it
     any_messages,
@@ -129,6 +131,7 @@ const body_rules moderation_rules{moderation_members};
 const body_rules rerank_rules{rerank_members};
 const body_rules image_rules{image_members};
 const body_rules speech_rules{speech_members};
+const body_rules ocr_rules{ocr_members};
 const body_rules response_rules{response_members};
 const body_rules anthropic_rules{anthropic_members, true};
 const body_rules object_rules{object_members};

@@ -45,6 +45,7 @@ extern const body_rules moderation_rules;
 extern const body_rules rerank_rules;
 extern const body_rules image_rules;
 extern const body_rules speech_rules;
+extern const body_rules ocr_rules;
 extern const body_rules response_rules;
 extern const body_rules anthropic_rules;
 /// Any JSON object.

@@ -4,6 +4,7 @@
 
 #include "http/dialect/dialect.hpp"
 #include "http/keys/keys.hpp"
+#include "http/keys/route_groups.hpp"
 #include "http/request/body_rules.hpp"
 #include "http/wire/header_policy.hpp"
 #include "http/wire/message.hpp"
@@ -50,9 +51,10 @@ struct own_answer {
 };
 using answer_function = own_answer (*)(const request_head& request, const key_rules& who);
 
-/// A row of the table. `{id}` in a path is one segment.
+/// A row of the table. `{id}` in a path is one segment. A path that ends in `/*` is the path before it and
+/// everything below that, if all segments are plain (path_rules.hpp).
 struct route {
-  std::string_view method;  // GET includes HEAD; empty: every method
+  std::string_view method;  // or several, as in an Allow header; GET includes HEAD; empty: every method
   std::string_view path;
   endpoint target = endpoint::none;
   std::string_view upstream_path = {};  // empty: the request's own path
@@ -62,11 +64,17 @@ struct route {
   bool any_media = false;            // a 2xx need not be JSON: audio, text
   answer_function answer = nullptr;  // for endpoint::own
   header_policy headers = header_policy::model_call;
-  bool is_new = false;  // in this version: an operator's prefix that it replaces causes only a warning
-  /// False if it asks no model for anything. Then it does not count towards its key's requests and tokens per
-  /// minute.
-  bool is_rated = true;
+  bool is_new = false;   // in this version: an operator's prefix that it replaces causes only a warning
+  bool is_rated = true;  // false: not even a POST asks a model for anything; see is_rated()
+  route_group group = route_group::none;
 };
+
+/// Whether a request only reads or deletes, which asks no model: a GET, HEAD or DELETE. Nobody knows that of
+/// a path which the operator passes through.
+bool only_reads_or_deletes(const route& row, std::string_view method);
+
+/// Whether a request counts towards its key's requests and tokens per minute.
+bool is_rated(const route& row, std::string_view method);
 
 struct route_match {
   endpoint target = endpoint::none;

@@ -24,6 +24,7 @@ constexpr std::array rows{
     error_row{errc::request_timeout, 408, invalid, "request_timeout", client_side, true, "The request did not arrive in time."},
     error_row{errc::unauthorized, 401, "authentication_error", "unauthorized", client_side, false, "Missing or wrong internal key: send it as 'x-internal-auth', 'Authorization: Bearer' or 'x-api-key'."},
     error_row{errc::model_not_allowed, 403, "permission_error", "model_not_allowed", client_side, false, "This key may not use that model."},
+    error_row{errc::route_not_allowed, 403, "permission_error", "route_not_allowed", client_side, false, "This key may not use this route: its entry in the keys file does not have the route's group in the field routes."},
     error_row{errc::internal_key_required, 403, "permission_error", "internal_key_required", client_side, false, "Only INTERNAL_API_KEY may ask for this, because it shows the data of every key."},
     error_row{errc::host_not_allowed, 403, "permission_error", "host_not_allowed", client_side, false, "While INTERNAL_API_KEY is the default that everybody knows, requests are answered only if they are addressed to localhost or a loopback address, and come from no other page: set a key of your own."},
     error_row{errc::origin_not_allowed, 403, "permission_error", "origin_not_allowed", client_side, false, "Pages of another origin may use this service only if LLM_PROXY__CORS_ORIGINS lists that origin."},

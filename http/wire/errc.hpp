@@ -18,6 +18,7 @@ enum class errc : std::uint8_t {
   request_timeout,                     ///< head or body did not arrive in time
   unauthorized,                        ///< no key, or a wrong one
   model_not_allowed,                   ///< the key's list does not have the model
+  route_not_allowed,                   ///< the key's `routes` do not have the route's group
   internal_key_required,               ///< data of all keys, asked for with a key of the keys file
   host_not_allowed,                    ///< not addressed to this machine, while the default key is in use
   origin_not_allowed,                  ///< of a page whose origin is not in LLM_PROXY__CORS_ORIGINS

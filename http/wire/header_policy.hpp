@@ -14,7 +14,7 @@ namespace llm_proxy {
 /// The kind of an endpoint. It decides which headers cross.
 enum class header_policy : std::uint8_t {
   model_call,  ///< a question to a model and its answer
-  resource,    ///< files and the like: headers of ranges, conditions and content cross too
+  resource,  ///< what is stored: headers of ranges, conditions and content cross too, and no success is read
 };
 
 /// Whether a header's name fits `pattern`, in any letter case. One * in it stands for any characters, or for

@@ -155,3 +155,35 @@ describe("on failures", () => {
     }, (error) => error.code === "upstream_disconnected");
   });
 });
+
+describe("what is stored", () => {
+  const client = new OpenAI({ baseURL: `${process.env.TARGET_SCRIPTED}/v1`, apiKey: key, maxRetries: 0 });
+
+  test("files", async () => {
+    const bytes = Buffer.from('{"custom_id":"1"}\n'.repeat(5000));
+    const made = await client.files.create({ file: await toFile(bytes, "a.jsonl"), purpose: "batch" });
+    assert.equal(made.bytes, bytes.length);
+    assert.equal((await client.files.retrieve(made.id)).id, made.id);
+    assert.ok(bytes.equals(Buffer.from(await (await client.files.content(made.id)).arrayBuffer())));
+    assert.ok((await client.files.delete(made.id)).deleted);
+    await assert.rejects(client.files.retrieve(made.id), OpenAI.NotFoundError);
+  });
+
+  test("batches, vector stores, conversations, videos", async () => {
+    const batch = await client.batches.create({ input_file_id: "file-1", endpoint: "/v1/chat/completions", completion_window: "24h" });
+    assert.equal((await client.batches.cancel(batch.id)).status, "cancelled");
+    const store = await client.vectorStores.create({ name: "mine" });
+    assert.equal((await client.vectorStores.retrieve(store.id)).name, "mine");
+    assert.ok((await client.vectorStores.delete(store.id)).deleted);
+    const conversation = await client.conversations.create({ metadata: { topic: "demo" } });
+    assert.equal((await client.conversations.retrieve(conversation.id)).metadata.topic, "demo");
+    const video = await client.videos.create({ prompt: "a cat" });
+    assert.equal((await client.videos.retrieve(video.id)).id, video.id);
+    assert.ok((await (await client.videos.downloadContent(video.id)).arrayBuffer()).byteLength > 0);
+  });
+
+  test("variations of an image", async () => {
+    const image = await toFile(Buffer.from([0x89, 0x50]), "a.png", { type: "image/png" });
+    assert.ok((await client.images.createVariation({ image })).data[0].b64_json);
+  });
+});

@@ -73,11 +73,14 @@ def stop_all():
     started.clear()
 
 
-def start_litellm(provider):
+def start_litellm(provider, stored):
     config = os.path.join(ROOT, "build", "clients", "litellm.yaml")
     with open(os.path.join(HERE, "litellm.yaml")) as template, open(config, "w") as out:
-        out.write(template.read().replace("PROVIDER", provider))
+        out.write(template.read().replace("PROVIDER", provider).replace("STORED", stored))
     command = [os.path.join(ROOT, "scripts", "litellm.sh"), "start", "--config", config]
+    # Some of what is stored it asks of the provider of these variables, whatever the configuration says.
+    command += ["--env", "OPENAI_API_KEY=sk-stored", "--env", f"OPENAI_BASE_URL={stored}/v1", "--env",
+                f"OPENAI_API_BASE={stored}/v1"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode == 3:
         print("SKIPPED: no real LiteLLM on this machine (above): the clients are tested against mock mode alone",
@@ -96,7 +99,7 @@ def start_targets():
     env["SCRIPTED_ITSELF"] = start_scripted("scripted")
     env["TARGET_SCRIPTED"] = start_proxy("scripted-proxy", LITELLM_PROXY_URL=env["SCRIPTED_ITSELF"],
                                          INTERNAL_API_KEY=KEY)
-    litellm = start_litellm(provider)
+    litellm = start_litellm(provider, env["SCRIPTED_ITSELF"])
     if litellm:
         env["TARGET_DIRECT"] = litellm["URL"]
         env["DIRECT_KEY"] = litellm["KEY"]
@@ -112,7 +115,8 @@ def main():
     os.makedirs(os.path.join(ROOT, "build", "clients"), exist_ok=True)
     commands = {
         "python": [sys.executable, "-m", "unittest", "-v", "openai_test", "websocket_test", "anthropic_test",
-                   "langchain_test", "original_client_test", "differential_test", "crowd_test"],
+                   "langchain_test", "original_client_test", "differential_test", "crowd_test",
+                   "stored_test"],
         "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs", "websocket_test.mjs"],
         "agents": [sys.executable, "-m", "unittest", "-v", "agents_test"],
     }

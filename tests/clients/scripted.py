@@ -2,7 +2,8 @@
 """An upstream that answers as the model's name says: `status-429-2` fails twice with 429 and then succeeds,
 `status-400` always fails, `hang` sends nothing, `cut` ends its stream in the middle, and `slow` sends a word every
 20 ms. It counts the requests, and records when clients leave a stream. What it says to the Responses API is in
-scripted_responses.py."""
+scripted_responses.py. stored.py answers for
+files and the like."""
 import collections
 import http.server
 import json
@@ -11,6 +12,7 @@ import threading
 import time
 
 import scripted_responses
+import stored
 
 lock = threading.Lock()
 seen = collections.Counter()
@@ -33,8 +35,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def keep(self, body=b""):
+        status, headers, data = stored.answer(self.command, self.path, self.headers, body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_DELETE(self):
+        self.keep()
+
     def do_GET(self):
-        if self.path == "/counts":
+        if stored.keeps(self.path):
+            self.keep()
+        elif self.path == "/counts":
             with lock:
                 self.say(200, {"seen": dict(seen), "left": left})
         elif self.path == "/posts":
@@ -42,6 +59,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.say(200, scripted_responses.posts)
         else:
             self.say(200, {"object": "list", "data": []})
+
+    def body(self):
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
 
     def chunk(self, data):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
@@ -51,7 +78,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.chunk(b"data: " + (value if isinstance(value, str) else json.dumps(value)).encode() + b"\n\n")
 
     def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
+        body = self.body()
+        if self.path == "/v1/images/variations":
+            return self.say(200, {"created": 1, "data": [{"b64_json": "AAAA"}]})
+        if stored.keeps(self.path):
+            return self.keep(body)
+        request = json.loads(body)
         model = request.get("model", "")
         user = next((m["content"] for m in request.get("messages", []) if m["role"] == "user"), "")
         with lock:

@@ -20,7 +20,7 @@ constexpr std::array own_routes{
     route{.method = "GET", .path = "/v1/whoami", .target = endpoint::own, .answer = who_am_i},
     // Passed on to LiteLLM if its body is a JSON object. `model` and aliases work as everywhere.
     route{.method = "POST",
-          .path = "/v1/ocr",
+          .path = "/v1/scan",
           .target = endpoint::upstream,
           .body = body_kind::json,
           .speaks = dialect::chat,
@@ -60,14 +60,14 @@ TEST_CASE("extension: an upstream route of one's own is checked, resolved and pa
   values.model_aliases = {{"scan", "mistral-ocr"}};
   proxy service{values, {}, {}, {}, own_routes};
   const auto ask = [&](std::string_view body) {
-    return request(service.port(), "POST", "/v1/ocr", {key_field}, body);
+    return request(service.port(), "POST", "/v1/scan", {key_field}, body);
   };
   const auto answer = ask(R"({"document":1e-7,"model":"scan"})");
   CHECK(answer.status == 200);
   CHECK(answer.body == R"({"pages":[1.0]})");
   const auto got = chats_of(up);
   REQUIRE(got.size() == 1);
-  CHECK(got[0].target == "/v1/ocr");
+  CHECK(got[0].target == "/v1/scan");
   CHECK(got[0].body == R"({"document":1e-7,"model":"mistral-ocr"})");
   CHECK(ask("{").status == 400);
   CHECK(ask("[]").status == 422);
@@ -84,6 +84,18 @@ TEST_CASE("extension: a route of one's own takes no path away from the service's
   CHECK(find_route("GET", "/health", {}, true, greedy).target == endpoint::health);
   CHECK(find_route("POST", "/health", {}, true, greedy).target == endpoint::wrong_method);
   CHECK(find_route("POST", "/metrics", {}, true, greedy).target == endpoint::wrong_method);
+}
+
+TEST_CASE("extension: what an opaque route of one's own answers is not read", "[service][extend]") {
+  constexpr std::array opaque{
+      route{.method = "GET", .path = "/v1/raw", .target = endpoint::upstream, .speaks = dialect::opaque}};
+  scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
+    reply.json(200, req.target == "/v1/raw" ? R"({"error":{"message":"of its own"}} x)" : R"({"data":[]})");
+  }};
+  proxy service{litellm_settings(up.url()), {}, {}, {}, opaque};
+  const auto answer = get(service, "/v1/raw");
+  CHECK(answer.status == 200);
+  CHECK(answer.body == R"({"error":{"message":"of its own"}} x)");
 }
 
 }  // namespace llm_proxy::test

@@ -1,4 +1,5 @@
 // The commands of the program that ask a running service, and those that write the file of keys.
+#include "http/keys/keys_file.hpp"
 #include "support/certificate.hpp"
 #include "support/keys_file.hpp"
 #include "support/program.hpp"
@@ -262,6 +263,17 @@ TEST_CASE("command: a key from keys add works after SIGHUP, and no longer after 
   CHECK(eventually([&] { return !opens(key); }));
 }
 
+TEST_CASE("command: the routes of a key change with its file and a SIGHUP", "[service][cli]") {
+  keys_file file{{{"team-a", "key-a"}}};
+  mock_service service{{{"LLM_PROXY__INTERNAL_API_KEYS_FILE", file.path()}}};
+  const auto port = static_cast<std::uint16_t>(std::stoi(service.found["LLM_PROXY__PORT"]));
+  const auto status = [&] { return request(port, "GET", "/v1/files", {{"x-api-key", "key-a"}}).status; };
+  CHECK(status() == 403);
+  file.write({{"team-a", "key-a", R"("routes":["files"])"}});
+  service.process.signal(SIGHUP);
+  CHECK(eventually([&] { return status() == 404; }));  // mock mode keeps nothing
+}
+
 TEST_CASE("command: keys add keeps the contents of the file and its mode", "[service][cli]") {
   keys_file file{{{"old", "old-key", R"("rpm":7)"}}};
   ::chmod(file.path().c_str(), 0640);
@@ -276,6 +288,35 @@ TEST_CASE("command: keys add keeps the contents of the file and its mode", "[ser
   const auto listed = run({"keys", "list", "--file", file.path()});
   CHECK(listed.code == 0);
   CHECK(holds(listed.out, "2099-01-31T23:59:59Z  -          7"));  // another key of a name has its limits
+}
+
+TEST_CASE("command: keys sets and shows the routes of a key, and a further key of the name has them too",
+          "[service][cli]") {
+  keys_file file{{{"usual", "key-usual"}}};
+  const auto add = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"keys", "add"});
+    more.insert(more.end(), {"--file", file.path()});
+    return run(std::move(more));
+  };
+  REQUIRE(add({"stored", "--routes", "files,chat"}).code == 0);
+  const auto key = first_line(add({"stored"}).out);
+  const auto read = read_keys_file(file.path());
+  REQUIRE(read.entries.size() == 3);
+  CHECK(read.entries[2].digest == digest_of(key));
+  CHECK(names_of(read.entries[2].rules->routes) == "chat,files");
+  const auto listed = run({"keys", "list", "--file", file.path()}).out;
+  CHECK(holds(listed, "ROUTES\n"));
+  CHECK(holds(listed, " usual\n"));
+  CHECK(holds(listed, " chat,files\n"));
+  const auto before = text_in(file.path());
+  CHECK(holds(add({"stored", "--routes", "files"}).err, "leave out --routes and"));
+  CHECK(holds(add({"other", "--routes", "file"}).err, "takes a list of names of these groups: chat, "));
+  for (const auto* list : {"--routes", "--models"}) {
+    const auto refused = add({"other", list, ""});
+    CHECK(refused.code == 2);
+    CHECK(holds(refused.err, std::string{list} + " takes one or more names"));
+  }
+  CHECK(text_in(file.path()) == before);
 }
 
 TEST_CASE("command: keys says what it can't do, and leaves the file as it is", "[service][cli]") {

@@ -241,10 +241,10 @@ TEST_CASE("body: a chunk whose size exceeds MAX_BODY_BYTES is a 413 before its d
   auto values = mock_settings();
   values.max_body_bytes = 2'000'000;
   values.client_body_timeout = 1h;
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   proxy service{values};
   const std::string upload =
-      "POST /v1/files HTTP/1.1\r\nhost: x\r\n" + key_line + "transfer-encoding: chunked\r\n\r\n";
+      "POST /v1/skills HTTP/1.1\r\nhost: x\r\n" + key_line + "transfer-encoding: chunked\r\n\r\n";
   const std::string form =
       "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\n" + key_line +
       "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -91,7 +91,7 @@ TEST_CASE("keys: a model outside a key's list is a 403, however the request name
   auto values = with_keys(litellm_settings(up.url()), file);
   values.model_aliases = {{"fast", "gpt-mini"}, {"cheap", "claude-x"}, {"bad", "claude-x"}};
   values.default_model = "gpt-default";
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   proxy service{values};
   for (const char* good : {"gpt-4o", "exact", "fast", "cheap", ""})
     CHECK(chat_by(service, "key", chat_body(good)).status == 200);
@@ -113,7 +113,7 @@ TEST_CASE("keys: a model outside a key's list is a 403, however the request name
                 R"({"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"fallbacks":["claude-x"]})")
             .status == 403);
   CHECK(chat_by(service, "key", R"({"input":"x"})", "/v1/moderations").status == 403);
-  for (const char* path : {"/v1/audio/transcriptions", "/v1/files"})
+  for (const char* path : {"/v1/audio/transcriptions", "/v1/skills"})
     CHECK(request(service.port(), "POST", path,
                   {{"x-api-key", "key"}, {"content-type", "multipart/form-data; boundary=b"}},
                   "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nclaude-x\r\n--b--\r\n")

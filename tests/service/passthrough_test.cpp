@@ -13,9 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-settings with_files(const std::string& url) {
+settings with_skills(const std::string& url) {
   auto values = litellm_settings(url);
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   return values;
 }
 
@@ -63,7 +63,7 @@ upstream_request last_of(const scripted_upstream& up) {
 TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on every route",
           "[service][upstream][bodiless]") {
   scripted_upstream up;
-  proxy service{with_files(up.url())};
+  proxy service{with_skills(up.url())};
   struct row {
     std::string name, method, path;
     std::function<void(upstream_reply&)> answer;
@@ -75,10 +75,10 @@ TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on 
   const auto not_modified = [](upstream_reply& reply) { reply.head(304, {{"etag", "\"e\""}}); };
   const header_list condition{{"if-none-match", "\"e\""}};
   for (const auto& each :
-       std::vector<row>{{"passed through", "DELETE", "/v1/files/f", no_content, 204, ""},
-                        {"passed through, any method", "GET", "/v1/files/f", no_content, 204, ""},
+       std::vector<row>{{"passed through", "DELETE", "/v1/skills/f", no_content, 204, ""},
+                        {"passed through, any method", "GET", "/v1/skills/f", no_content, 204, ""},
                         {"a JSON route", "DELETE", "/v1/responses/r", no_content, 204, ""},
-                        {"with an untrue length", "DELETE", "/v1/files/f",
+                        {"with an untrue length", "DELETE", "/v1/skills/f",
                          [](upstream_reply& reply) {
                            reply.head(204, {{"content-length", "0"}});
                          },
@@ -88,23 +88,23 @@ TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on 
                            reply.head(204, {{"transfer-encoding", "chunked"}});
                          },
                          204, ""},
-                        {"a 304", "GET", "/v1/files/f", not_modified, 304, "", condition},
-                        {"a 304 that tells the length of the 200", "GET", "/v1/files/f",
+                        {"a 304", "GET", "/v1/skills/f", not_modified, 304, "", condition},
+                        {"a 304 that tells the length of the 200", "GET", "/v1/skills/f",
                          [](upstream_reply& reply) {
                            reply.head(304, {{"content-length", "1234"}});
                          },
                          304, "1234", condition},
-                        {"HEAD", "HEAD", "/v1/files/f",
+                        {"HEAD", "HEAD", "/v1/skills/f",
                          [](upstream_reply& reply) {
                            reply.head(200, {{"content-length", "1234"}});
                          },
                          200, "1234"},
-                        {"HEAD without a length", "HEAD", "/v1/files/f",
+                        {"HEAD without a length", "HEAD", "/v1/skills/f",
                          [](upstream_reply& reply) {
                            reply.head(200, {{"transfer-encoding", "chunked"}});
                          },
                          200, ""},
-                        {"HEAD, 404", "HEAD", "/v1/files/f",
+                        {"HEAD, 404", "HEAD", "/v1/skills/f",
                          [](upstream_reply& reply) {
                            reply.head(404, {{"content-length", "77"}});
                          },
@@ -134,7 +134,7 @@ TEST_CASE("no body: a 204, a 304 and the answer to HEAD end with their head, on 
 TEST_CASE("passed-through paths: ranges and conditions reach upstream, and content headers reach the client",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
-  proxy service{with_files(up.url())};
+  proxy service{with_skills(up.url())};
   const header_list asked{{"range", "bytes=0-3"},
                           {"if-range", "\"e\""},
                           {"if-match", "\"a\""},
@@ -147,7 +147,7 @@ TEST_CASE("passed-through paths: ranges and conditions reach upstream, and conte
                          {"etag", "\"e\""},
                          {"last-modified", "Mon, 01 Jan 2024 00:00:00 GMT"},
                          {"digest", "sha-256=x"},
-                         {"link", "</v1/files?after=a>; rel=\"next\""}};
+                         {"link", "</v1/skills?after=a>; rel=\"next\""}};
   const auto ask = [&](const std::string& path, const std::string& method = "GET") {
     auto fields = asked;
     fields.push_back(key_field);
@@ -163,7 +163,7 @@ TEST_CASE("passed-through paths: ranges and conditions reach upstream, and conte
       reply.head(status, fields);
       if (status != 304) reply.send("{  }");
     }));
-    const auto answer = ask("/v1/files/f");
+    const auto answer = ask("/v1/skills/f");
     CHECK(answer.status == status);
     CHECK(answer.complete);
     if (status != 304) {
@@ -182,7 +182,7 @@ TEST_CASE("passed-through paths: ranges and conditions reach upstream, and conte
   for (const auto& [name, value] : asked) CHECK_FALSE(last_of(up).has(name));
   // A 304 is no valid answer if the request that reached upstream had no condition.
   up.set_script(always([](upstream_reply& reply) { reply.head(304); }));
-  CHECK(request(service.port(), "GET", "/v1/files/f", {key_field}).status == 502);
+  CHECK(request(service.port(), "GET", "/v1/skills/f", {key_field}).status == 502);
   CHECK(ask("/v1/responses/r").status == 502);
 }
 
@@ -191,13 +191,13 @@ TEST_CASE("passed-through paths: HEAD reaches upstream as HEAD, and its connecti
   scripted_upstream up{always([](upstream_reply& reply) {
     reply.head(200, {{"content-type", "application/pdf"}, {"content-length", "123456"}, {"etag", "\"e\""}});
   })};
-  auto values = with_files(up.url());
+  auto values = with_skills(up.url());
   values.threads = 1;
   proxy service{values};
   REQUIRE(get(service, "/v1/models").status == 200);
   for (int i = 0; i < 3; ++i) {
     raw_connection client{service.port()};
-    client.send(make_request("HEAD", "/v1/files/f?a=b", {{"host", "x"}, key_field}));
+    client.send(make_request("HEAD", "/v1/skills/f?a=b", {{"host", "x"}, key_field}));
     const auto answer = read_response(client, 5s, true);
     CHECK(answer.status == 200);
     CHECK(answer.header("content-length") == "123456");
@@ -205,7 +205,7 @@ TEST_CASE("passed-through paths: HEAD reaches upstream as HEAD, and its connecti
     CHECK(answer.header("etag") == "\"e\"");
     const auto got = last_of(up);
     CHECK(got.method == "HEAD");
-    CHECK(got.target == "/v1/files/f?a=b");
+    CHECK(got.target == "/v1/skills/f?a=b");
     CHECK_FALSE(got.has("content-length"));
   }
   CHECK(up.accepted() == 1);
@@ -218,13 +218,13 @@ TEST_CASE("passed-through paths: HEAD reaches upstream as HEAD, and its connecti
 TEST_CASE("headers: credentials, cookies, addresses and CORS permissions are passed on by no route",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
-  proxy service{with_files(up.url())};
+  proxy service{with_skills(up.url())};
   const auto address = "127.0.0.1:" + std::to_string(up.port());
   const header_list down{{"set-cookie", "a=b"},
                          {"cookie", "a=b"},
                          {"authorization", "Bearer secret"},
-                         {"location", up.url("/v1/files/g")},
-                         {"link", "<" + up.url("/v1/files?after=a") + ">; rel=\"next\""},
+                         {"location", up.url("/v1/skills/g")},
+                         {"link", "<" + up.url("/v1/skills?after=a") + ">; rel=\"next\""},
                          {"access-control-allow-origin", "*"},
                          {"access-control-allow-credentials", "true"},
                          {"proxy-authenticate", "Basic"},
@@ -235,7 +235,7 @@ TEST_CASE("headers: credentials, cookies, addresses and CORS permissions are pas
                              {"proxy-authorization", "Basic x"},
                              {"location", "/x"},
                              {"te", "trailers"}};
-  for (const auto* path : {"/v1/files/f", "/v1/responses/r"}) {
+  for (const auto* path : {"/v1/skills/f", "/v1/responses/r"}) {
     for (const int status : {200, 404}) {
       INFO(path << ' ' << status);
       up.set_script(always([&](upstream_reply& reply) { reply.json(status, R"({"id":"r"})", down); }));
@@ -255,7 +255,7 @@ TEST_CASE("headers: credentials, cookies, addresses and CORS permissions are pas
 TEST_CASE("headers: fields that Connection names are forwarded in neither direction, on any route",
           "[service][upstream][passthrough]") {
   scripted_upstream up;
-  auto values = with_files(up.url());
+  auto values = with_skills(up.url());
   values.forward_headers = {"x-team", "x-hop"};
   proxy service{values};
   up.set_script(always([](upstream_reply& reply) {
@@ -265,7 +265,7 @@ TEST_CASE("headers: fields that Connection names are forwarded in neither direct
                 {"x-ratelimit-end", "2"},
                 {"etag", "\"e\""}});
   }));
-  for (const auto* path : {"/v1/files/f", "/v1/responses/r"}) {
+  for (const auto* path : {"/v1/skills/f", "/v1/responses/r"}) {
     INFO(path);
     const auto answer = request(service.port(), "GET", path,
                                 {key_field,

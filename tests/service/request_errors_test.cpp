@@ -173,7 +173,7 @@ TEST_CASE("errors: unknown paths are 404, known ones with another method 405 and
     return request(service.port(), method, target, with_key);
   };
   for (const auto* path : {"/v1", "/v1/models/", "/v1/chat/completions/", "/V1/models", "//v1/models",
-                           "/v1/files", "/health/", "/v1/llm/models/x", "/v1/%6dodels"}) {
+                           "/v1/skills", "/health/", "/v1/llm/models/x", "/v1/%6dodels"}) {
     INFO(path);
     check_error(ask("GET", path), 404, "not_found");
   }

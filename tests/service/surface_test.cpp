@@ -52,6 +52,7 @@ const std::vector<row>& json_rows() {
       {"POST", "/v1/messages?beta=true", "/v1/messages?beta=true",
        R"("model":"m","messages":[],"max_tokens":1)", true},
       {"POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", R"("model":"m","messages":[])"},
+      {"POST", "/v1/ocr", "/v1/ocr", R"("model":"m","document":{"type":"document_url"})"},
       {"POST", "/v1/audio/speech", "/v1/audio/speech", R"("model":"m","input":"i","voice":"v")"},
       {"POST", "/responses", "/v1/responses", R"("model":"m","input":"i")", true},
       {"GET", "/responses/resp_1?include=a", "/v1/responses/resp_1?include=a", ""},
@@ -216,20 +217,20 @@ TEST_CASE("surface: everything below PASSTHROUGH_PATHS is passed on, and nothing
           "[service][upstream][surface]") {
   scripted_upstream up;
   auto values = litellm_settings(up.url());
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   proxy service{values};
   const header_list keyed{{"x-internal-auth", std::string{test_key}},
                           {"content-type", "application/x-thing"}};
   up.set_script(always(201, "\x01\x02 no JSON", "application/octet-stream"));
-  const auto answer = request(service.port(), "PUT", "/v1/files/a?b", keyed, "\x03\xff");
+  const auto answer = request(service.port(), "PUT", "/v1/skills/a?b", keyed, "\x03\xff");
   CHECK(answer.status == 201);
   CHECK(answer.body == "\x01\x02 no JSON");
   CHECK(last_of(up).method == "PUT");
-  CHECK(last_of(up).target == "/v1/files/a?b");
+  CHECK(last_of(up).target == "/v1/skills/a?b");
   CHECK(last_of(up).body == "\x03\xff");
   CHECK(last_of(up).header("content-type") == "application/x-thing");
   for (const auto* path :
-       {"/v1/batches", "/key/generate", "/v1/files/../../key/generate", "/v1/files/%2e%2e/x"}) {
+       {"/v1/memories", "/key/generate", "/v1/skills/../../key/generate", "/v1/skills/%2e%2e/x"}) {
     CHECK(request(service.port(), "POST", path, keyed, "{}").status == 404);
   }
 }

@@ -101,11 +101,32 @@ TEST_CASE("intake: a client may shorten the time of its request, with one whole 
 TEST_CASE("intake: a key with a list of models is held to it, wherever a request names a model",
           "[unit][intake]") {
   const auto any = key_for({}), some = key_for({"gpt-4*"});
-  for (const auto kind : {body_kind::multipart, body_kind::any}) {
-    CHECK(code_of(check_form(any, kind)) == errc::none);
-    CHECK(code_of(check_form(some, kind)) == errc::model_not_allowed);
+  const auto form = [](const key_rules& key, const std::string& method, const std::string& target,
+                       const std::vector<std::string>& passed = {}) {
+    auto head = head_with();
+    head.method = method;
+    head.target = target;
+    const auto match = find_route(method, head.path(), passed);
+    REQUIRE(match.row != nullptr);
+    return code_of(check_form(key, *match.row, head));
+  };
+  for (const auto* path : {"/v1/audio/transcriptions", "/v1/files", "/v1/batches", "/v1/videos", "/v1/evals",
+                           "/v1/messages/batches", "/v1/realtime/client_secrets", "/v1/containers",
+                           "/v1/realtime/transcription_sessions", "/v1/images/variations"}) {
+    INFO(path);
+    CHECK(form(any, "POST", path) == errc::none);
+    CHECK(form(some, "POST", path) == errc::model_not_allowed);
   }
-  CHECK(code_of(check_form(some, body_kind::json)) == errc::none);
+  for (const auto* path : {"/v1/chat/completions", "/v1/conversations", "/v1/vector_stores/v/search",
+                           "/v1/fine_tuning/jobs", "/v1/search", "/v1/ocr"})
+    CHECK(form(some, "POST", path) == errc::none);
+  // To read or delete what is stored asks no model, unless the query names one.
+  for (const auto* method : {"GET", "HEAD", "DELETE"}) {
+    CHECK(form(some, method, "/v1/files/f") == errc::none);
+    CHECK(form(some, method, "/v1/files/f?model=a") == errc::model_not_allowed);
+    CHECK(form(some, method, "/v1/skills/f", {"/v1/skills"}) == errc::model_not_allowed);
+  }
+  CHECK(form(some, "GET", "/v1/files?target_model_names=a") == errc::model_not_allowed);
   CHECK(code_of(check_model_beside(some, "/v1/x?model=a", {})) == errc::model_not_allowed);
   CHECK(code_of(check_model_beside(some, "/v1/x", "fallbacks")) == errc::model_not_allowed);
   CHECK(check_model_beside(some, "/v1/x", "fallbacks")->param == "fallbacks");
@@ -153,6 +174,25 @@ TEST_CASE("intake: a streamed chat is edited to ask for its usage if that is wan
   CHECK_FALSE(ask(asks).first.adds_usage);
   CHECK(ask(asks).second == asks);
   CHECK_FALSE(ask(R"({"messages":[],"model":"m"})").first.adds_usage);
+}
+
+TEST_CASE("intake: a key may use the groups of its entry, INTERNAL_API_KEY all of them", "[unit][intake]") {
+  key_rules usual, files;
+  files.routes = {};
+  files.routes.add(route_group::files);
+  const auto refused = check_group(usual, false, route_group::files);
+  REQUIRE(refused);
+  CHECK(refused->code == errc::route_not_allowed);
+  CHECK(refused->message.find("'files'") != std::string::npos);
+  CHECK(refused->message.find("field routes") != std::string::npos);
+  CHECK_FALSE(check_group(usual, false, route_group::chat));
+  CHECK_FALSE(check_group(usual, false, route_group::ocr));
+  CHECK(check_group(usual, false, route_group::videos));
+  CHECK_FALSE(check_group(files, false, route_group::files));
+  CHECK(check_group(files, false, route_group::chat));
+  CHECK_FALSE(check_group(files, false, route_group::none));
+  CHECK_FALSE(check_group(usual, true, route_group::files));
+  CHECK_FALSE(check_group(files, true, route_group::chat));
 }
 
 }  // namespace llm_proxy

@@ -35,10 +35,10 @@ std::string fault(const std::string& json) {
 }  // namespace
 
 TEST_CASE("keys file: an entry with all members is read, and one without limits has none", "[unit][keys]") {
-  const auto read = parse_keys(
-      file(entry(R"("expires":"2026-11-25T03:50:00Z","max_concurrent":3,"rpm":60,"tpm":1000000000000,)"
-                 R"("models":["gpt-4o","claude-*","gr\u00f6\u00dfe","*"])") +
-           "," + entry("", empty_hex, "b.c@d/e:f_g-1")));
+  const auto read = parse_keys(file(
+      entry(R"("expires":"2026-11-25T03:50:00Z","max_concurrent":3,"rpm":60,"tpm":1000000000000,)"
+            R"("models":["gpt-4o","claude-*","gr\u00f6\u00dfe","*"],"routes":["files","chat","files"])") +
+      "," + entry("", empty_hex, "b.c@d/e:f_g-1")));
   CHECK(read.faults.empty());
   REQUIRE(read.entries.size() == 2);
   const auto& full = read.entries[0];
@@ -49,12 +49,15 @@ TEST_CASE("keys file: an entry with all members is read, and one without limits 
   CHECK(full.rules->rpm == 60);
   CHECK(full.rules->tpm == 1'000'000'000'000);
   CHECK(full.rules->models == std::vector<std::string>{"gpt-4o", "claude-*", "größe", "*"});
+  CHECK(names_of(full.rules->routes) == "chat,files");
   CHECK(full.rules->limited());
   const auto& bare = read.entries[1];
   CHECK(bare.digest == digest_of(""));
   CHECK_FALSE(bare.expires);
   CHECK(bare.rules->name == "b.c@d/e:f_g-1");
   CHECK(bare.rules->models.empty());
+  CHECK(names_of(bare.rules->routes) ==
+        "chat,completions,responses,messages,embeddings,moderations,rerank,images,audio,search,ocr");
   CHECK_FALSE(bare.rules->limited());
 }
 
@@ -84,12 +87,31 @@ TEST_CASE("keys file: every fault is named with its place", "[unit][keys]") {
 }
 
 TEST_CASE("keys file: values of a wrong kind are refused", "[unit][keys]") {
-  for (const char* bad :
-       {R"("expires":1795578600)", R"("expires":null)", R"("expires":"")", R"("rpm":"60")", R"("rpm":1e3)",
-        R"("rpm":0)", R"("rpm":1000000000001)", R"("rpm":99999999999999999999)", R"("rpm":null)",
-        R"("tpm":true)", R"("max_concurrent":[1])", R"("models":"gpt-4o")", R"("models":[""])",
-        R"("models":[1])", R"("models":["a*b"])", R"("models":["**"])", R"("models":{})",
-        R"("models":null)"}) {
+  for (const char* bad : {R"("expires":1795578600)",
+                          R"("expires":null)",
+                          R"("expires":"")",
+                          R"("rpm":"60")",
+                          R"("rpm":1e3)",
+                          R"("rpm":0)",
+                          R"("rpm":1000000000001)",
+                          R"("rpm":99999999999999999999)",
+                          R"("rpm":null)",
+                          R"("tpm":true)",
+                          R"("max_concurrent":[1])",
+                          R"("models":"gpt-4o")",
+                          R"("models":[""])",
+                          R"("models":[1])",
+                          R"("models":["a*b"])",
+                          R"("models":["**"])",
+                          R"("models":{})",
+                          R"("models":null)",
+                          R"("routes":[])",
+                          R"("routes":["chat","file"])",
+                          R"("routes":[""])",
+                          R"("routes":"chat")",
+                          R"("routes":[1])",
+                          R"("routes":null)",
+                          R"("routes":["Chat"])"}) {
     const std::string member = bad;
     CHECK(fault(file(entry(member)))
               .starts_with("keys[0]." + member.substr(1, member.find('"', 1) - 1) + ": "));
@@ -99,6 +121,18 @@ TEST_CASE("keys file: values of a wrong kind are refused", "[unit][keys]") {
   CHECK(fault(file(entry("", abc_hex, std::string(101, 'a')))).starts_with("keys[0].name: "));
   for (const auto& hex : {abc_hex.substr(1), abc_hex + "0", "g" + abc_hex.substr(1), std::string{}})
     CHECK(fault(file(entry("", hex))).starts_with("keys[0].sha256: "));
+}
+
+TEST_CASE("keys file: a fault of routes says which groups there are, and that an empty list allows nothing",
+          "[unit][keys]") {
+  const auto unknown = fault(file(entry(R"("routes":["file"])")));
+  for (unsigned group = 1; group <= static_cast<unsigned>(route_group::evals); ++group) {
+    const auto name = name_of(static_cast<route_group>(group));
+    CHECK_FALSE(name.empty());
+    CHECK(group_named(name) == static_cast<route_group>(group));
+    CHECK(unknown.find(name) != std::string::npos);
+  }
+  CHECK(fault(file(entry(R"("routes":[])"))).find("would allow nothing") != std::string::npos);
 }
 
 TEST_CASE("keys file: a text that is not a keys file has one fault", "[unit][keys]") {
@@ -117,6 +151,7 @@ TEST_CASE("keys file: entries of one name rotate a key and share limits, one dig
   CHECK(table->find("abc")->rules == table->find("")->rules);
   CHECK(fault(file(entry(R"("rpm":5)") + "," + entry(R"("rpm":6)", empty_hex))).starts_with("keys[1]: "));
   CHECK(fault(file(entry("") + "," + entry(R"("models":["x"])", empty_hex))).starts_with("keys[1]: "));
+  CHECK(fault(file(entry("") + "," + entry(R"("routes":["chat"])", empty_hex))).starts_with("keys[1]: "));
   CHECK(fault(file(entry("") + "," + entry("", abc_hex, "b"))).starts_with("keys[1].sha256: "));
 }
 

@@ -17,12 +17,13 @@ TEST_CASE("model rules: exact names and prefixes are allowed, and nothing else",
 }
 
 TEST_CASE("model rules: a query that names a model is found", "[unit][models]") {
-  CHECK_FALSE(has_model_in_query("/v1/chat/completions"));
-  CHECK_FALSE(has_model_in_query("/v1/model?x=model&models=1"));
+  CHECK(model_in_query("/v1/chat/completions").empty());
+  CHECK(model_in_query("/v1/model?x=model&models=1").empty());
   for (const char* target : {"/x?model=b", "/x?a=1&model=b", "/x?m%6Fdel=b", "/x?model", "/x?a;MODEL=b"}) {
     INFO(target);
-    CHECK(has_model_in_query(target));
+    CHECK(model_in_query(target) == "model");
   }
+  CHECK(model_in_query("/v1/files?limit=1&Target_Model_Names=a") == "target_model_names");
 }
 
 TEST_CASE("model rules: an id that LiteLLM maps to another model is allowed exactly where that model is",

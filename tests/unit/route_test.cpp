@@ -63,7 +63,8 @@ TEST_CASE("route: every path below /v1 is also found without it and is sent upst
     auto path = std::string{row.path};
     if (path.back() == '/') path += "an-id";
     if (const auto at = path.find("{id}"); at != std::string::npos) path.replace(at, 4, "an-id");
-    const auto method = std::string{row.method};
+    if (path.ends_with("/*")) path.replace(path.size() - 1, 1, "an-id/content");
+    const auto method = std::string{row.method.substr(0, row.method.find(','))};
     const auto whole = find_route(method, path);
     const auto shorter = path.substr(3);
     const auto match = find_route(method, shorter);
@@ -119,10 +120,87 @@ TEST_CASE("route: an id is one segment that no server can read as another path",
   }
 }
 
-TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does", "[unit][route]") {
-  const std::vector<std::string> some{"/v1/files", "/gemini", "/v1"};
+TEST_CASE("route: what is stored is found with everything below it, by its methods alone", "[unit][route]") {
+  struct row {
+    std::string_view path, allow;
+    route_group group;
+  };
+  constexpr std::string_view all = "GET, HEAD, POST, DELETE", no_delete = "GET, HEAD, POST";
+  for (const auto& [path, allow, group] : {
+           row{"/v1/files", all, route_group::files},
+           row{"/v1/files/f/content", all, route_group::files},
+           row{"/v1/batches/b/cancel", no_delete, route_group::batches},
+           row{"/v1/messages/batches", all, route_group::batches},
+           row{"/v1/messages/batches/b/results", all, route_group::batches},
+           row{"/v1/vector_stores", all, route_group::vector_stores},
+           row{"/v1/vector_stores/v/files/f/content", all, route_group::vector_stores},
+           row{"/v1/conversations/c/items/i", all, route_group::conversations},
+           row{"/v1/fine_tuning/jobs/j/events", no_delete, route_group::fine_tuning},
+           row{"/v1/containers/c/files/f/content", all, route_group::containers},
+           row{"/v1/videos/v/remix", all, route_group::videos},
+           row{"/v1/evals/e/runs/r/output_items/o", all, route_group::evals},
+       }) {
+    INFO(path);
+    for (const auto* method : {"GET", "HEAD", "POST", "DELETE"}) {
+      const auto match = find_route(method, path);
+      const bool takes = allow.find(method) != std::string_view::npos;
+      CHECK(match.target == (takes ? endpoint::upstream : endpoint::wrong_method));
+      if (!takes) continue;
+      CHECK(match.path == path);
+      CHECK(match.row->group == group);
+      CHECK(match.row->headers == header_policy::resource);
+      CHECK_FALSE(usual_groups().contains(group));
+      if (std::string_view{method} != "POST") CHECK_FALSE(is_rated(*match.row, method));
+    }
+    const auto wrong = find_route("PUT", path);
+    CHECK(wrong.target == endpoint::wrong_method);
+    CHECK(wrong.detail == allow);
+  }
   for (const auto* path :
-       {"/v1/files", "/v1/files/file-1/content", "/gemini/v1beta/models/x:generateContent"}) {
+       {"/v1/files/", "/v1/files//f", "/v1/files/../../key/generate", "/v1/files/%2e%2e/%2e%2e/key/generate",
+        "/v1/files/f%2fcontent", "/v1/files/%252e%252e/key", "/v1/filesystem", "/v1/files;x", "/v1/files/a;b",
+        "/v1/fine_tuning", "/v1/messages/batch", "/v1/realtime", "/v1/search/a/b", "/v1/assistants",
+        "/v1/threads", "/v1/vector_store/new"}) {
+    INFO(path);
+    CHECK(find_route("GET", path).target == endpoint::none);
+  }
+  CHECK(speaks_anthropic("/v1/messages/batches/b"));
+}
+
+TEST_CASE("route: each row for upstream has a group, what is stored none of the usual ones",
+          "[unit][route]") {
+  for (const auto& row : all_routes()) {
+    INFO(row.path);
+    CHECK((row.group != route_group::none) == (row.target == endpoint::upstream));
+    if (row.headers == header_policy::resource) CHECK_FALSE(usual_groups().contains(row.group));
+  }
+}
+
+TEST_CASE("route: only a POST that asks a model is rated, and all that nobody knows", "[unit][route]") {
+  const auto rated = [](std::string_view method, std::string_view path) {
+    const auto match = find_route(method, path, {"/v1/skills"});
+    return match.row != nullptr && is_rated(*match.row, method);
+  };
+  for (const auto* path : {"/v1/chat/completions", "/v1/batches", "/v1/videos", "/v1/fine_tuning/jobs",
+                           "/v1/messages/batches", "/v1/evals/e/runs", "/v1/realtime/client_secrets"})
+    CHECK(rated("POST", path));
+  for (const auto* path : {"/v1/files", "/v1/vector_stores/v/search", "/v1/conversations", "/v1/containers",
+                           "/v1/responses/input_tokens", "/v1/messages/count_tokens"})
+    CHECK_FALSE(rated("POST", path));
+  for (const auto* path : {"/v1/responses/r", "/v1/responses/r/input_items", "/v1/videos/v", "/v1/batches"}) {
+    CHECK_FALSE(rated("GET", path));
+    CHECK_FALSE(rated("HEAD", path));
+  }
+  CHECK(rated("GET", "/v1/skills"));
+  const route own{.method = "PUT", .path = "/v1/own", .target = endpoint::upstream, .body = body_kind::any};
+  CHECK(is_rated(own, "PUT"));
+  CHECK_FALSE(only_reads_or_deletes(own, "PUT"));
+}
+
+TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does", "[unit][route]") {
+  const std::vector<std::string> some{"/v1/skills", "/gemini", "/v1"};
+  for (const auto* path :
+       {"/v1/skills", "/v1/skills/skill-1/content", "/gemini/v1beta/models/x:generateContent"}) {
     INFO(path);
     const auto match = find_route("GET", path, some);
     CHECK(match.target == endpoint::upstream);
@@ -136,10 +214,10 @@ TEST_CASE("route: the operator's prefixes pass, LiteLLM's management never does"
     INFO(path);
     CHECK(find_route("POST", path, some).target == endpoint::none);
   }
-  CHECK(find_route("TRACE", "/v1/files", some).target == endpoint::none);
+  CHECK(find_route("TRACE", "/v1/skills", some).target == endpoint::none);
   // A prefix does not change the rows of the table.
   CHECK(find_route("GET", "/v1/embeddings", some).target == endpoint::wrong_method);
-  CHECK(judge_passthrough("/v1/files").reason.empty());
+  CHECK(judge_passthrough("/v1/skills").reason.empty());
   for (const auto* prefix : {"/", "", "v1", "/key", "/v1/key", "/KEY/x", "/config", "/team/", "/a/../b",
                              "/a//b", "/a%2e", "/model"}) {
     INFO(prefix);
@@ -164,6 +242,16 @@ TEST_CASE("route: a prefix that would have no effect is refused, a parent of oth
     CHECK(judge_passthrough(prefix).reason.empty());
   }
   CHECK(judge_passthrough("/v1/responses/r/input_items").is_warning);
+  for (const auto* prefix : {"/v1/files", "/v1/files/f/content", "/files", "/v1/messages/batches",
+                             "/v1/videos", "/v1/realtime/client_secrets", "/v1/fine_tuning/jobs"}) {
+    INFO(prefix);
+    const auto stored = judge_passthrough(prefix);
+    CHECK(stored.is_warning);
+    CHECK(stored.reason.find("\"routes\"") != std::string_view::npos);
+  }
+  const auto usual = judge_passthrough("/v1/ocr");
+  CHECK(usual.is_warning);
+  CHECK(usual.reason.find("routes") == std::string_view::npos);
   // Before the version that builds a route in, the prefix had an effect. So it is only a warning.
   std::vector<route> table{{.method = "POST", .path = "/v1/files", .is_new = true}};
   const auto said = judge_passthrough("/v1/files", table);

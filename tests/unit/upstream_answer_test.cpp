@@ -164,7 +164,7 @@ TEST_CASE("upstream answer: a 204 is a success only where the answer may be empt
 
 TEST_CASE("upstream answer: a 304 passes if the client sent a condition, and no other 3xx ever passes",
           "[unit][upstream]") {
-  answer_terms asked{dialect::opaque, error_wording::raw, true, true};
+  answer_terms asked{.as_it_comes = true};
   CHECK(plan_answer({304, {}}, asked) == answer_plan::refuse);
   asked.has_condition = true;
   CHECK(plan_answer({304, {}}, asked) == answer_plan::pass);

@@ -28,6 +28,7 @@ TEST_CASE("verdict: the word for a timeout says which deadline was missed", "[un
            row{errc::upstream_error, missed::none, "upstream_error"},
            row{errc::unauthorized, missed::none, "rejected_auth"},
            row{errc::model_not_allowed, missed::none, "rejected_auth"},
+           row{errc::route_not_allowed, missed::none, "rejected_auth"},
            row{errc::internal_key_required, missed::none, "rejected_auth"},
            row{errc::host_not_allowed, missed::none, "rejected_auth"},
            row{errc::rate_limited, missed::none, "rejected_limit"},
