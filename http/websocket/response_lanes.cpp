@@ -258,7 +258,8 @@ void response_lanes::warm_up(const std::string& lane, const request& asked, reme
 
 void response_lanes::take_event(std::uint64_t number, std::string_view data) {
   const auto at = running_.find(number);
-  if (at == running_.end() || data == "[DONE]") return;
+  // A client reads each message as an object, so what is none ([DONE]) is not for it.
+  if (at == running_.end() || !is_json_object(data)) return;
   auto& response = at->second;
   if (response.is_complete || response.is_failed) return;
   const auto type = type_of(data);

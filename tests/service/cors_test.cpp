@@ -75,10 +75,10 @@ bool exposes(const response& answer, std::string_view name) {
 TEST_CASE("cors: a preflight of a listed origin is a 204 without a key, on every path", "[service][cors]") {
   scripted_upstream up;
   auto values = with_app(litellm_settings(up.url()));
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   proxy service{values};
   for (const auto* path : {"/v1/chat/completions", "/chat/completions", "/v1/messages", "/v1/models",
-                           "/health", "/metrics", "/v1/files", "/v1/files/a", "/no/such/path"}) {
+                           "/health", "/metrics", "/v1/skills", "/v1/skills/a", "/no/such/path"}) {
     INFO(path);
     const auto allowed = preflight(service.port(), path, app);
     CHECK(allowed.status == 204);
@@ -112,9 +112,9 @@ TEST_CASE(
   for (const bool is_set : {true, false}) {
     auto values = litellm_settings(up.url());
     if (is_set) values = with_app(values);
-    values.passthrough_paths = {"/v1/files"};
+    values.passthrough_paths = {"/v1/skills"};
     proxy service{values};
-    for (const auto* path : {"/v1/chat/completions", "/v1/messages", "/health", "/v1/files/a", "/nowhere"}) {
+    for (const auto* path : {"/v1/chat/completions", "/v1/messages", "/health", "/v1/skills/a", "/nowhere"}) {
       for (const auto& origin : {is_set ? "http://app.example.com" : app, evil, std::string{"null"}}) {
         INFO(path << ' ' << origin);
         // A key does not help. A browser never sends it.
@@ -150,10 +150,10 @@ TEST_CASE("cors: an OPTIONS that is no preflight is a request like others", "[se
   scripted_upstream up;
   up.set_script([](const auto&, auto& reply) { reply.json(200, "{}"); });
   auto values = with_app(litellm_settings(up.url()));
-  values.passthrough_paths = {"/v1/files"};
+  values.passthrough_paths = {"/v1/skills"};
   proxy service{values};
-  CHECK(ask(service.port(), "OPTIONS", "/v1/files/a", app).status == 401);
-  const auto passed = ask(service.port(), "OPTIONS", "/v1/files/a", app, {key_field});
+  CHECK(ask(service.port(), "OPTIONS", "/v1/skills/a", app).status == 401);
+  const auto passed = ask(service.port(), "OPTIONS", "/v1/skills/a", app, {key_field});
   CHECK(passed.status == 200);
   CHECK(is_for(passed, app));
   CHECK(up.requests().back().method == "OPTIONS");

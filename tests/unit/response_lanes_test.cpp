@@ -84,7 +84,8 @@ TEST_CASE("response lanes: events pass as they are, and get the name of their la
   CHECK(it.message() == R"({"stream_id":"a.b-c_9", "type":"response.created", "x":1})");
   it.lanes.take_event(it.posted[1].first, "{}");
   CHECK(it.message() == R"({"stream_id":"a.b-c_9"})");
-  it.lanes.take_event(it.posted[1].first, "[DONE]");
+  for (const std::string_view other : {"[DONE]", "", "{", "7", "not JSON"})
+    it.lanes.take_event(it.posted[1].first, other);
   CHECK(it.sent().empty());
 }
 

@@ -171,7 +171,8 @@ TEST_CASE("route: each row for upstream has a group, what is stored none of the 
           "[unit][route]") {
   for (const auto& row : all_routes()) {
     INFO(row.path);
-    CHECK((row.group != route_group::none) == (row.target == endpoint::upstream));
+    CHECK((row.group != route_group::none) ==
+          (row.target == endpoint::upstream || row.target == endpoint::websocket));
     if (row.headers == header_policy::resource) CHECK_FALSE(usual_groups().contains(row.group));
   }
 }
