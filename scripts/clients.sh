@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Tests the service with real clients, in mock mode and with a real LiteLLM: OpenAI's and Anthropic's SDKs, LangChain, and
-# a stand-in for the client of the original service. The suite of agents has OpenAI's Codex, which needs 430 MB.
+# a stand-in for the client of the original service. The suite of agents has Claude Code and Codex, which need 800 MB.
+# The suite `more` has the clients of docs/clients.md that the gate leaves out, which need 2 GB.
 #
-#   scripts/clients.sh install [agents]    installs the packages that tests/clients pins into build/clients
-#   scripts/clients.sh run [SUITE…]        starts the targets and runs suites: python, node, agents (none named: the first two)
+#   scripts/clients.sh install [SUITE]     installs the packages that tests/clients pins into build/clients; with `agents` or
+#                                          `more` those of that suite too
+#   scripts/clients.sh run [SUITE…]        starts the targets and runs suites: python, node, agents, more (none named: the
+#                                          first two)
 #   scripts/clients.sh node                prints the folder of a node and an npm that are new enough
 #
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 can't be installed on this machine (the reason is on stderr).
@@ -34,7 +37,7 @@ install_node() {
     --ignore-scripts --no-audit --no-fund >&2 || fail 3 "the packages of ${1#"$root/"}/package-lock.json could not be installed"
 }
 
-# Codex brings its program as an optional package, one for each platform, so that npm succeeds where there is none.
+# The agents bring their programs as optional packages, one for each platform, so that npm succeeds where there is none.
 install_agents() {
   install
   exec 9>"$dir/install.lock"
@@ -44,10 +47,35 @@ install_agents() {
   if [ "$(cat "$dir/agents/.installed" 2>/dev/null)" != "$now" ]; then
     rm -rf "$dir/agents"
     install_node "$pins/agents" "$dir/agents"
-    HOME=$dir/agents "$(node_dir)/bin/node" "$dir/agents/node_modules/@openai/codex/bin/codex.js" --version >/dev/null ||
-      fail 3 "Codex does not run on this machine"
+    local program
+    for program in @openai/codex/bin/codex.js @anthropic-ai/claude-code/cli-wrapper.cjs; do
+      HOME=$dir/agents "$(node_dir)/bin/node" "$dir/agents/node_modules/$program" --version >/dev/null ||
+        fail 3 "$program does not run on this machine"
+    done
     echo "$now" >"$dir/agents/.installed"
     say "agents installed in $((SECONDS - begun)) s"
+  fi
+  exec 9>&-
+}
+
+# The clients that the gate leaves out. Each set of Python packages has its own folder, because they need different
+# versions of the same.
+install_more() {
+  install
+  exec 9>"$dir/install.lock"
+  flock 9
+  local begun=$SECONDS now name
+  now=$(cat "$pins"/more/requirements-*.txt "$pins/more/package-lock.json" | sha256sum)
+  if [ "$(cat "$dir/more/.installed" 2>/dev/null)" != "$now" ]; then
+    rm -rf "$dir/more"
+    install_node "$pins/more" "$dir/more/node"
+    for name in sdk llama aider; do
+      python3 -m venv --without-pip "$dir/more/$name" >&2
+      "$dir/venv/bin/uv" pip install -q --no-deps --python "$dir/more/$name/bin/python" -r "$pins/more/requirements-$name.txt" >&2 ||
+        fail 3 "the packages of tests/clients/more/requirements-$name.txt could not be installed"
+    done
+    echo "$now" >"$dir/more/.installed"
+    say "more clients installed in $((SECONDS - begun)) s"
   fi
   exec 9>&-
 }
@@ -80,7 +108,9 @@ install() {
 }
 
 run() {
-  case " $* " in *" agents "*) install_agents ;; *) install ;; esac
+  install
+  case " $* " in *" agents "*) install_agents ;; esac
+  case " $* " in *" more "*) install_more ;; esac
   # Node looks for node_modules beside the test.
   ln -sfn "$dir/node/node_modules" "$pins/node_modules"
   NODE=$(node_dir)/bin/node PYTHONDONTWRITEBYTECODE=1 "$dir/venv/bin/python" "$pins/run.py" "$@"
@@ -89,7 +119,7 @@ run() {
 command=${1:-}
 [ $# -gt 0 ] && shift
 case $command in
-  install) if [ "${1:-}" = agents ]; then install_agents; else install; fi ;;
+  install) case "${1:-}" in agents) install_agents ;; more) install_more ;; *) install ;; esac ;;
   run) run "$@" ;;
   node) install && echo "$dir/bin" ;;
   *) sed -n '2,/^set/p' "${BASH_SOURCE[0]}" | sed '/^set/d; s/^# \{0,1\}//' >&2; exit 2 ;;

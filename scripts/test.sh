@@ -48,8 +48,8 @@ labels='^$'
 if [ $clients = yes ]; then
   echo 'Installing the SDKs for the tests, and a Node, into build/clients (about 15 s the first time)' >&2
   scripts/clients.sh install || skip 'the tests with real SDKs (reason above)'
-  echo 'Installing Codex for the tests into build/clients (430 MB, about 10 s the first time)' >&2
-  scripts/clients.sh install agents || skip 'the tests with Codex (reason above)'
+  echo 'Installing Claude Code and Codex for the tests into build/clients (800 MB, about 20 s the first time)' >&2
+  scripts/clients.sh install agents || skip 'the tests with agents (reason above)'
   if ! node_is_new_enough && node=$(scripts/clients.sh node); then
     PATH=$node:$PATH
     export PATH

@@ -6,7 +6,7 @@ Targets, each an OpenAI base URL without /v1:
   litellm   llm-proxy in front of a real LiteLLM, whose provider is another llm-proxy in mock mode
   direct    that LiteLLM itself, for comparison
   scripted  llm-proxy in front of scripted.py, which fails as the model's name says
-The suite `agents` needs none of them.
+The suites `agents` and `more` need none of them.
 """
 import argparse
 import os
@@ -110,7 +110,7 @@ def start_targets():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="*", default=["python", "node"], metavar="python|node|agents")
+    parser.add_argument("suites", nargs="*", default=["python", "node"], metavar="python|node|agents|more")
     suites = parser.parse_args().suites
     os.makedirs(os.path.join(ROOT, "build", "clients"), exist_ok=True)
     commands = {
@@ -118,14 +118,15 @@ def main():
                    "langchain_test", "original_client_test", "differential_test", "crowd_test",
                    "stored_test"],
         "node": [os.environ.get("NODE", "node"), "--test", "openai_test.mjs", "websocket_test.mjs"],
-        "agents": [sys.executable, "-m", "unittest", "-v", "agents_test"],
+        "agents": [sys.executable, "-m", "unittest", "-v", "claude_test", "codex_test"],
+        "more": [sys.executable, "-m", "unittest", "-v", "more.more_test"],
     }
     if unknown := set(suites) - set(commands):
         parser.error(f"unknown suite {sorted(unknown)[0]} (known: {', '.join(commands)})")
     env, litellm = {}, None
     failed = 0
     try:
-        if suites != ["agents"]:  # each of those tests starts what it needs
+        if set(suites) - {"agents", "more"}:  # each of those tests starts what it needs
             env, litellm = start_targets()
         for suite in suites:
             print(f"-- {suite} clients", file=sys.stderr, flush=True)

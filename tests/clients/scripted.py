@@ -2,8 +2,8 @@
 """An upstream that answers as the model's name says: `status-429-2` fails twice with 429 and then succeeds,
 `status-400` always fails, `hang` sends nothing, `cut` ends its stream in the middle, and `slow` sends a word every
 20 ms. It counts the requests, and records when clients leave a stream. What it says to the Responses API is in
-scripted_responses.py. stored.py answers for
-files and the like."""
+scripted_responses.py, to Anthropic's Messages API in scripted_messages.py, and to agents that chat in scripted_chat.py.
+stored.py answers for files and the like."""
 import collections
 import http.server
 import json
@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+import scripted_chat
+import scripted_messages
 import scripted_responses
 import stored
 
@@ -99,6 +101,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if self.path.endswith("/responses"):
             return self.respond(request)
+        path = self.path.partition("?")[0]
+        if path.endswith("/messages"):
+            return self.answer_message(request)
+        if path.endswith("/count_tokens"):
+            return self.say(200, {"input_tokens": 10})
+        if wanted := scripted_chat.wanted(request):
+            return self.chat(request, wanted)
         if request.get("stream"):
             return self.stream(model, user)
         return self.say(200, {"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [
@@ -121,6 +130,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 return None
             self.event({**event, "sequence_number": number})
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def answer_message(self, request):
+        failure = scripted_messages.take_failure(request)
+        if isinstance(failure, int):
+            return self.say(failure, {"type": "error", "error": {"type": "scripted", "message": f"scripted {failure}"}},
+                            retry_after="1")
+        if not request.get("stream"):
+            return self.say(200, scripted_messages.message_to(request, dict(self.headers)))
+        self.start_stream()
+        for event in scripted_messages.events_of(request, dict(self.headers)):
+            if failure == "break" and event.get("delta", {}).get("type") == "input_json_delta":
+                self.close_connection = True
+                return None
+            self.chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def chat(self, request, wanted):
+        if not request.get("stream"):
+            return self.say(200, scripted_chat.whole(request, wanted))
+        self.start_stream()
+        for chunk in scripted_chat.chunks_of(request, wanted):
+            self.event(chunk)
+        self.event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
         return None
 

@@ -5,16 +5,13 @@ import json
 import os
 import re
 import signal
-import subprocess
-import tempfile
 import time
 import unittest
-import urllib.request
 
 import run
 import scripted_responses
+from agent import FOLDER, Agent
 
-FOLDER = os.path.join(run.ROOT, "build", "clients", "agents")
 CALLS = 20
 
 # A model whose tools are functions, and whose name Codex knows; a provider that is not OpenAI; and nothing that asks the
@@ -46,36 +43,15 @@ stream_max_retries = RETRIES
 """
 
 
-class Codex(unittest.TestCase):
-    def setUp(self):
-        self.addCleanup(run.stop_all)
-        self.upstream = run.start_scripted("agents-scripted")
-        self.home = tempfile.TemporaryDirectory(prefix="codex-", dir=os.path.dirname(FOLDER))
-        self.addCleanup(self.home.cleanup)
-
-    def start(self, name="agents-proxy", **options):
-        self.base = run.start_proxy(name, LITELLM_PROXY_URL=self.upstream, INTERNAL_API_KEY=run.KEY, **options)
-
+class Codex(Agent):
     def codex(self, prompt, retries=0):
         """Runs Codex, and returns its events. What it said to stderr is in self.said. Without retries it gives up at the
         first failure."""
-        work = os.path.join(self.home.name, "work")
-        os.mkdir(work)
-        with open(os.path.join(self.home.name, "config.toml"), "w") as config:
+        with open(os.path.join(self.home, "config.toml"), "w") as config:
             config.write(CONFIG.replace("BASE", self.base).replace("RETRIES", str(retries)))
         command = [os.environ.get("NODE", "node"), f"{FOLDER}/node_modules/@openai/codex/bin/codex.js", "exec",
-                   "--strict-config", "--skip-git-repo-check", "--ephemeral", "--json", "-C", work, prompt]
-        env = {"PATH": os.environ["PATH"], "HOME": self.home.name, "CODEX_HOME": self.home.name, "PROXY_KEY": run.KEY,
-               "RUST_LOG": "warn"}
-        with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, start_new_session=True) as process:
-            try:
-                out, self.said = process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # the command starts Codex as a process of its own
-                self.fail("Codex did not end:\n" + "\n".join(process.communicate()))
-        self.assertEqual(process.returncode, 0, out + self.said)
-        return [json.loads(line) for line in out.splitlines()]
+                   "--strict-config", "--skip-git-repo-check", "--ephemeral", "--json", "-C", self.work, prompt]
+        return self.run_agent(command, {"CODEX_HOME": self.home, "PROXY_KEY": run.KEY, "RUST_LOG": "warn"})
 
     def final_text(self, events):
         """Asserts that nothing failed on the way to it."""
@@ -86,22 +62,6 @@ class Codex(unittest.TestCase):
         return [event["item"]["text"] for event in events if event["type"] == "item.completed"
                 and event["item"]["type"] == "agent_message"][-1]
 
-    def posts(self):
-        with urllib.request.urlopen(self.upstream + "/posts") as answer:
-            return json.load(answer)
-
-    def logged(self, wanted, name="agents-proxy"):
-        """Returns the requests in the service's log, as "method path status verdict". It waits for `wanted` of them."""
-        for _ in range(100):
-            with open(os.path.join(run.ROOT, "build", "clients", name + ".log")) as log:
-                lines = [json.loads(line) for line in log if line.endswith("}\n")]
-            told = [f"{line['method']} {line['path']} {line['status']} {line['verdict']}" for line in lines
-                    if line["msg"] == "request" and line["path"] != "/health"]
-            if len(told) >= wanted:
-                break
-            time.sleep(0.05)
-        return told
-
     def check_calls(self, events, posts, calls=CALLS):
         """Asserts that all calls were made, each once, and that upstream got what came of them."""
         commands = [event["item"]["aggregated_output"] for event in events if event["type"] == "item.completed"
@@ -109,7 +69,7 @@ class Codex(unittest.TestCase):
         patches = [event for event in events if event["type"] == "item.completed"
                    and event["item"]["type"] == "file_change"]
         self.assertEqual(len(commands) + len(patches), calls)
-        self.assertEqual(len(os.listdir(os.path.join(self.home.name, "work"))), len(patches))
+        self.assertEqual(len(os.listdir(self.work)), len(patches))
         for post in posts:
             scripted_responses.check_items(self, post["body"]["input"])
         items = posts[-1]["body"]["input"]
