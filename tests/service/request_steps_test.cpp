@@ -28,7 +28,6 @@ std::vector<std::string> steps_of(const std::string& log, const std::string& id)
 std::string run_and_log(const std::string& level) {
   scripted_upstream up{[](const upstream_request& req, upstream_reply& reply) {
     if (!is_chat(req)) {
-      // Otherwise the first chat might find the connection of the model list.
       reply.json(200, R"({"data":[]})", {{"connection", "close"}});
     } else if (req.text("model") == "gone") {
       reply.close();
@@ -47,6 +46,9 @@ std::string run_and_log(const std::string& level) {
                                        {"LLM_PROXY__INTERNAL_API_KEYS_FILE", file.path()}})};
   const auto port = port_of(service);
   REQUIRE(port != 0);
+  // A fetch of the model lists asks four times. Until then it might take the connection that a chat has left,
+  // or leave one to a chat.
+  REQUIRE(up.wait_for_requests(4));
   const auto ask = [&](const std::string& id, const std::string& model) {
     return request(port, "POST", "/v1/chat/completions?q=CANARY-query",
                    {{"x-api-key", "CANARY-key"}, {"x-request-id", id}, {"x-custom", "CANARY-value"}},
