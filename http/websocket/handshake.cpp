@@ -71,7 +71,7 @@ std::variant<std::shared_ptr<const request_head>, failure> take_key_from_subprot
   bool has_key = false;
   std::string others;
   any_list_element(head.headers, protocol_field, [&](std::string_view each) {
-    if (each.starts_with(key_prefix)) {
+    if (istarts_with(each, key_prefix)) {
       if (!std::exchange(has_key, true)) key = each.substr(key_prefix.size());
     } else {
       if (!others.empty()) others += ", ";

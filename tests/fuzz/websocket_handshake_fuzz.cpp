@@ -3,6 +3,7 @@
 // - a head that check_upgrade() accepts has what RFC 6455 §4.2.1 demands
 // - no header of the WebSocket or of the connection is in the inner requests.
 #include "http/websocket/handshake.hpp"
+#include "http/wire/field_lists.hpp"
 #include "http/wire/message_parser.hpp"
 
 #include <cstdint>
@@ -29,10 +30,8 @@ void check(const request_head& head) {
   if (std::holds_alternative<failure>(taken)) return;
   const auto changed = std::get<std::shared_ptr<const request_head>>(taken);
   const auto& clean = changed ? *changed : head;
-  for (const auto field : clean.headers) {
-    if (iequals(field.name, "sec-websocket-protocol"))
-      expect(field.value.find(key_prefix) == std::string_view::npos || !is_token(field.value));
-  }
+  expect(!any_list_element(clean.headers, "sec-websocket-protocol",
+                           [](std::string_view each) { return istarts_with(each, key_prefix); }));
   if (!check_upgrade(clean)) {
     expect(clean.minor_version == 1 && !clean.has_body());
     expect(clean.headers.find("sec-websocket-version") == "13");

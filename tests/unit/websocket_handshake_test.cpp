@@ -77,6 +77,10 @@ TEST_CASE("websocket handshake: a key among the subprotocols is moved, and never
   CHECK(head->headers.find("sec-websocket-protocol") == "realtime, x");
   CHECK(selected_subprotocol(*head) == "realtime");
 
+  const auto odd = taken(asking({{"Sec-WebSocket-Protocol", "OpenAI-Insecure-API-Key.sk-1, realtime"}}));
+  REQUIRE(odd);
+  CHECK(selected_subprotocol(*odd) == "realtime");
+
   // A header has precedence.
   for (const std::string_view name : {"x-internal-auth", "Authorization", "x-api-key"}) {
     const auto both =
