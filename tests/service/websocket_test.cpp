@@ -201,7 +201,7 @@ TEST_CASE("websocket: a client that leaves ends its responses upstream at once",
   client.socket().close();
   auto future = told.get_future();
   REQUIRE(future.wait_for(3s) == std::future_status::ready);
-  CHECK(future.get() - left < 200ms);
+  CHECK(future.get() - left < 1s);  // 0.2 ms on a quiet machine
 }
 
 TEST_CASE("websocket: draining lets responses end, refuses new ones, and closes with 1001",
@@ -274,7 +274,7 @@ TEST_CASE("websocket: a client that does not read is closed, and holds no more t
     if (asked.method != "POST") return default_script(asked, reply);
     reply.sse_head();
     const auto event = R"({"type":"response.output_text.delta","delta":")" + std::string(10'000, 'x') + "\"}";
-    for (int i = 0; i < 5'000 && reply.event(event); ++i) sent += event.size();
+    for (int i = 0; i < 10'000 && reply.event(event); ++i) sent += event.size();
   }};
   auto values = litellm_settings(upstream.url());
   values.client_write_timeout = 500ms;
@@ -283,7 +283,8 @@ TEST_CASE("websocket: a client that does not read is closed, and holds no more t
   client.send(create(R"("input":"hi")"));
   // It neither reads nor answers the close, so the connection ends.
   std::this_thread::sleep_for(4s);
-  CHECK(sent < 20'000'000);
+  // The buffers of the system take some 10 MB on each of the two connections.
+  CHECK(sent < 40'000'000);
   CHECK(client.socket().wait_closed(5s) != read_end::timeout);
 }
 
