@@ -216,7 +216,8 @@ void session_state::open_reply() {
   }
 }
 
-/// Answers a HEAD for which upstream got a GET, without its body, which may be a large file.
+/// Answers a HEAD request with upstream's status and headers. Upstream was sent a GET instead, and the rest
+/// of its answer is not read, because that may be a large file.
 void session_state::end_with_head() {
   open_reply();
   judge_upstream({.code = errc::none});

@@ -32,9 +32,10 @@ class exchange_events {
   virtual void on_body_failed(const failure& fault) = 0;
   /// The client closed or reset the connection, or stopped reading. No answer can reach it any more.
   virtual void on_client_gone() = 0;
-  /// Bytes were sent to the client, so backlog() is smaller.
+  /// The client's socket has taken bytes of the answer, so fewer of them wait (backlog()).
   virtual void on_sent() = 0;
-  /// The shutdown waits no longer: end the answer now with an error.
+  /// The service shuts down, and the time that requests in flight had (DRAIN_TIMEOUT) is over. The session
+  /// must end the answer now, with an error.
   virtual void on_forced_end() = 0;
 
  protected:
@@ -50,9 +51,10 @@ class upgraded_connection {
   /// head. Answers the request with a 101. When it has closed the socket, it closes `from`.
   virtual void begin(const std::shared_ptr<connection>& from, transport_socket& socket,
                      std::string_view read_already) = 0;
-  /// The service shuts down: no new work, and close when what is in flight has ended.
+  /// The service shuts down. Begins no more requests, and closes when those in flight have ended.
   virtual void drain() = 0;
-  /// The shutdown waits no longer: end what is in flight with an error, then close.
+  /// The service shuts down, and the time that requests in flight had (DRAIN_TIMEOUT) is over. Ends them with
+  /// an error, then closes.
   virtual void force_end() = 0;
   /// Closes at once.
   virtual void close() = 0;

@@ -1,40 +1,19 @@
 #include "http/json/json_members.hpp"
 
+#include "http/json/json_walk.hpp"
+
 #include <algorithm>
-#include <cstddef>
 
 namespace llm_proxy {
 
 std::optional<std::vector<json_member>> json_members(std::string_view json) {
   std::vector<json_member> members;
-  json_scanner scanner{1};
-  bool is_object = false;
-  std::size_t member_begin = 0;
-  std::size_t value_begin = 0;
-  json_token kind = json_token::error;
-  std::string key;
-  scanner.feed(json, [&](json_token token) {
-    if (scanner.depth() == 0) {
-      is_object = is_object || token == json_token::begin_object;
-      return;
-    }
-    if (!is_object) return;
-    if (token == json_token::key) {
-      member_begin = scanner.token_begin();
-      key = scanner.text();
-      return;
-    }
-    const bool ends = token == json_token::end_object || token == json_token::end_array;
-    if (!ends) {
-      kind = token;
-      value_begin = scanner.token_begin();
-      if (token == json_token::begin_object || token == json_token::begin_array) return;
-    }
-    const auto end = scanner.offset();
-    members.push_back({key, json.substr(member_begin, end - member_begin),
-                       json.substr(value_begin, end - value_begin), kind});
-  });
-  if (!scanner.finish() || !is_object) return std::nullopt;
+  const bool is_object = detail::walk_level(
+      json, json_token::begin_object,
+      [&](std::string_view key, json_token kind, std::string_view value, std::string_view member) {
+        members.push_back({std::string{key}, member, value, kind});
+      });
+  if (!is_object) return std::nullopt;
   return members;
 }
 

@@ -20,12 +20,14 @@ bool for_each_element(std::string_view json, F f);
 
 namespace detail {
 
+/// Calls `f(key, kind, value, member)`. `member` has the key too; in an array it means nothing.
 template <class F>
 bool walk_level(std::string_view json, json_token opening, F f) {
   json_scanner scanner{1};
   bool right_kind = false;
   char key_buffer[json_scanner::text_limit];
   std::string_view key;
+  std::size_t member_begin = 0;
   std::size_t begin = 0;
   json_token kind = json_token::error;
   scanner.feed(json, [&](json_token token) {
@@ -36,6 +38,7 @@ bool walk_level(std::string_view json, json_token opening, F f) {
     if (!right_kind) return;
     if (token == json_token::key) {
       key = {key_buffer, scanner.text().copy(key_buffer, sizeof key_buffer)};
+      member_begin = scanner.token_begin();
       return;
     }
     const bool ends = token == json_token::end_object || token == json_token::end_array;
@@ -44,7 +47,8 @@ bool walk_level(std::string_view json, json_token opening, F f) {
       begin = scanner.token_begin();
       if (token == json_token::begin_object || token == json_token::begin_array) return;
     }
-    f(key, kind, json.substr(begin, scanner.offset() - begin));
+    const auto end = scanner.offset();
+    f(key, kind, json.substr(begin, end - begin), json.substr(member_begin, end - member_begin));
   });
   return scanner.finish() && right_kind;
 }
@@ -53,13 +57,16 @@ bool walk_level(std::string_view json, json_token opening, F f) {
 
 template <class F>
 bool for_each_member(std::string_view json, F f) {
-  return detail::walk_level(json, json_token::begin_object, f);
+  return detail::walk_level(json, json_token::begin_object,
+                            [&f](std::string_view key, json_token kind, std::string_view value,
+                                 std::string_view) { f(key, kind, value); });
 }
 
 template <class F>
 bool for_each_element(std::string_view json, F f) {
-  return detail::walk_level(json, json_token::begin_array,
-                            [&f](std::string_view, json_token kind, std::string_view raw) { f(kind, raw); });
+  return detail::walk_level(
+      json, json_token::begin_array,
+      [&f](std::string_view, json_token kind, std::string_view raw, std::string_view) { f(kind, raw); });
 }
 
 }  // namespace llm_proxy

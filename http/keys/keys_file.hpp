@@ -1,6 +1,6 @@
 // LLM_PROXY__INTERNAL_API_KEYS_FILE: `{"keys":[{"name","sha256","expires","max_concurrent","rpm","tpm",
-// "models","routes"}]}`. `name` and `sha256` are required. Any other member that is absent means that there
-// is no such limit; without "routes" a key has the usual groups of routes (route_groups.hpp).
+// "models","routes"}]}`. `name` and `sha256` are required. A key whose entry has no `routes` may use the
+// usual groups of routes (route_groups.hpp). If any other member is absent, the key does not have that limit.
 #pragma once
 
 #include "http/keys/keys.hpp"

@@ -17,7 +17,7 @@ constexpr std::string_view protocol_field = "sec-websocket-protocol";
 constexpr std::string_view beta_field = "openai-beta";
 constexpr std::string_view key_prefix = "openai-insecure-api-key.";
 
-/// RFC 6455 §4.1: 16 bytes in base64.
+/// Whether `text` is 16 bytes in base64, as the value of Sec-WebSocket-Key must be (RFC 6455 §4.1).
 bool is_nonce(std::string_view text) {
   constexpr std::size_t size = 24;
   const auto is_base64 = [](char c) {

@@ -64,7 +64,8 @@ class response_lanes {
   /// Says that the answer is over, whether it was complete or not.
   void end(std::uint64_t number);
 
-  /// From now on `reason` is the answer to every request for a response, those that wait included.
+  /// From now on every request for a response is answered with the error `reason`. Requests that wait are
+  /// answered with it at once.
   void refuse(const failure& reason);
   /// Whether no response runs or waits.
   bool is_idle() const { return running_.empty() && waiting_.empty(); }

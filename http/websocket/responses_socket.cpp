@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <utility>
-#include <vector>
 
 namespace llm_proxy {
 
@@ -75,11 +74,16 @@ void responses_socket::on_message(std::string_view message, bool is_text) {
 }
 
 void responses_socket::on_sent() {
-  // A session may end its response meanwhile, which changes the map.
-  std::vector<std::shared_ptr<websocket_response>> all;
-  all.reserve(responses_.size());
-  for (const auto& [number, response] : responses_) all.push_back(response);
-  for (const auto& each : all) each->note_sent();
+  for_each_response(&websocket_response::note_sent);
+}
+
+/// What is called may end its response and begin others, so each next one is looked up by its number.
+void responses_socket::for_each_response(void (websocket_response::*call)()) {
+  for (auto at = responses_.begin(); at != responses_.end();) {
+    const auto [number, response] = *at;
+    (*response.*call)();
+    at = responses_.upper_bound(number);
+  }
 }
 
 void responses_socket::on_closed(std::string_view why) {
@@ -170,9 +174,7 @@ void responses_socket::close_if_idle() {
 
 void responses_socket::force_end() {
   drain();
-  std::vector<std::shared_ptr<websocket_response>> all;
-  for (const auto& [number, response] : responses_) all.push_back(response);
-  for (const auto& each : all) each->force_end();
+  for_each_response(&websocket_response::force_end);
 }
 
 }  // namespace llm_proxy

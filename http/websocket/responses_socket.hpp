@@ -61,6 +61,7 @@ class responses_socket final : public upgraded_connection,
   std::size_t backlog() const override { return socket_->backlog(); }
   std::string peer_address() const override { return socket_->peer_address(); }
 
+  void for_each_response(void (websocket_response::*call)());
   void on_lifetime_over();
   void close_if_idle();
 

@@ -40,7 +40,7 @@ class websocket_events {
  public:
   /// A message has arrived. `is_text` is false for a binary one. The view is valid during the call.
   virtual void on_message(std::string_view message, bool is_text) = 0;
-  /// A message was sent, so backlog() is smaller.
+  /// A message was sent to its end, so fewer bytes wait (backlog()).
   virtual void on_sent() = 0;
   /// The connection is closed. `why` is for the log: what the peer said, or what went wrong.
   virtual void on_closed(std::string_view why) = 0;

@@ -26,8 +26,9 @@ std::string_view object_in(const std::optional<std::vector<json_member>>& member
   return error != nullptr && error->kind == json_token::begin_object ? error->value : std::string_view{};
 }
 
-/// Returns the status that an error in a stream would have had as an answer. Codes of this service's own are
-/// more precise than their types.
+/// Returns the HTTP status for an error that came as an event of a stream, which has none. If this service
+/// wrote the error, its code is in the table of errors. Its type alone would say less: `server_error` can be
+/// a 500 or a 503.
 unsigned status_of(const embedded_error& error) {
   for (auto at = static_cast<unsigned>(errc::none) + 1; at <= static_cast<unsigned>(errc::internal); ++at) {
     const auto& row = describe(static_cast<errc>(at));

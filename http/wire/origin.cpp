@@ -33,7 +33,7 @@ bool is_scheme(std::string_view text) {
   });
 }
 
-/// Returns an IPv6 address in its shortest form, in brackets.
+/// Returns the text of an IPv6 address in its shortest form (RFC 5952), in brackets.
 std::optional<std::string> shortest_ipv6(const std::string& text) {
   in6_addr address{};
   std::array<char, INET6_ADDRSTRLEN> out{};

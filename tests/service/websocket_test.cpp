@@ -322,7 +322,8 @@ TEST_CASE("websocket: 16 lanes of 30 turns over one socket, none mixed up", "[se
   CHECK(client.close());
 }
 
-TEST_CASE("websocket: each response has its own line in the log", "[service][websocket][metrics]") {
+TEST_CASE("websocket: the upgrade and each response count as requests of their own",
+          "[service][websocket][metrics]") {
   proxy service{mock_settings()};
   websocket_client client{service.port()};
   client.send(create(R"("input":"hi")"));

@@ -1,4 +1,5 @@
-// The built program, for tests that measure its memory and descriptors.
+// Runs the program as it was built, in a process of its own, so that tests can measure its memory and its
+// open descriptors.
 #pragma once
 
 #include "support/child_process.hpp"
